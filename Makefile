@@ -1,0 +1,41 @@
+# Every target sets .venv up by itself: uv installs exactly requirements.lock.
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+CORES ?= all
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench lock clean
+
+help: ## This list.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/.installed: requirements.lock workflow/scripts/bootstrap.sh
+	@PYTHON=$(PYTHON) sh workflow/scripts/bootstrap.sh
+	@touch $@
+
+demo: .venv/.installed ## Raw video to shards, manifest and report, on a small synthetic dataset.
+	@snakemake --cores $(CORES) --quiet rules
+	@snakemake --report results/report.html --quiet all
+	@python -m pipeline made results
+
+test: lint ## Lint, then every test.
+	@python -m pytest -n auto
+
+lint: .venv/.installed ## ruff, mypy, snakefmt and snakemake --lint.
+	@ruff format --check .
+	@ruff check .
+	@mypy
+	@snakefmt --check --compact-diff Snakefile workflow/rules
+	@snakemake --lint
+
+format: .venv/.installed ## Formats Python and Snakemake files.
+	@ruff format .
+	@ruff check --fix .
+	@snakefmt Snakefile workflow/rules
+
+bench: .venv/.installed ## Every speed claim, measured beside its peer in one run.
+	@python -m benchmarks
+
+lock: .venv/.installed ## Compiles requirements.in into requirements.lock.
+	@uv pip compile --quiet --universal --python-version 3.11 --override requirements.overrides requirements.in -o requirements.lock

@@ -1,0 +1,26 @@
+# The front door: what `all` is. Configuration is checked here, before any job; the rules are in workflow/rules.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+if not workflow.overwrite_configfiles:
+
+    configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/catalog.smk"
+include: "workflow/rules/frames.smk"
+include: "workflow/rules/flow.smk"
+include: "workflow/rules/guidance.smk"
+include: "workflow/rules/truth.smk"
+include: "workflow/rules/shards.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        [columns_of(dataset) for dataset in DATASETS],
+        [manifests_of(dataset) for dataset in DATASETS],
+        [pictures_of(dataset) for dataset in DATASETS],

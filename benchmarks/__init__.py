@@ -1,0 +1,1 @@
+"""`make bench`: every speed claim, measured against a peer in one run."""

@@ -1,0 +1,1 @@
+"""Offline data preparation: raw video to verified, ready-to-train shards."""

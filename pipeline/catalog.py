@@ -1,0 +1,100 @@
+"""The catalog of a dataset's videos, and the plan: which videos stand in which shard."""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.errors import UserError
+from pipeline.shards.files import write_atomic
+from pipeline.sources.source import Video
+
+Plan = list[list[str]]
+"""The ids of each shard's videos; shard `i` is `f"{i:06d}"`."""
+
+_SCHEMA = pa.schema(
+    [
+        ("video", pa.string()),
+        ("kind", pa.string()),
+        ("uri", pa.string()),
+        ("license", pa.string()),
+        ("bytes", pa.int64()),
+    ]
+)
+
+
+def extended(plan: Plan, videos: Iterable[str], videos_per_shard: int) -> Plan:
+    """The plan for `videos`: what was planned stays where it is, what is gone leaves its shard, what is new is appended
+    in shards of its own, by id. So a grown dataset makes new shards only, and a removed video changes only its shard.
+    """
+    present = set(videos)
+    kept = [[video for video in shard if video in present] for shard in plan]
+    planned = {video for shard in kept for video in shard}
+    new = sorted(present - planned)
+    return kept + [new[start : start + videos_per_shard] for start in range(0, len(new), videos_per_shard)]
+
+
+def shard_digests(plan: Plan, videos: Iterable[Video]) -> list[str]:
+    """One digest a shard, of all the catalog says about its videos: it changes when the shard must be rebuilt."""
+    by_id = {video.video: video for video in videos}
+    return [_digest([asdict(by_id[video]) for video in shard]) for shard in plan]
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def read_plan(path: Path) -> Plan:
+    """Reads plan.json; a dataset that has none yet has an empty plan.
+
+    Raises:
+        UserError: the file is not a plan.
+    """
+    if not path.exists():
+        return []
+    try:
+        plan = json.loads(path.read_bytes())["shards"]
+        if not all(isinstance(video, str) for shard in plan for video in shard):
+            raise TypeError("video ids must be text")
+    except (ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{path}: not a plan ({error}): restore it, or delete it to plan afresh") from error
+    return [list(shard) for shard in plan]
+
+
+def write_plan(path: Path, plan: Plan) -> None:
+    """Writes plan.json, one shard a line."""
+    lines = ",\n".join(f"  {json.dumps(shard)}" for shard in plan)
+    write_atomic(path, f'{{"shards": [\n{lines}\n]}}\n'.encode())
+
+
+def write_catalog(path: Path, videos: Iterable[Video]) -> None:
+    """Writes catalog.parquet: one row a video, in the order of the listing."""
+    table = pa.Table.from_pylist([asdict(video) for video in videos], schema=_SCHEMA)
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    write_atomic(path, buffer.getvalue())
+
+
+def read_catalog(path: Path, ids: Iterable[str] | None = None) -> list[Video]:
+    """The catalog's videos; with `ids`, those alone and in that order.
+
+    Raises:
+        UserError: the catalog is missing or not a catalog, or lacks an id.
+    """
+    try:
+        table = pq.read_table(path, columns=[field.name for field in fields(Video)])
+    except (OSError, pa.ArrowException, KeyError) as error:
+        raise UserError(f"{path}: not a catalog ({error}): run `snakemake` to write it again") from error
+    if ids is None:
+        return [Video(**row) for row in table.to_pylist()]
+    ids = list(ids)
+    rows = {row["video"]: Video(**row) for row in table.filter(pc.is_in(table["video"], pa.array(ids))).to_pylist()}
+    if missing := [video for video in ids if video not in rows]:
+        raise UserError(f"{path}: lacks {missing[0]}, which plan.json names: run `snakemake` to write both again")
+    return [rows[video] for video in ids]

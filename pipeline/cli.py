@@ -1,0 +1,123 @@
+"""The command line: one command a stage, which the rules call, and `verify`, `stats` and `show` for people."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import cv2
+import typer
+
+from pipeline.catalog import extended, read_plan, write_catalog, write_plan
+from pipeline.errors import UserError
+from pipeline.manifest import write_manifest
+from pipeline.registry import STAGES, VIEWS
+from pipeline.runner import SOURCE, run_stage
+from pipeline.shards.record import Record, record_path
+from pipeline.sources import SOURCES
+from pipeline.stages import Stage
+from pipeline.views import build_view
+
+app = typer.Typer(
+    help="Raw video to verified, ready-to-train shards. Snakemake calls these commands; you can, too.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Inputs = Annotated[list[Path], typer.Argument(help="The shards to read (NNNNNN.tar), or the dataset's plan.json.")]
+To = Annotated[Path, typer.Option(help="The shard to write: NNNNNN.tar; its record NNNNNN.json comes beside it.")]
+Options = Annotated[str, typer.Option(help="The stage's options as JSON; what is left out has its default.")]
+MinSuccess = Annotated[float, typer.Option(help="The share of samples that must succeed, or nothing is written.")]
+Folder = Annotated[Path, typer.Argument(help="A dataset (results/NAME), or one of its columns or views.")]
+
+
+def main() -> None:
+    """Runs the command line; what the user can put right is one line, without a traceback."""
+    cv2.setNumThreads(1)
+    try:
+        app(prog_name="python -m pipeline")
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+def _stage_command(stage: Stage) -> Callable[..., None]:
+    def command(inputs: Inputs, to: To, options: Options = "{}", min_success: MinSuccess = 0.0) -> None:
+        run_stage(stage, _by_name(inputs, stage.reads, stage.name), to, _parsed(stage.options, options), min_success)
+
+    command.__doc__ = f"Make one shard of the column `{stage.name}` from {' and '.join(stage.reads)}."
+    return command
+
+
+for _stage in STAGES.values():
+    app.command(_stage.name)(_stage_command(_stage))
+
+
+@app.command()
+def catalog(
+    dataset: Annotated[Path, typer.Argument(help="The dataset's folder: results/NAME.")],
+    source: Annotated[str, typer.Option(help="The source's keys of config.yaml, as JSON.")],
+    videos_per_shard: Annotated[int, typer.Option(min=1, help="How many videos a new shard takes.")] = 64,
+) -> None:
+    """List a source's videos and extend the plan: catalog.parquet and plan.json."""
+    keys = _json(source)
+    kind = SOURCES.get(keys.pop("kind", ""))
+    if kind is None:
+        raise UserError(f"--source: kind should be one of {', '.join(SOURCES)}")
+    videos = kind.videos(_built(kind.options, keys, "--source"), "--source")
+    plan = extended(read_plan(dataset / "plan.json"), (video.video for video in videos), videos_per_shard)
+    write_catalog(dataset / "catalog.parquet", videos)
+    write_plan(dataset / "plan.json", plan)
+
+
+@app.command()
+def view(
+    name: Annotated[str, typer.Argument(help=f"The view: {', '.join(VIEWS)}.")],
+    inputs: Inputs,
+    to: To,
+) -> None:
+    """Join one shard of each column into one shard of a view."""
+    if name not in VIEWS:
+        raise UserError(f"there is no view {name!r}: it should be one of {', '.join(VIEWS)}")
+    build_view(VIEWS[name], _by_name(inputs, tuple(VIEWS[name].columns), name), to)
+
+
+@app.command()
+def manifest(
+    folder: Annotated[Path, typer.Argument(help="The view's folder: results/NAME/shards/VIEW.")],
+    plan: Annotated[Path, typer.Option(help="The dataset's plan.json.")],
+) -> None:
+    """Write a view's manifest: samples.parquet, shards.parquet, checksums, and what other libraries look for."""
+    shards = [f"{number:06d}" for number in range(len(read_plan(plan)))]
+    write_manifest(folder, shards, f"{plan.parent.name} ({folder.name})")
+
+
+def _by_name(inputs: Sequence[Path], names: Sequence[str], reader: str) -> dict[str, Path]:
+    """The inputs by what they are: `source` for plan.json, else the column that a shard's record says it is of."""
+    found = {SOURCE if path.name == "plan.json" else Record.read(record_path(path)).stage: path for path in inputs}
+    if set(found) != set(names) or len(found) != len(inputs):
+        raise UserError(f"{reader} reads one each of {', '.join(names)}, and was given {', '.join(found) or 'nothing'}")
+    return found
+
+
+def _parsed(options: type[Any], text: str) -> Any:
+    return _built(options, _json(text), "--options")
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{text!r} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{text!r} should be a JSON object")
+    return value
+
+
+def _built(options: type[Any], values: dict[str, Any], where: str) -> Any:
+    try:
+        return options(**values)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{where}: {error}") from error

@@ -1,0 +1,151 @@
+"""config.yaml: validated against its schema, resolved to the options of sources and stages.
+
+Every refusal names the key by its path and says what would be right.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from pipeline.errors import UserError
+from pipeline.registry import STAGES, VIEWS
+from pipeline.sources import SOURCES
+from pipeline.sources.source import Source, Video
+
+SCHEMA = Path(__file__).resolve().parent.parent / "workflow" / "schemas" / "config.schema.yaml"
+VIDEOS_PER_SHARD = 64
+MIN_SUCCESS = 0.9
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One dataset of config.yaml: its source, the options of every stage, and what is to be built."""
+
+    name: str
+    where: str
+    source: Source
+    source_options: Any
+    stages: dict[str, Any]
+    views: tuple[str, ...]
+    videos_per_shard: int
+    min_success: float
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns to build: frames, what the views join, and the ground truth where the source has it."""
+        joined = {column for view in self.views for column in VIEWS[view].columns}
+        if self.views and self.has_truth:
+            joined.add("truth")
+        return tuple(name for name in STAGES if name == "frames" or name in joined)
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether the source knows the exact flow."""
+        return self.source.truth is not None and getattr(self.source_options, "flow", True) is not None
+
+    def options(self, stage: str) -> dict[str, Any]:
+        """A stage's resolved options, as JSON."""
+        return asdict(self.stages[stage])
+
+    def videos(self) -> list[Video]:
+        """Lists the source. Raises `UserError` where it cannot be listed."""
+        return self.source.videos(self.source_options, self.where)
+
+
+def load(config: Mapping[str, Any], file: str = "config.yaml") -> dict[str, Dataset]:
+    """Validates a configuration and resolves its datasets.
+
+    Raises:
+        UserError: the first thing that is wrong, by its path in `file`, and what would be right.
+    """
+    if errors := sorted(_validator().iter_errors(config), key=lambda error: list(map(str, error.absolute_path))):
+        raise UserError(_explain(errors[0], file))
+    return {name: _dataset(name, values, f"{file}: datasets.{name}") for name, values in config["datasets"].items()}
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    return Draft202012Validator(yaml.safe_load(SCHEMA.read_text()))
+
+
+def _dataset(name: str, values: Mapping[str, Any], where: str) -> Dataset:
+    source = SOURCES[values["source"]["kind"]]
+    source_keys = {key: value for key, value in values["source"].items() if key != "kind"}
+    frames: dict[str, Any] = {"select": source.select} | dict(values.get("frames", {}))
+    single = source.name == "images"
+    if single:
+        frames.setdefault("pairs", "none")
+    given = dict(values) | {"frames": frames}
+    stages = {name: _resolved(stage.options, given.get(name, {}), f"{where}.{name}") for name, stage in STAGES.items()}
+    paired = frames.get("pairs", "") != "none"
+    if single and paired:
+        raise UserError(f"{where}.frames.pairs: images are videos of one frame and have no pairs: use none")
+    views = tuple(values.get("views", ["cmp"] if paired else []))
+    if views and not paired:
+        raise UserError(f"{where}.views: {views[0]} needs pairs of frames, and frames.pairs is none: use views: []")
+    return Dataset(
+        name=name,
+        where=f"{where}.source",
+        source=source,
+        source_options=_resolved(source.options, source_keys, f"{where}.source"),
+        stages=stages,
+        views=views,
+        videos_per_shard=values.get("videos_per_shard", VIDEOS_PER_SHARD),
+        min_success=values.get("min_success", MIN_SUCCESS),
+    )
+
+
+def _resolved(options: type[Any], values: Mapping[str, Any], where: str) -> Any:
+    try:
+        return options(**values)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from error
+
+
+def _explain(error: ValidationError, file: str) -> str:
+    """One line for a schema error: the key's path, what is wrong, what would be right."""
+    path = ".".join(str(part) for part in error.absolute_path)
+    where = f"{file}: {path}" if path else file
+    schema = error.schema
+    wanted = error.validator_value
+    match error.validator:
+        case "additionalProperties":
+            known = list(schema.get("properties", {}))
+            unknown = next(key for key in error.instance if key not in known)
+            close = difflib.get_close_matches(str(unknown), known, 1)
+            advice = f"did you mean {close[0]}?" if close else f"the keys here are {', '.join(known)}"
+            return f"{file}: {f'{path}.' if path else ''}{unknown} is not a key: {advice}"
+        case "required":
+            missing = next(key for key in wanted if key not in error.instance)
+            return f"{where} lacks {missing}, which is required"
+        case "type":
+            names = {"object": "a mapping", "array": "a list", "null": "null", "boolean": "true or false"}
+            types = [wanted] if isinstance(wanted, str) else wanted
+            right = " or ".join(names.get(name, f"a{'n' * (name[0] in 'aeiou')} {name}") for name in types)
+            return f"{where} is {error.instance!r}: should be {right}"
+        case "enum":
+            close = difflib.get_close_matches(str(error.instance), wanted, 1)
+            return f"{where} is {error.instance!r}: should be one of {', '.join(wanted)}" + (
+                f" (did you mean {close[0]}?)" if close else ""
+            )
+        case "pattern" if "propertyNames" in error.schema_path:
+            return f"{where}.{error.instance}: a dataset's name has letters, digits and _ only"
+        case "minProperties" if not error.instance:
+            return f"{where} is empty: should have at least {wanted} entry"
+        case "maxProperties" if not wanted:
+            return f"{where}: there is no kind of experiment yet: leave it out"
+        case "maxProperties":
+            return f"{where} has {len(error.instance)} keys: should have one of {', '.join(schema['properties'])}"
+        case "minimum":
+            return f"{where} is {error.instance}: should be at least {wanted}"
+        case "maximum":
+            return f"{where} is {error.instance}: should be at most {wanted}"
+        case _:
+            return f"{where}: {error.message}"

@@ -1,0 +1,212 @@
+"""The manifest of a view: one row a sample, one row a shard, and what other libraries look for beside the tars."""
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import ShardError
+from pipeline.shards.files import write_atomic
+from pipeline.shards.record import Record
+
+SAMPLES, SHARDS, SUMS = "samples.parquet", "shards.parquet", "SHA256SUMS"
+
+
+def write_manifest(folder: Path, shards: list[str], title: str) -> None:
+    """Writes the manifest of the shards in a view's folder, from their records alone.
+
+    `samples.parquet`: key, video, frame, shard, stage and failure (null for a sample that was made), and each member's
+    `{extension}.offset` and `{extension}.size`, so that a sample can be read without scanning. `shards.parquet`: shard,
+    file, bytes, sha256, samples, failures. `_info.json` is timm's, `sizes.json` open_clip's, `SHA256SUMS` what
+    `sha256sum -c` reads, `croissant.json` the dataset's description in Croissant (mlcommons.org/croissant).
+
+    Raises:
+        ShardError: a record is missing or damaged.
+    """
+    records = [Record.read(folder / f"{shard}.json") for shard in shards]
+    extensions = next((record.extensions for record in records if record.samples), [])
+    for record in records:
+        if record.samples and record.extensions != extensions:
+            raise ShardError(f"{folder}/{record.shard}.tar: has members {record.extensions}, the others {extensions}")
+    files = {
+        SAMPLES: _parquet(_sample_rows(records), _sample_schema(extensions)),
+        SHARDS: _parquet([_shard_row(record) for record in records], _SHARD_SCHEMA),
+        "_info.json": _json({"splits": {"train": _timm_split(records)}}),
+        "sizes.json": _json({f"{record.shard}.tar": record.samples for record in records}),
+        "README.md": _card(title, records, extensions).encode(),
+    }
+    sums = {f"{record.shard}.tar": record.sha256 for record in records}
+    sums |= {f"{record.shard}.json": _sha256((folder / f"{record.shard}.json").read_bytes()) for record in records}
+    sums |= {name: _sha256(data) for name, data in files.items()}
+    files["croissant.json"] = _json(_croissant(title, sums, extensions))
+    sums["croissant.json"] = _sha256(files["croissant.json"])
+    files[SUMS] = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)).encode()
+    for name, data in files.items():
+        write_atomic(folder / name, data)
+
+
+def read_samples(folder: Path) -> pa.Table:
+    """The manifest's samples. Raises `ShardError` where it is missing or not a manifest."""
+    return _read(folder / SAMPLES)
+
+
+def read_shards(folder: Path) -> pa.Table:
+    """The manifest's shards. Raises `ShardError` where it is missing or not a manifest."""
+    return _read(folder / SHARDS)
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise ShardError(f"{path}: not a manifest: {error}") from error
+
+
+_SHARD_SCHEMA = pa.schema(
+    [
+        ("shard", pa.string()),
+        ("file", pa.string()),
+        ("bytes", pa.int64()),
+        ("sha256", pa.string()),
+        ("samples", pa.int64()),
+        ("failures", pa.int64()),
+    ]
+)
+
+
+def _sample_schema(extensions: list[str]) -> pa.Schema:
+    text = [(name, pa.string()) for name in ("key", "video")]
+    more = [("frame", pa.int64()), *((name, pa.string()) for name in ("shard", "stage", "failure"))]
+    members = [(f"{extension}.{what}", pa.int64()) for extension in extensions for what in ("offset", "size")]
+    return pa.schema([*text, *more, *members])
+
+
+def _sample_rows(records: list[Record]) -> list[dict[str, Any]]:
+    rows = []
+    for record in records:
+        for key, sizes, offsets in zip(record.keys, record.sizes, record.offsets(), strict=True):
+            row = _identity(key, record.shard)
+            for extension, size, offset in zip(record.extensions, sizes, offsets, strict=True):
+                row |= {f"{extension}.offset": offset, f"{extension}.size": size}
+            rows.append(row)
+        rows += [
+            _identity(failure["key"], record.shard) | {"stage": failure["stage"], "failure": failure["reason"]}
+            for failure in record.failures
+        ]
+    return rows
+
+
+def _identity(key: str, shard: str) -> dict[str, Any]:
+    """Key, video and frame; the failure of a whole video has the video's id as its key, and no frame."""
+    video, dash, frame = key.rpartition("-")
+    return {"key": key, "video": video if dash else key, "frame": int(frame) if dash else None, "shard": shard}
+
+
+def _shard_row(record: Record) -> dict[str, Any]:
+    return {
+        "shard": record.shard,
+        "file": f"{record.shard}.tar",
+        "bytes": record.bytes,
+        "sha256": record.sha256,
+        "samples": record.samples,
+        "failures": len(record.failures),
+    }
+
+
+def _timm_split(records: list[Record]) -> dict[str, Any]:
+    return {
+        "num_samples": sum(record.samples for record in records),
+        "filenames": [f"{record.shard}.tar" for record in records],
+        "shard_lengths": [record.samples for record in records],
+    }
+
+
+def _card(title: str, records: list[Record], extensions: list[str]) -> str:
+    failures = sum(len(record.failures) for record in records)
+    return f"""# {title}
+
+{sum(record.samples for record in records)} samples in {len(records)} shards ({failures} failures, listed in
+`{SAMPLES}`), {sum(record.bytes for record in records)} bytes. Each sample has the members
+{", ".join(f"`{extension}`" for extension in extensions) or "(none)"}.
+
+- Check it: `sha256sum -c {SUMS}`, or `python -m pipeline verify --full` on this folder.
+- `{SAMPLES}` gives each sample's shard and the offset and size of its members; `{SHARDS}` each shard's sum.
+- Flow (`.b2`) is `u, v` in pixels, channels first; the shards' records (`NNNNNN.json`) say how it was made.
+"""
+
+
+def _croissant(title: str, sums: dict[str, str], extensions: list[str]) -> dict[str, Any]:
+    """The folder in Croissant 1.0: its files with their sums, and the samples' table."""
+    distribution = [
+        {
+            "@type": "cr:FileObject",
+            "@id": name,
+            "name": name,
+            "contentUrl": name,
+            "encodingFormat": "application/x-tar" if name.endswith(".tar") else "application/vnd.apache.parquet",
+            "sha256": sums[name],
+        }
+        for name in sorted(sums)
+        if name.endswith((".tar", ".parquet"))
+    ]
+    columns = {"key": "sc:Text", "video": "sc:Text", "frame": "sc:Integer", "shard": "sc:Text", "failure": "sc:Text"}
+    columns |= {f"{extension}.{what}": "sc:Integer" for extension in extensions for what in ("offset", "size")}
+    fields = [
+        {
+            "@type": "cr:Field",
+            "@id": f"samples/{name}",
+            "name": f"samples/{name}",
+            "description": name,
+            "dataType": kind,
+            "source": {"fileObject": {"@id": SAMPLES}, "extract": {"column": name}},
+        }
+        for name, kind in columns.items()
+    ]
+    return {
+        "@context": {
+            "@language": "en",
+            "@vocab": "https://schema.org/",
+            "sc": "https://schema.org/",
+            "cr": "http://mlcommons.org/croissant/",
+            "dct": "http://purl.org/dc/terms/",
+            "conformsTo": "dct:conformsTo",
+            "column": "cr:column",
+            "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+            "extract": "cr:extract",
+            "field": "cr:field",
+            "fileObject": "cr:fileObject",
+            "recordSet": "cr:recordSet",
+            "source": "cr:source",
+        },
+        "@type": "sc:Dataset",
+        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "name": title,
+        "description": f"{title}: shards of {', '.join(extensions)}, with one row a sample.",
+        "distribution": distribution,
+        "recordSet": [
+            {
+                "@type": "cr:RecordSet",
+                "@id": "samples",
+                "name": "samples",
+                "field": fields,
+            }
+        ],
+    }
+
+
+def _parquet(rows: list[dict[str, Any]], schema: pa.Schema) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1) + "\n").encode()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,8 @@
+"""The stages and views there are, by name. Adding one means writing its function, a line here, and a rule."""
+
+from pipeline import flow, frames, guidance, truth
+from pipeline.stages import Stage
+from pipeline.views import CMP, View
+
+STAGES: dict[str, Stage] = {stage.name: stage for stage in (frames.STAGE, flow.STAGE, guidance.STAGE, truth.STAGE)}
+VIEWS: dict[str, View] = {view.name: view for view in (CMP,)}

@@ -1,0 +1,5 @@
+"""Shards on disk: deterministic tars, their commit records, and the codecs of their members.
+
+The only code that touches tars: `tar` says what a header is, `writer` writes shards, `record` commits them, `column`
+reads them back, `codecs` encodes and decodes their members.
+"""

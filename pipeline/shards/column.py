@@ -1,0 +1,91 @@
+"""Reading a finished shard: its record says where each member is, the tar is mapped."""
+
+import mmap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pipeline.errors import ShardError
+from pipeline.shards.codecs import decode
+from pipeline.shards.record import Record, file_sha256, record_path
+from pipeline.shards.tar import BLOCK, parse_header
+
+
+class Members(Mapping[str, Any]):
+    """A sample's members by extension, decoded when first asked for."""
+
+    def __init__(self, encoded: dict[str, bytes]) -> None:
+        self.encoded = encoded
+        self._decoded: dict[str, Any] = {}
+
+    def __getitem__(self, extension: str) -> Any:
+        if extension not in self._decoded:
+            self._decoded[extension] = decode(extension, self.encoded[extension])
+        return self._decoded[extension]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.encoded)
+
+    def __len__(self) -> int:
+        return len(self.encoded)
+
+
+class Shard:
+    """A finished shard, opened: `record`, and samples by key.
+
+    Raises:
+        ShardError: record and tar disagree, or (on reading) a header is not where the record says.
+    """
+
+    def __init__(self, tar: Path) -> None:
+        self.path = tar
+        self.record = Record.read(record_path(tar))
+        try:
+            size = tar.stat().st_size
+        except FileNotFoundError:
+            raise ShardError(f"{tar}: missing, though its record is there") from None
+        if size != self.record.bytes:
+            raise ShardError(f"{tar}: has {size} bytes, its record says {self.record.bytes}: cut off or replaced")
+        self._rows = {key: row for row, key in enumerate(self.record.keys)}
+        self._offsets = self.record.offsets()
+
+    def check_sum(self) -> None:
+        """Raises ShardError unless the tar's sha256 is the recorded one."""
+        if file_sha256(self.path) != self.record.sha256:
+            raise ShardError(f"{self.path}: its bytes changed since it was written (sha256 differs from its record)")
+
+    def __enter__(self) -> "Shard":
+        self._file = self.path.open("rb")
+        self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._map.close()
+        self._file.close()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._rows
+
+    def __getitem__(self, key: str) -> Members:
+        row = self._rows[key]
+        members = {}
+        for extension, offset, size in zip(
+            self.record.extensions, self._offsets[row], self.record.sizes[row], strict=True
+        ):
+            try:
+                found = parse_header(self._map[offset - BLOCK : offset], offset - BLOCK)
+            except ValueError as error:
+                raise ShardError(f"{self.path}: {error}") from error
+            if found != (f"{key}.{extension}", size):
+                raise ShardError(f"{self.path}: holds {found[0]} where its record has {key}.{extension}")
+            members[extension] = self._map[offset : offset + size]
+        return Members(members)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.record.keys)
+
+    def __len__(self) -> int:
+        return self.record.samples

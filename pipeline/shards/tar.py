@@ -1,0 +1,66 @@
+"""Byte-deterministic USTAR archives: plain headers, no time, no owner, and member offsets that follow from sizes."""
+
+import tarfile
+from collections.abc import Iterator
+from typing import BinaryIO
+
+BLOCK = 512
+END = bytes(2 * BLOCK)
+
+
+def header(name: str, size: int) -> bytes:
+    """The 512-byte USTAR header of a regular file: mode 0644, owner 0, time 0.
+
+    Raises:
+        ValueError: the name is longer than 100 bytes, or the size over 8 GiB, which plain USTAR cannot say.
+    """
+    info = tarfile.TarInfo(name)
+    info.size = size
+    info.mode = 0o644
+    if len(name.encode()) > tarfile.LENGTH_NAME:
+        raise ValueError(f"member name {name!r} is longer than {tarfile.LENGTH_NAME} bytes")
+    return info.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict")
+
+
+def padded(size: int) -> int:
+    """A member's size on disk: rounded up to whole blocks."""
+    return -(-size // BLOCK) * BLOCK
+
+
+def walk(file: BinaryIO) -> Iterator[tuple[str, int, int]]:
+    """Each member's name, data offset and size, in order.
+
+    Raises:
+        ValueError: anything that `header` did not write: a cut, a wrong checksum, a link, a directory, a PAX header, or
+            data after the end.
+    """
+    file.seek(0, 2)
+    total = file.tell()
+    offset = 0
+    while True:
+        file.seek(offset)
+        block = file.read(BLOCK)
+        if block == bytes(BLOCK):
+            if total != offset + len(END) or file.read(BLOCK) != bytes(BLOCK):
+                raise ValueError(f"the end of the archive is not where its members end (byte {offset} of {total})")
+            return
+        name, size = parse_header(block, offset)
+        if offset + BLOCK + padded(size) + len(END) > total:
+            raise ValueError(f"{name} is cut off (needs {size} bytes from byte {offset + BLOCK}, the file has {total})")
+        yield name, offset + BLOCK, size
+        offset += BLOCK + padded(size)
+
+
+def parse_header(block: bytes, offset: int) -> tuple[str, int]:
+    """Name and size from a 512-byte header; it must be byte for byte what `header` writes for them."""
+    if len(block) < BLOCK:
+        raise ValueError(f"cut off inside a header at byte {offset}")
+    try:
+        name = block[:100].rstrip(b"\0").decode("ascii")
+        size = int(block[124:135], 8)
+        expected = header(name, size)
+    except (UnicodeDecodeError, ValueError) as error:
+        raise ValueError(f"damaged header at byte {offset}") from error
+    if block != expected:
+        raise ValueError(f"damaged or foreign header at byte {offset}")
+    return name, size

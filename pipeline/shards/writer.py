@@ -1,0 +1,63 @@
+"""Writing a shard: members into a temporary tar, then the tar under its name, then its record."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.shards.files import atomic
+from pipeline.shards.record import Record, record_path
+from pipeline.shards.tar import END, header, padded
+
+
+def write_shard(
+    tar: Path, samples: Iterable[tuple[str, Mapping[str, bytes]]], facts: Callable[[], dict[str, Any]]
+) -> Record:
+    """Writes samples, in their order, as one shard and commits it.
+
+    Args:
+        tar: where; `NNNNNN.tar`.
+        samples: key and encoded members by extension; every sample has the same extensions.
+        facts: asked once the samples are written: the record's fields that are not about the tar itself. If it raises,
+            nothing is kept.
+
+    Raises:
+        UserError: the folder cannot be written.
+        ValueError: a sample has other members than the first.
+    """
+    extensions: list[str] = []
+    keys: list[str] = []
+    sizes: list[list[int]] = []
+    digest = hashlib.sha256()
+    with atomic(tar) as file:
+
+        def write(data: bytes) -> None:
+            file.write(data)
+            digest.update(data)
+
+        for key, members in samples:
+            extensions = extensions or list(members)
+            if set(members) != set(extensions):
+                raise ValueError(f"{key} has members {sorted(members)}, the samples before it {sorted(extensions)}")
+            for extension in extensions:
+                data = members[extension]
+                write(header(f"{key}.{extension}", len(data)))
+                write(data)
+                write(bytes(padded(len(data)) - len(data)))
+            keys.append(key)
+            sizes.append([len(members[extension]) for extension in extensions])
+        write(END)
+        record = Record(
+            shard=tar.stem,
+            sha256=digest.hexdigest(),
+            bytes=file.tell(),
+            samples=len(keys),
+            extensions=extensions,
+            keys=keys,
+            sizes=sizes,
+            **facts(),
+        )
+        # An older record must never stand beside a newer tar, however short the moment.
+        record_path(tar).unlink(missing_ok=True)
+    record.write(record_path(tar))
+    return record

@@ -1,0 +1,168 @@
+"""Folders of frames, one folder a video, with ground-truth flow where a benchmark ships it."""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import SampleError, UserError
+from pipeline.formats import read_flo, read_kitti_png
+from pipeline.sources.listing import Paths, as_videos, check_paths, find
+from pipeline.sources.reading import is_image, of_one_size, read_image
+from pipeline.sources.source import Frame, Source, Truth, Unreadable, Video
+
+_LARGEST_NUMBER = 999_999  # what a key has room for
+
+
+@dataclass(frozen=True)
+class FramesOptions:
+    """Where the folders are, and the flow between their frames."""
+
+    path: Paths  # a glob of folders, or several
+    license: str | None = None
+    flow: str | None = None  # the folder of ground truth: {flow}/{folder's name}/{frame's stem}.flo
+
+    def __post_init__(self) -> None:
+        check_paths(self.path)
+
+
+def _videos(options: FramesOptions, where: str) -> list[Video]:
+    flow = None if options.flow is None else os.path.expanduser(options.flow)
+    if flow is not None and not os.path.isdir(flow):
+        raise UserError(f"{where}.flow {options.flow!r} is no folder")
+    found = [replace(one, bytes=_bytes(one.path, where)) for one in find(options.path, where, folders=True)]
+    videos = as_videos(found, "frames", options.license, where, folders=True)
+    return [replace(video, uri=_uri(video.uri, flow)) for video in videos]
+
+
+def _bytes(folder: str, where: str) -> int:
+    try:
+        with os.scandir(folder) as entries:
+            return sum(entry.stat().st_size for entry in entries if is_image(entry.name))
+    except OSError as error:
+        raise UserError(f"{where}.path: cannot read {error.filename!r}: {error.strerror}") from error
+
+
+def _uri(folder: str, flow: str | None) -> str:
+    """All that reading takes, as JSON: a path may hold any character that a separator could be."""
+    return json.dumps({"folder": folder} if flow is None else {"folder": folder, "flow": flow}, ensure_ascii=False)
+
+
+def _opened(video: Video) -> tuple[str, str | None]:
+    places = json.loads(video.uri)
+    return places["folder"], places.get("flow")
+
+
+def _names(video: Video) -> dict[int, str]:
+    """File names by frame number, ascending.
+
+    A frame's number is the one its stem ends in, where all stems do and the numbers differ; else its place in natural
+    order.
+    """
+    folder, _ = _opened(video)
+    try:
+        names = _images(folder, os.stat(folder).st_mtime_ns)
+    except OSError as error:
+        raise SampleError(f"the folder cannot be read: {error.strerror}") from error
+    if not names:
+        raise SampleError("no image in the folder")
+    endings = [re.search(r"(\d+)$", os.path.splitext(name)[0], re.ASCII) for name in names]
+    numbers = [int(ending[1]) for ending in endings if ending]
+    if len(set(numbers)) < len(names) or max(numbers) > _LARGEST_NUMBER:
+        return dict(enumerate(names))
+    return dict(sorted(zip(numbers, names, strict=True)))
+
+
+@lru_cache(maxsize=1)
+def _images(folder: str, modified: int) -> list[str]:
+    """Names of images in natural order; kept, since the truth of every pair asks for them."""
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if is_image(entry.name) and not entry.name.startswith(".")]
+    return sorted(names, key=lambda name: ([(t, int(n or -1)) for t, n in re.findall(r"(\D*)(\d*)", name)], name))
+
+
+def _numbers(video: Video) -> Sequence[int]:
+    return list(_names(video))
+
+
+def _read(video: Video, wanted: Sequence[int]) -> Iterator[Frame | Unreadable]:
+    folder, _ = _opened(video)
+    names = _names(video)
+
+    def frames() -> Iterator[Frame | Unreadable]:
+        for number in wanted:
+            try:
+                if number not in names:
+                    raise SampleError("no such frame")
+                yield Frame(number, None, read_image(os.path.join(folder, names[number])))
+            except SampleError as error:
+                yield Unreadable(number, str(error))
+
+    return of_one_size(frames())
+
+
+def _truth(video: Video, frame: int, next_frame: int) -> Truth | None:
+    """Ground truth from a frame to the one after it in the folder; benchmarks give no other.
+
+    Layouts, `{stem}` the frame's: `{flow}/{folder}/{stem}.flo` (MPI-Sintel; its `invalid` and `occlusions` beside the
+    flow root hold), the same with `frame` in the stem written `flow` (Middlebury), or `.png` (KITTI).
+
+    Raises:
+        SampleError: the truth is damaged.
+    """
+    folder, root = _opened(video)
+    names = _names(video)
+    numbers = list(names)
+    if root is None or frame not in names or numbers.index(frame) + 1 == len(numbers):
+        return None
+    if numbers[numbers.index(frame) + 1] != next_frame:
+        return None
+    name, stem = os.path.basename(os.path.normpath(folder)), os.path.splitext(names[frame])[0]
+    found = _flow_file(os.path.join(root, name), stem, os.path.join(folder, names[frame]))
+    if found is None:
+        return None
+    try:
+        flow, valid = read_flo(found) if found.endswith(".flo") else read_kitti_png(found)
+    except (ValueError, OSError) as error:
+        raise SampleError("the ground-truth flow is damaged") from error
+    beside = os.path.dirname(os.path.normpath(root))
+    invalid = _mask(os.path.join(beside, "invalid", name, f"{stem}.png"), valid.shape)
+    occlusion = _mask(os.path.join(beside, "occlusions", name, f"{stem}.png"), valid.shape)
+    if invalid is not None:
+        valid = valid & ~invalid
+    return Truth(np.where(valid, flow, np.float32(0)), valid, occlusion)
+
+
+def _flow_file(folder: str, stem: str, image: str) -> str | None:
+    for extension in (".flo", ".png"):
+        for candidate in (stem, stem.replace("frame", "flow")):
+            path = os.path.join(folder, candidate + extension)
+            if os.path.isfile(path) and not os.path.samefile(path, image):
+                return path
+    return None
+
+
+def _mask(path: str, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
+    """A mask file, white where it holds, or None where there is none."""
+    if not os.path.isfile(path):
+        return None
+    image = read_image(path)
+    if image.shape[:2] != shape:
+        raise SampleError(f"a mask of {image.shape[1]}x{image.shape[0]} beside flow of {shape[1]}x{shape[0]}")
+    return image[..., 0] > 127
+
+
+SOURCE = Source(
+    name="frames",
+    options=FramesOptions,
+    videos=_videos,
+    numbers=_numbers,
+    read=_read,
+    truth=_truth,
+    select="all",
+)

@@ -1,0 +1,50 @@
+"""Single images, each a video of one frame."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pipeline.errors import SampleError, UserError
+from pipeline.sources.listing import Paths, as_videos, check_paths, find
+from pipeline.sources.reading import IMAGE_EXTENSIONS, is_image, read_image
+from pipeline.sources.source import Frame, Source, Unreadable, Video
+
+
+@dataclass(frozen=True)
+class ImagesOptions:
+    """Where the images are."""
+
+    path: Paths  # a glob of files, a .txt file that lists them, or several of these
+    license: str | None = None
+
+    def __post_init__(self) -> None:
+        check_paths(self.path)
+
+
+def _videos(options: ImagesOptions, where: str) -> list[Video]:
+    found = [one for one in find(options.path, where) if is_image(one.path)]
+    if not found:
+        raise UserError(f"{where}.path {options.path!r} matches no image ({', '.join(IMAGE_EXTENSIONS)})")
+    return as_videos(found, "images", options.license, where)
+
+
+def _numbers(video: Video) -> Sequence[int]:
+    return [0]
+
+
+def _read(video: Video, wanted: Sequence[int]) -> Iterator[Frame | Unreadable]:
+    for number in wanted:
+        try:
+            yield Frame(number, None, read_image(video.uri)) if number == 0 else Unreadable(number, "no such frame")
+        except SampleError as error:
+            yield Unreadable(number, str(error))
+
+
+SOURCE = Source(
+    name="images",
+    options=ImagesOptions,
+    videos=_videos,
+    numbers=_numbers,
+    read=_read,
+    truth=None,
+    select="all",
+)

@@ -1,0 +1,174 @@
+"""Files and folders by pattern: fast, sorted, with the name each takes within its source."""
+
+import fnmatch
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pipeline.errors import UserError
+from pipeline.sources.ids import video_id
+from pipeline.sources.source import Video
+
+Paths = str | list[str]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file or folder: its path, its path relative to the source's base (it names the video), its size on disk."""
+
+    path: str
+    relative: str
+    bytes: int
+
+
+def check_paths(path: Paths) -> None:
+    """Raise `ValueError` unless `path` is a pattern or a list of them."""
+    paths = [path] if isinstance(path, str) else path
+    if not isinstance(paths, list) or not paths or not all(isinstance(p, str) and p for p in paths):
+        raise ValueError(f"path must be a path, a glob such as '/data/vids/*.mp4', or a list of them, not {path!r}")
+
+
+def find(path: Paths, where: str, folders: bool = False) -> list[Found]:
+    """Every file (or folder) that a pattern, a list of patterns or a list in a `.txt` file names.
+
+    The base of a pattern is the folder before its first wildcard; an entry without a wildcard is named by its path as
+    written, since anything that it shares with its neighbours changes with the neighbours. Lines of a `.txt` file are
+    paths relative to that file, without wildcards; empty lines and those that start with `#` do not count.
+
+    Raises:
+        UserError: an entry matches nothing, a folder cannot be read, or a name is not UTF-8.
+    """
+    found = []
+    for entry in [path] if isinstance(path, str) else path:
+        place = f"{where}.path {entry!r}"
+        pattern = os.path.expanduser(entry)
+        try:
+            matches = list(_entries(pattern, place, folders))
+        except OSError as error:
+            raise UserError(f"{place}: cannot read {error.filename!r}: {error.strerror}") from error
+        if not matches:
+            hint = f" (it is a folder; write '{pattern.rstrip('/')}/*')" if os.path.isdir(pattern) else ""
+            raise UserError(f"{place} matches no {'folder' if folders else 'file'}{hint}")
+        for match in matches:
+            if not _is_utf8(match.path):
+                raise UserError(f"{place}: the name of {match.path!r} is not UTF-8; rename it")
+        found += matches
+    return found
+
+
+def as_videos(found: Sequence[Found], kind: str, license: str | None, where: str, folders: bool = False) -> list[Video]:
+    """The videos of what was found, sorted by id.
+
+    Raises:
+        UserError: two have the same id.
+    """
+    videos: dict[str, Video] = {}
+    for one in found:
+        name = video_id(one.relative, folders)
+        if name in videos:
+            first = videos[name].uri
+            told = (
+                f"{one.path!r} is listed twice"
+                if one.path == first
+                else f"{first!r} and {one.path!r} would both be called {name!r}; rename one, or "
+                "write one pattern whose first wildcard comes before they part"
+            )
+            raise UserError(f"{where}.path: {told}")
+        videos[name] = Video(name, kind, one.path, license, one.bytes)
+    return [videos[name] for name in sorted(videos)]
+
+
+def _entries(pattern: str, place: str, folders: bool) -> Iterator[Found]:
+    literal = _literal(pattern, pattern, folders)
+    if literal is None:
+        yield from _glob(pattern, folders)
+    elif pattern.endswith(".txt") and not folders:
+        with open(pattern, encoding="utf-8", errors="surrogateescape") as lines:
+            listed = [line.strip() for line in lines]
+        for line in listed:
+            if line and not line.startswith("#"):
+                one = _literal(os.path.join(os.path.dirname(pattern), os.path.expanduser(line)), line, folders)
+                if one is None:
+                    raise UserError(f"{place}: {line!r} is no file")
+                yield one
+    else:
+        yield literal
+
+
+def _literal(path: str, written: str, folders: bool) -> Found | None:
+    try:
+        status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if stat.S_ISDIR(status.st_mode) != folders:
+        return None
+    return Found(path, os.path.normpath(written).lstrip("/"), status.st_size)
+
+
+def _glob(pattern: str, folders: bool) -> Iterator[Found]:
+    """As the shell's: hidden names only where the pattern says so; `**` is any number of folders."""
+    parts = [part for part in pattern.split("/") if part not in ("", ".")]
+    wild = next((i for i, part in enumerate(parts) if re.search(r"[*?[]", part)), None)
+    if wild is None:
+        return
+    base = os.path.join("/" if pattern.startswith("/") else "", *parts[:wild])
+    if base and not os.path.isdir(base):
+        return
+    seen = set()
+    for found in _walk(base, "", parts[wild:], folders, ()):
+        if found.relative not in seen:  # `a/**/**/b` reaches a file by several ways
+            seen.add(found.relative)
+            yield found
+
+
+def _walk(
+    folder: str, relative: str, parts: list[str], folders: bool, above: tuple[tuple[int, int], ...]
+) -> Iterator[Found]:
+    part, rest = parts[0], parts[1:]
+    if part == "**":
+        if rest:
+            yield from _walk(folder, relative, rest, folders, above)
+        status = os.stat(folder or ".")
+        above = (*above, (status.st_dev, status.st_ino))
+    matches = re.compile(fnmatch.translate("*" if part == "**" else part)).match
+    hidden = part.startswith(".")
+    with os.scandir(folder or ".") as entries:
+        listed = [entry for entry in entries if matches(entry.name) and (hidden or not entry.name.startswith("."))]
+    for entry in listed:
+        path, name = os.path.join(folder, entry.name), os.path.join(relative, entry.name)
+        is_folder = entry.is_dir()
+        if part == "**":
+            if is_folder and not _is_above(entry, above):
+                yield from _walk(path, name, parts, folders, above)
+            if not rest and is_folder == folders:
+                yield Found(path, name, _size(entry))
+        elif rest:
+            if is_folder:
+                yield from _walk(path, name, rest, folders, ())
+        elif is_folder == folders:
+            yield Found(path, name, _size(entry))
+
+
+def _is_above(entry: os.DirEntry[str], above: tuple[tuple[int, int], ...]) -> bool:
+    """Whether a link leads back to a folder that we are in, which would have no end."""
+    if not entry.is_symlink():
+        return False
+    status = entry.stat()
+    return (status.st_dev, status.st_ino) in above
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat().st_size
+    except OSError:  # a link to nothing: listed, and a failure row when it is opened
+        return 0
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

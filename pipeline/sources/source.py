@@ -1,0 +1,80 @@
+"""What a source is: how its videos are listed, and how their frames are read."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Video:
+    """One row of the catalog.
+
+    `video` is the id, `kind` the source kind that opens it, `uri` where it is (a path, or for `synthetic` all that
+    determines the rendering), `bytes` its size where the listing knows it (a changed size rebuilds the shard).
+    """
+
+    video: str
+    kind: str
+    uri: str
+    license: str | None = None
+    bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A decoded frame: its number in the video, its time, and `image (H, W, 3)` uint8, RGB."""
+
+    number: int
+    seconds: float | None
+    image: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A frame that was asked for and could not be read, and why (no path, no time, no host: the record keeps it)."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Ground truth of a pair of frames, at the size of the video's own frames.
+
+    `flow (2, H, W)` float32 in pixels, from the first frame to the second; `valid (H, W)` bool, where the flow is
+    known; `occlusion (H, W)` bool, pixels of the first frame not visible in the second; `objects (H, W)` uint8, 0 the
+    background.
+    """
+
+    flow: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    occlusion: NDArray[np.bool_] | None = None
+    objects: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source kind.
+
+    Args:
+        name: as in `source.kind` of config.yaml.
+        options: the frozen dataclass of the other keys under `source`.
+        videos: `(options, where) -> videos`; `where` is the path of the key in config.yaml (`datasets.x.source`), for
+            errors. Raises `UserError` where nothing matches or a folder cannot be read. Fast: opens no video.
+        numbers: the frame numbers of a video in presentation order, ascending. Raises `SampleError` for a video
+            without frames.
+        read: yields the asked frames, ascending, decoding sequentially; a frame that cannot be had is `Unreadable`.
+        truth: ground truth from one frame to another, or None where there is none.
+        select: the frames taken when config.yaml does not say.
+    """
+
+    name: str
+    options: type[Any]
+    videos: Callable[[Any, str], list[Video]]
+    numbers: Callable[[Video], Sequence[int]]
+    read: Callable[[Video, Sequence[int]], Iterator[Frame | Unreadable]]
+    truth: Callable[[Video, int, int], Truth | None] | None
+    select: Any

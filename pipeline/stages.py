@@ -1,0 +1,122 @@
+"""What a stage is: a pure function of decoded samples, and what the runner must know about it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+from typing import Any
+
+from pipeline.errors import SampleError
+
+Sample = Mapping[str, Any]
+"""A sample's members by extension, decoded: `{"jpg": (H, W, 3) uint8, "flow.b2": (2, H, W) float32, "json": {...}}`.
+
+Members read from a column decode when they are first asked for. A stage may return `bytes` for a member that it has
+encoded itself.
+"""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A sample that could not be made, and why."""
+
+    key: str
+    reason: str
+
+
+Items = Iterator[tuple[str, Sample]]
+Outcomes = Iterator[tuple[str, Sample] | Failure]
+
+
+def _measure_nothing(sample: Sample) -> dict[str, float]:
+    return {}
+
+
+def _no_provenance(options: Any) -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One column: its name, what it reads, and the function that makes it.
+
+    Args:
+        name: the column's name, and the command's.
+        version: raised whenever the same input and options give other bytes; raising it reruns the stage.
+        reads: the columns whose members are joined by key into each sample. `"source"` stands for the videos
+            themselves: alone, the items are videos, `(video id, {"video": Video})`; beside a column, each sample gets
+            the `"video"` it comes from.
+        options: the frozen dataclass of options; its defaults are the defaults of config.yaml.
+        run: `(items, options) -> outcomes` in the order of the items; see `each`, `in_batches`. Items it leaves out
+            are not in the stage's domain, which is no failure.
+        follow: fields of a frame's `json` that name another frame of the same video; that frame's members join the
+            sample under `"{field}.{extension}"`. Samples whose field is null are not in the stage's domain.
+        measure: numbers worth knowing about a made sample; the record keeps their mean, minimum and maximum.
+        software: distributions whose version shapes the output; the record names them.
+        provenance: further facts for the record, such as a checkpoint and its sha256.
+    """
+
+    name: str
+    version: int
+    reads: tuple[str, ...]
+    options: type[Any]
+    run: Callable[[Items, Any], Outcomes]
+    follow: tuple[str, ...] = ()
+    measure: Callable[[Sample], dict[str, float]] = _measure_nothing
+    software: tuple[str, ...] = ()
+    provenance: Callable[[Any], dict[str, Any]] = field(default=_no_provenance)
+
+
+def reason_of(error: Exception) -> str:
+    """The reason of a failure row: the message of an expected error, the type as well of an unexpected one."""
+    return str(error) if isinstance(error, SampleError) else f"{type(error).__name__}: {error}"
+
+
+def each(annotate: Callable[[Sample, Any], Sample | None]) -> Callable[[Items, Any], Outcomes]:
+    """A stage's `run` from a function of one sample; None means not in the stage's domain."""
+
+    def run(items: Items, options: Any) -> Outcomes:
+        for key, sample in items:
+            try:
+                made = annotate(sample, options)
+            except Exception as error:
+                yield Failure(key, reason_of(error))
+            else:
+                if made is not None:
+                    yield key, made
+
+    return run
+
+
+def in_batches(
+    annotate: Callable[[list[Sample], Any], list[Sample]], shape: Callable[[Sample], tuple[int, ...]]
+) -> Callable[[Items, Any], Outcomes]:
+    """A stage's `run` from a function of a list of samples of one shape, at most `options.batch_size` at a time.
+
+    A batch that fails is tried again sample by sample, so that one bad sample costs only itself.
+    """
+
+    def shaped(items: Items) -> Iterator[tuple[str, Sample, tuple[int, ...] | Failure]]:
+        for key, sample in items:
+            try:
+                yield key, sample, shape(sample)
+            except Exception as error:
+                yield key, sample, Failure(key, reason_of(error))
+
+    def run(items: Items, options: Any) -> Outcomes:
+        for same, group in groupby(shaped(items), key=lambda item: item[2]):
+            if isinstance(same, Failure):
+                yield same
+                continue
+            while batch := [(key, sample) for key, sample, _ in islice(group, options.batch_size)]:
+                try:
+                    made = annotate([sample for _, sample in batch], options)
+                except Exception:
+                    for key, sample in batch:
+                        try:
+                            yield key, annotate([sample], options)[0]
+                        except Exception as error:
+                            yield Failure(key, reason_of(error))
+                else:
+                    yield from zip((key for key, _ in batch), made, strict=True)
+
+    return run

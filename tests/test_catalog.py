@@ -1,0 +1,61 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.catalog import extended, read_catalog, read_plan, shard_digests, write_catalog, write_plan
+from pipeline.errors import UserError
+from pipeline.sources.source import Video
+
+ids = st.lists(st.integers(0, 99).map(lambda number: f"v{number:02d}"), unique=True)
+
+
+@given(first=ids, second=ids, size=st.integers(1, 5))
+def test_every_video_stands_in_one_shard_and_stays_there(first: list[str], second: list[str], size: int):
+    plan = extended([], first, size)
+    assert sorted(video for shard in plan for video in shard) == sorted(first)
+    assert all(0 < len(shard) <= size for shard in plan)
+    grown = extended(plan, second, size)
+    assert sorted(video for shard in grown for video in shard) == sorted(second)
+    for before, after in zip(plan, grown, strict=False):
+        assert after == [video for video in before if video in second]
+    assert all(video not in first for shard in grown[len(plan) :] for video in shard)
+
+
+def test_a_removed_video_changes_the_digest_of_its_shard_only():
+    videos = [Video(f"v{number}", "videos", f"{number}.mp4", bytes=number) for number in range(6)]
+    plan = extended([], (video.video for video in videos), 2)
+    before = shard_digests(plan, videos)
+    fewer = videos[:2] + videos[3:]
+    after = shard_digests(extended(plan, (video.video for video in fewer), 2), fewer)
+    assert [old == new for old, new in zip(before, after, strict=True)] == [True, False, True]
+
+
+def test_a_file_of_another_size_changes_the_digest():
+    video = Video("v", "videos", "v.mp4", bytes=1)
+    assert shard_digests([["v"]], [video]) != shard_digests([["v"]], [replace(video, bytes=2)])
+
+
+def test_catalog_and_plan_are_read_back(tmp_path: Path):
+    videos = [Video("b", "videos", "b.mp4", "CC BY", 5), Video("a", "videos", "a.mp4")]
+    write_catalog(tmp_path / "catalog.parquet", videos)
+    assert read_catalog(tmp_path / "catalog.parquet") == videos
+    assert read_catalog(tmp_path / "catalog.parquet", ["a"]) == videos[1:]
+    write_plan(tmp_path / "plan.json", [["a"], [], ["b"]])
+    assert read_plan(tmp_path / "plan.json") == [["a"], [], ["b"]]
+    assert read_plan(tmp_path / "none.json") == []
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"shards": [1]}', '{"shards": [[1]]}'])
+def test_a_damaged_plan_is_refused(tmp_path: Path, text: str):
+    (tmp_path / "plan.json").write_text(text)
+    with pytest.raises(UserError, match=r"plan\.json: not a plan"):
+        read_plan(tmp_path / "plan.json")
+
+
+def test_a_catalog_that_lacks_a_video_is_refused(tmp_path: Path):
+    write_catalog(tmp_path / "catalog.parquet", [Video("a", "videos", "a.mp4")])
+    with pytest.raises(UserError, match="lacks b"):
+        read_catalog(tmp_path / "catalog.parquet", ["a", "b"])

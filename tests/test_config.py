@@ -1,0 +1,102 @@
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.config import SCHEMA, load
+from pipeline.errors import UserError
+from pipeline.registry import STAGES, VIEWS
+from pipeline.sources import SOURCES
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFINITIONS = yaml.safe_load(SCHEMA.read_text())["$defs"]
+
+
+def one(**keys: Any) -> dict[str, Any]:
+    return {"datasets": {"x": {"source": {"kind": "synthetic"}, **keys}}}
+
+
+def test_the_default_configuration_is_valid():
+    assert list(load(yaml.safe_load((ROOT / "config.yaml").read_text()))) == ["demo"]
+
+
+def test_five_lines_are_enough(tmp_path: Path):
+    (tmp_path / "a.mp4").touch()
+    lines = f"datasets:\n  mylab:\n    source:\n      kind: videos\n      path: {tmp_path}/*.mp4\n"
+    dataset = load(yaml.safe_load(lines))["mylab"]
+    assert dataset.views == ("cmp",)
+    assert dataset.columns == ("frames", "flow", "guidance")
+    assert [video.video for video in dataset.videos()] == ["a"]
+
+
+def test_images_have_frames_alone():
+    dataset = load({"datasets": {"x": {"source": {"kind": "images", "path": "*.jpg"}}}})["x"]
+    assert dataset.views == ()
+    assert dataset.columns == ("frames",)
+
+
+def test_truth_is_a_column_where_the_source_has_it():
+    assert "truth" in load(one())["x"].columns
+
+
+@pytest.mark.parametrize("stage", [name for name in STAGES if name in DEFINITIONS])
+def test_the_schema_has_the_options_of_each_stage(stage: str):
+    assert set(DEFINITIONS[stage]["properties"]) == {field.name for field in fields(STAGES[stage].options)}
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_the_schema_has_the_options_of_each_source(kind: str):
+    definition = DEFINITIONS[{"frames": "folders"}.get(kind, kind)]
+    options = fields(SOURCES[kind].options)
+    assert set(definition["properties"]) - {"kind"} == {field.name for field in options}
+    required = {field.name for field in options if field.default is MISSING and field.default_factory is MISSING}
+    assert set(definition.get("required", [])) == required
+
+
+def test_the_schema_names_the_views_there_are():
+    assert DEFINITIONS["dataset"]["properties"]["views"]["items"]["enum"] == list(VIEWS)
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ({}, "c.yaml lacks datasets, which is required"),
+        ({"datasets": {}}, "datasets is empty: should have at least 1"),
+        ({"datasets": {"a-b": {"source": {"kind": "synthetic"}}}}, "datasets.a-b: a dataset's name has letters"),
+        ({"datasets": {"x": {}}}, "c.yaml: datasets.x lacks source"),
+        ({"dataset": {}, "datasets": {"x": {"source": {"kind": "synthetic"}}}}, "dataset is not a key: did you mean"),
+        (one(flow={"preset": "quick"}), "datasets.x.flow.preset is 'quick': should be one of ultrafast, fast, medium"),
+        (one(flow={"batch_size": "8"}), "datasets.x.flow.batch_size is '8': should be an integer"),
+        (one(flow={"batch_size": 0}), "datasets.x.flow.batch_size is 0: should be at least 1"),
+        (one(flow={"checkpoint": "things"}), "datasets.x.flow: "),
+        (one(guidance={"kernel_size": 80}), "datasets.x.guidance: "),
+        (one(guidance={"kernal_size": 81}), "guidance.kernal_size is not a key: did you mean kernel_size?"),
+        (one(frames={"select": {"every": 2, "random": 3}}), "datasets.x.frames.select has 2 keys: should have one of"),
+        (one(frames={"select": "some"}), "datasets.x.frames: "),
+        (one(frames={"pairs": {"gap": 2}}), "frames.pairs.gap is not a key"),
+        (one(frames={"pairs": "none"}, views=["cmp"]), "views: cmp needs pairs of frames"),
+        (one(views=["selflow"]), "datasets.x.views.0 is 'selflow': should be one of cmp"),
+        ({"datasets": {"x": {"source": {"kind": "videos"}}}}, "datasets.x.source lacks path"),
+        ({"datasets": {"x": {"source": {"kind": "video", "path": "a"}}}}, "is 'video': should be one of videos"),
+        ({"datasets": {"x": {"source": {"kind": "synthetic", "path": "a"}}}}, "datasets.x.source.path is not a key"),
+        (
+            {"datasets": {"x": {"source": {"kind": "images", "path": "a"}, "frames": {"pairs": {"offset": 1}}}}},
+            "images are videos of one frame",
+        ),
+        (one() | {"experiments": {"e": {}}}, "experiments: there is no kind of experiment yet"),
+    ],
+)
+def test_what_is_wrong_is_named_with_what_would_be_right(config: dict[str, Any], says: str):
+    with pytest.raises(UserError) as refused:
+        load(config, "c.yaml")
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_pattern_that_matches_nothing_names_its_key(tmp_path: Path):
+    config = {"datasets": {"mylab": {"source": {"kind": "videos", "path": f"{tmp_path}/*.mp4"}}}}
+    with pytest.raises(UserError) as refused:
+        load(config)["mylab"].videos()
+    assert str(refused.value) == f"config.yaml: datasets.mylab.source.path '{tmp_path}/*.mp4' matches no file"

@@ -1,0 +1,128 @@
+"""The guarantees of the workflow, seen from the command line of Snakemake itself."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from workspace import ROOT, Workspace, changed
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_first_run_leaves_shards_manifest_and_pictures(built: Workspace):
+    files = set(built.tree())
+    for shard in ("000000", "000001", "000002"):
+        for column in ("frames", "flow", "guidance", "truth", "shards/cmp"):
+            assert {f"small/{column}/{shard}.tar", f"small/{column}/{shard}.json"} <= files
+    assert {f"small/shards/cmp/{name}" for name in ("samples.parquet", "shards.parquet", "SHA256SUMS")} <= files
+    assert not [name for name in files if name.endswith(".tmp")]
+    sums = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=built.folder / "results/small/shards/cmp")
+    assert sums.returncode == 0
+
+
+def test_nothing_to_do_means_no_jobs(built: Workspace):
+    assert not built.planned()
+
+
+def test_changed_guidance_options_redo_guidance_and_what_follows(built: Workspace):
+    built.configure(changed(guidance={"kernel_size": 15}))
+    planned = built.planned()
+    assert planned["guidance"] == 3
+    assert planned["view"] == 3
+    assert not {"catalog", "frames", "flow", "truth"} & set(planned)
+
+
+def test_a_raised_stage_version_redoes_the_stage_and_what_follows(built: Workspace, tmp_path: Path):
+    built.root = tmp_path / "code"
+    for folder in ("pipeline", "workflow", "profiles"):
+        shutil.copytree(ROOT / folder, built.root / folder)
+    shutil.copy(ROOT / "Snakefile", built.root)
+    assert not built.planned(), "moving the code alone redoes nothing"
+    stage = built.root / "pipeline/guidance.py"
+    stage.write_text(stage.read_text().replace("version=1,", "version=2,"))
+    planned = built.planned()
+    assert planned["guidance"] == 3
+    assert not {"catalog", "frames", "flow", "truth"} & set(planned)
+
+
+def test_a_lowered_min_success_redoes_nothing(built: Workspace):
+    built.configure(changed(min_success=0.1))
+    assert not built.planned()
+
+
+def test_growing_a_dataset_makes_new_shards_only(built: Workspace):
+    before = built.tree()
+    built.configure(changed(source={"videos": 5}))
+    assert built.planned()["frames"] == 2
+    built.make()
+    after = built.tree()
+    old = [name for name in before if name.endswith(".tar")]
+    assert all(after[name] == before[name] for name in old)
+    assert sum(name.startswith("small/shards/cmp/") and name.endswith(".tar") for name in after) == 5
+    assert not built.planned()
+
+
+def test_removing_a_video_rebuilds_its_shard_only(built: Workspace, tmp_path: Path):
+    frames = tmp_path / "frames"
+    images(frames, ["ape", "bee", "cat"])
+    dataset = {"source": {"kind": "frames", "path": f"{frames}/*"}, "videos_per_shard": 2, "min_success": 0}
+    built.configure({"animals": dataset})
+    built.make()
+    before = built.tree()
+    subprocess.run(["rm", "-r", str(frames / "bee")], check=True)
+    assert built.planned()["frames"] == 1
+    built.make()
+    after = built.tree()
+    assert after["animals/frames/000001.tar"] == before["animals/frames/000001.tar"]
+    assert b"bee" in before["animals/frames/000000.tar"]
+    assert b"bee" not in b"".join(data for name, data in after.items() if name.startswith("animals/"))
+
+
+def images(folder: Path, videos: list[str], count: int = 3) -> None:
+    """Folders of frames: noise that moves two pixels a frame."""
+    for number, video in enumerate(videos):
+        (folder / video).mkdir(parents=True)
+        noise = np.random.default_rng(number).integers(0, 255, (12, 16, 3), np.uint8)
+        still = cv2.resize(noise, (96, 64), interpolation=cv2.INTER_CUBIC)
+        for frame in range(count):
+            cv2.imwrite(str(folder / video / f"{frame:05d}.png"), np.roll(still, 2 * frame, axis=1))
+
+
+def test_a_second_run_at_once_says_so_and_stops(built: Workspace):
+    built.configure(changed(frames={"shorter_side": 48}))
+    first = subprocess.Popen(
+        built.command(), cwd=built.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    assert first.stderr is not None
+    for line in first.stderr:
+        if line.startswith("rule "):
+            break
+    second = built.snakemake()
+    first.stderr.read()
+    assert first.wait() == 0
+    assert second.returncode != 0
+    assert "lock" in (second.stdout + second.stderr).lower()
+
+
+@pytest.mark.parametrize(
+    ("datasets", "says"),
+    [
+        ({"x": {"source": {"kind": "videos", "path": "none/*.mp4"}}}, "datasets.x.source.path 'none/*.mp4' matches no"),
+        (changed(guidance={"kernelsize": 5}), "guidance.kernelsize is not a key: did you mean kernel_size?"),
+        (changed(flow={"estimator": "raft"}), "datasets.small.flow.estimator"),
+        (changed(frames={"pairs": "none"}, views=["cmp"]), "needs pairs of frames"),
+    ],
+)
+def test_bad_configuration_is_refused_in_one_line_before_any_job(
+    workspace: Workspace, datasets: dict[str, Any], says: str
+):
+    workspace.configure(datasets)
+    done = workspace.snakemake()
+    assert done.returncode != 0
+    assert says in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
+    assert not (workspace.folder / "results").exists()

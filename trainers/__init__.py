@@ -1,0 +1,1 @@
+"""Models, losses, training and evaluation, and the reading of the shards they learn from."""

@@ -1,0 +1,85 @@
+# Helpers of the rules: the checked configuration, the plans, and what each dataset's targets are.
+import json
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+sys.path.insert(0, workflow.basedir)
+# The rules call `python -m pipeline` with the interpreter and the code that this Snakemake runs from, wherever it runs.
+os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")]))
+
+from snakemake.exceptions import WorkflowError
+
+from pipeline.catalog import extended, read_catalog, read_plan, shard_digests
+from pipeline.config import load
+from pipeline.errors import UserError
+from pipeline.registry import STAGES, VIEWS
+
+
+def refuse(error):
+    """What the user can put right is one line, not a traceback."""
+    raise WorkflowError(str(error)) from None
+
+
+CONFIG_FILE = os.path.relpath(workflow.overwrite_configfiles[-1]) if workflow.overwrite_configfiles else "config.yaml"
+try:
+    DATASETS = load(config, CONFIG_FILE)
+except UserError as error:
+    refuse(error)
+
+
+@cache
+def listing(dataset):
+    """A dataset's videos and plan. Only the main process lists the source: the jobs of a running workflow, which read
+    this file again, take what it wrote."""
+    folder = Path(f"results/{dataset}")
+    try:
+        plan = read_plan(folder / "plan.json")
+        if plan and not workflow.is_main_process:
+            return read_catalog(folder / "catalog.parquet"), plan
+        videos = DATASETS[dataset].videos()
+        return videos, extended(plan, (video.video for video in videos), DATASETS[dataset].videos_per_shard)
+    except UserError as error:
+        refuse(error)
+
+
+@cache
+def digests(dataset):
+    """One digest a shard: when it changes, the shard's videos did."""
+    videos, plan = listing(dataset)
+    return shard_digests(plan, videos)
+
+
+def shards_of(dataset):
+    return [f"{number:06d}" for number in range(len(listing(dataset)[1]))]
+
+
+def stage_options(stage, dataset):
+    """A stage's resolved options as JSON; a change of them reruns the stage and what follows."""
+    return json.dumps(DATASETS[dataset].options(stage), sort_keys=True)
+
+
+def min_success(wildcards):
+    """A resource rather than a parameter, so that lowering it for one failed shard reruns that shard alone."""
+    return str(DATASETS[wildcards.dataset].min_success)
+
+
+def columns_of(dataset):
+    return expand(
+        "results/{dataset}/{column}/{shard}.tar",
+        dataset=dataset,
+        column=DATASETS[dataset].columns,
+        shard=shards_of(dataset),
+    )
+
+
+def manifests_of(dataset):
+    return expand("results/{dataset}/shards/{view}/samples.parquet", dataset=dataset, view=DATASETS[dataset].views)
+
+
+wildcard_constraints:
+    dataset="[A-Za-z0-9_]+",
+    shard=r"\d{6}",
+    view="|".join(VIEWS),

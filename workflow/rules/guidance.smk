@@ -1,0 +1,18 @@
+rule guidance:
+    input:
+        flow="results/{dataset}/flow/{shard}.tar",
+    output:
+        tar="results/{dataset}/guidance/{shard}.tar",
+        record="results/{dataset}/guidance/{shard}.json",
+    params:
+        options=lambda wildcards: stage_options("guidance", wildcards.dataset),
+        version=STAGES["guidance"].version,
+    log:
+        "logs/guidance/{dataset}/{shard}.log",
+    resources:
+        min_success=min_success,
+    conda:
+        "../envs/pipeline.yaml"
+    shell:
+        "python -m pipeline guidance {input.flow} --to {output.tar} --options {params.options:q} "
+        "--min-success {resources.min_success} 2> {log}"

@@ -1,0 +1,2 @@
+def pictures_of(dataset):
+    return []

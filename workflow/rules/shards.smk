@@ -1,0 +1,46 @@
+rule view:
+    input:
+        lambda wildcards: expand(
+            "results/{dataset}/{column}/{shard}.tar",
+            dataset=wildcards.dataset,
+            column=VIEWS[wildcards.view].columns,
+            shard=wildcards.shard,
+        ),
+    output:
+        tar="results/{dataset}/shards/{view}/{shard}.tar",
+        record="results/{dataset}/shards/{view}/{shard}.json",
+    params:
+        version=lambda wildcards: VIEWS[wildcards.view].version,
+    log:
+        "logs/view/{dataset}/{view}/{shard}.log",
+    conda:
+        "../envs/pipeline.yaml"
+    shell:
+        "python -m pipeline view {wildcards.view} {input} --to {output.tar} 2> {log}"
+
+
+rule manifest:
+    input:
+        records=lambda wildcards: expand(
+            "results/{dataset}/shards/{view}/{shard}.json",
+            dataset=wildcards.dataset,
+            view=wildcards.view,
+            shard=shards_of(wildcards.dataset),
+        ),
+        plan=ancient("results/{dataset}/plan.json"),
+    output:
+        "results/{dataset}/shards/{view}/samples.parquet",
+        "results/{dataset}/shards/{view}/shards.parquet",
+        "results/{dataset}/shards/{view}/_info.json",
+        "results/{dataset}/shards/{view}/sizes.json",
+        "results/{dataset}/shards/{view}/croissant.json",
+        "results/{dataset}/shards/{view}/README.md",
+        "results/{dataset}/shards/{view}/SHA256SUMS",
+    params:
+        folder="results/{dataset}/shards/{view}",
+    log:
+        "logs/manifest/{dataset}/{view}.log",
+    conda:
+        "../envs/pipeline.yaml"
+    shell:
+        "python -m pipeline manifest {params.folder} --plan {input.plan} 2> {log}"
