@@ -17,7 +17,11 @@ help: ## This list.
 demo: .venv/.installed ## Raw video to shards, manifest and report, on a small synthetic dataset.
 	@snakemake --cores $(CORES) --quiet rules
 	@snakemake --report results/report.html --quiet all
-	@python -m pipeline made results
+	@python -m pipeline stats results/demo
+	@echo "Shards and manifest: results/demo/shards/cmp"
+	@echo "Report with pictures: results/report.html (open it in a browser)"
+	@echo "Next: write five lines for your own videos into config.yaml (its first lines show them), then run"
+	@echo "  $(BIN)/snakemake --cores all"
 
 test: lint ## Lint, then every test.
 	@python -m pytest -n auto

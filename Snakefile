@@ -21,6 +21,5 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        [columns_of(dataset) for dataset in DATASETS],
-        [manifests_of(dataset) for dataset in DATASETS],
-        [pictures_of(dataset) for dataset in DATASETS],
+        [columns_of(dataset) + manifests_of(dataset) + reports_of(dataset) for dataset in LISTED],
+        "results/report/flow_error.html" if LISTED and WITH_TRUTH else [],

@@ -22,7 +22,7 @@ REPEATS = 3
 
 
 def run() -> list[dict[str, Any]]:
-    """Processor milliseconds a stored frame: decoding the whole clip, every fifth frame to a shorter side of 416 as JPEG."""
+    """Processor milliseconds a stored frame: decode the whole clip, store every fifth frame as JPEG."""
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
         clip = CLIP if CLIP.is_file() else _generated(Path(folder) / "clip.mp4")

@@ -30,7 +30,9 @@ def run() -> list[dict[str, str]]:
         Path(folder, "config.yaml").write_text(CONFIG)
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "1"]
         start = time.perf_counter()
-        done = subprocess.run([*command, "--dry-run", "--quiet"], cwd=folder, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [*command, "--dry-run", "--quiet"], cwd=folder, capture_output=True, text=True, check=True
+        )
         seconds = time.perf_counter() - start
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     jobs = next((line.split()[1] for line in done.stdout.splitlines() if line.startswith("total")), "?")

@@ -81,6 +81,14 @@ def write_catalog(path: Path, videos: Iterable[Video]) -> None:
     write_atomic(path, buffer.getvalue())
 
 
+def write_listing(dataset: Path, videos: list[Video], plan: Plan) -> None:
+    """Writes a dataset's catalog.parquet and then its plan.json, where they differ from what is there."""
+    catalog, planned = dataset / "catalog.parquet", dataset / "plan.json"
+    if read_plan(planned) != plan or not catalog.exists() or read_catalog(catalog) != videos:
+        write_catalog(catalog, videos)
+        write_plan(planned, plan)
+
+
 def read_catalog(path: Path, ids: Iterable[str] | None = None) -> list[Video]:
     """The catalog's videos; with `ids`, those alone and in that order.
 

@@ -3,20 +3,26 @@
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import cv2
 import typer
 
-from pipeline.catalog import extended, read_plan, write_catalog, write_plan
+from pipeline import show as drawing
+from pipeline import stats as statistics
+from pipeline import verify as verification
+from pipeline.catalog import extended, read_plan, write_listing
 from pipeline.errors import UserError
 from pipeline.manifest import write_manifest
 from pipeline.registry import STAGES, VIEWS
 from pipeline.runner import SOURCE, run_stage
+from pipeline.shards.files import write_atomic
 from pipeline.shards.record import Record, record_path
 from pipeline.sources import SOURCES
 from pipeline.stages import Stage
+from pipeline.tables import html_table, text_table
 from pipeline.views import build_view
 
 app = typer.Typer(
@@ -68,8 +74,7 @@ def catalog(
         raise UserError(f"--source: kind should be one of {', '.join(SOURCES)}")
     videos = kind.videos(_built(kind.options, keys, "--source"), "--source")
     plan = extended(read_plan(dataset / "plan.json"), (video.video for video in videos), videos_per_shard)
-    write_catalog(dataset / "catalog.parquet", videos)
-    write_plan(dataset / "plan.json", plan)
+    write_listing(dataset, videos, plan)
 
 
 @app.command()
@@ -87,11 +92,80 @@ def view(
 @app.command()
 def manifest(
     folder: Annotated[Path, typer.Argument(help="The view's folder: results/NAME/shards/VIEW.")],
-    plan: Annotated[Path, typer.Option(help="The dataset's plan.json.")],
+    plan: Annotated[Path, typer.Option(help="The dataset's plan.json: results/NAME/plan.json.")],
 ) -> None:
     """Write a view's manifest: samples.parquet, shards.parquet, checksums, and what other libraries look for."""
     shards = [f"{number:06d}" for number in range(len(read_plan(plan)))]
     write_manifest(folder, shards, f"{plan.parent.name} ({folder.name})")
+
+
+@app.command()
+def verify(
+    folder: Folder,
+    full: Annotated[bool, typer.Option("--full", help="Also compare every sha256 and decode every member.")] = False,
+) -> None:
+    """Check that every shard is there, whole, and what its record and manifest say."""
+    problems = verification.verify(folder, full)
+    for problem in problems:
+        typer.echo(problem)
+    if serious := sum(not problem.harmless for problem in problems):
+        raise UserError(f"{folder}: {serious} problem{'s' * (serious > 1)}")
+    typer.echo(f"{folder}: in order{'' if full else ' (sizes and counts; --full reads every byte)'}")
+
+
+@app.command()
+def stats(
+    folder: Folder,
+    to: Annotated[Path | None, typer.Option(help="A folder for the tables as HTML pages.")] = None,
+) -> None:
+    """Say what there is: samples, failures by reason, motion, guidance points."""
+    names = ("columns", "shards", "failures")
+    for name, table in zip(names, statistics.stats(folder), strict=True):
+        _print(table, to and to / f"{name}.html")
+
+
+@app.command()
+def flow_error(
+    datasets: Annotated[list[Path], typer.Argument(help="Datasets (results/NAME) whose exact flow is known.")],
+    to: Annotated[Path | None, typer.Option(help="An HTML page to write the table to.")] = None,
+) -> None:
+    """Compare estimated with exact flow: end-point errors, beside those of no motion."""
+    tables = [statistics.flow_errors(dataset) for dataset in datasets]
+    together = [row for table in tables for row in table.rows]
+    _print(replace(tables[0], title="Flow error", rows=together), to)
+
+
+@app.command()
+def show(
+    folder: Annotated[Path, typer.Argument(help="A view or a column, or one of its shards.")],
+    to: Annotated[Path, typer.Option(help="The picture to write: .png.")],
+    samples: Annotated[int, typer.Option(min=1, help="How many samples to draw, spread evenly.")] = 6,
+) -> None:
+    """Draw a contact sheet: frames, flow on the colour wheel, guidance as arrows."""
+    picture = drawing.show(folder, samples)
+    write_atomic(to, cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes())
+
+
+@app.command()
+def fetch_weights(
+    estimator: Annotated[str, typer.Argument(help="ptlflow:NAME")],
+    checkpoint: Annotated[str, typer.Argument(help="The published checkpoint's name, such as things.")],
+    directory: Annotated[Path, typer.Option(help="Where checkpoints lie.")] = Path("checkpoints"),
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="You have read whose weights these are.")
+    ] = False,
+) -> None:
+    """Download a flow estimator's weights, whose licence is their authors'."""
+    from pipeline.flow.weights import fetch_weights
+
+    typer.echo(fetch_weights(estimator, checkpoint, directory, accept_licence))
+
+
+def _print(table: statistics.Table, page: Path | None) -> None:
+    """Prints a table, and writes it as a page where asked."""
+    typer.echo(f"{table.title}\n\n{text_table(table.columns, table.rows)}\n{table.note}\n")
+    if page:
+        write_atomic(page, html_table(table.title, table.columns, table.rows, table.note).encode())
 
 
 def _by_name(inputs: Sequence[Path], names: Sequence[str], reader: str) -> dict[str, Path]:

@@ -113,8 +113,8 @@ def _explain(error: ValidationError, file: str) -> str:
     """One line for a schema error: the key's path, what is wrong, what would be right."""
     path = ".".join(str(part) for part in error.absolute_path)
     where = f"{file}: {path}" if path else file
-    schema = error.schema
-    wanted = error.validator_value
+    schema: Any = error.schema
+    wanted: Any = error.validator_value
     match error.validator:
         case "additionalProperties":
             known = list(schema.get("properties", {}))

@@ -19,6 +19,7 @@ class GuidanceOptions:
 
     kernel_size: int = 81  # K, the side of the suppression window in pixels: larger is sparser
     edge_threshold: float = 0.1  # a motion edge, as a share of the field's strongest
+    skip_border: bool = False  # no points on the outermost ring of pixels, as in the published code but not the paper
 
     def __post_init__(self) -> None:
         if self.kernel_size < 3 or self.kernel_size % 2 == 0:
@@ -49,26 +50,7 @@ def watershed_points(flow: NDArray[np.float32], options: GuidanceOptions) -> NDA
     edges = motion_edges(flow, options.edge_threshold)
     if not edges.any():
         return np.empty((0, 3), np.float32)
-    return window_maxima(distance_to_edges(edges), options.kernel_size)
-
-
-def grid_points(height: int, width: int, stride: int) -> NDArray[np.int32]:
-    """The regular grid that guides every image beside its key-points, centred.
-
-    Args:
-        height, width: of the image, pixels.
-        stride: G, pixels from one point to the next.
-
-    Returns:
-        `(M, 2)` rows of y and x, line by line.
-
-    Raises:
-        ValueError: the stride is below 1.
-    """
-    if stride < 1:
-        raise ValueError(f"the grid's stride is {stride}: it is a number of pixels, from 1 up")
-    y, x = (np.arange(side % stride // 2, side, stride, dtype=np.int32) for side in (height, width))
-    return np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
+    return window_maxima(distance_to_edges(edges), options.kernel_size, options.skip_border)
 
 
 def _annotate(sample: Sample, options: GuidanceOptions) -> Sample:

@@ -129,7 +129,7 @@ def draw_arrows(
     colors = flow_to_color(told[:, None, :], max_magnitude=max_magnitude)[0].tolist()
     unit = max(1.0, max(image.shape[:2]) / 280)
     for outline in (True, False):  # all outlines first, so that none of them crosses an arrow
-        for start, step, color in zip(places, scale * told.T, colors, strict=True):
+        for start, step, color in zip(places[:, ::-1], scale * told.T, colors, strict=True):
             _draw_arrow(canvas, start, step, DARK if outline else color, unit, grow=unit if outline else 0)
     return canvas
 

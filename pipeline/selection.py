@@ -37,13 +37,14 @@ def select(numbers: Sequence[int], how: Any, pairs: Any, triplets: bool, seed: i
     taken = _taken(numbers, how, pairs, triplets, seed, video)
     if pairs == "none":
         return Selection(tuple(taken), {}, {})
+    present = set(numbers)
+    paired = [n for n in taken if n in present]
     if "max_gap" in pairs:
-        near = [(one, other) for one, other in pairwise(taken) if other - one <= pairs["max_gap"]]
+        near = [(one, other) for one, other in pairwise(paired) if other - one <= pairs["max_gap"]]
         following, previous = dict(near), {other: one for one, other in near}
     else:
-        present = set(numbers) | set(taken)
-        following = {n: n + pairs["offset"] for n in taken if n + pairs["offset"] in present}
-        previous = {n: n - pairs["offset"] for n in taken if n - pairs["offset"] in present}
+        following = {n: n + pairs["offset"] for n in paired if n + pairs["offset"] in present}
+        previous = {n: n - pairs["offset"] for n in paired if n - pairs["offset"] in present}
     if triplets:
         following = {n: other for n, other in following.items() if n in previous}
         previous = {n: previous[n] for n in following}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import groupby, islice
 from typing import Any
 
-from pipeline.errors import SampleError
+from pipeline.errors import SampleError, UserError
 
 Sample = Mapping[str, Any]
 """A sample's members by extension, decoded: `{"jpg": (H, W, 3) uint8, "flow.b2": (2, H, W) float32, "json": {...}}`.
@@ -78,6 +78,8 @@ def each(annotate: Callable[[Sample, Any], Sample | None]) -> Callable[[Items, A
         for key, sample in items:
             try:
                 made = annotate(sample, options)
+            except UserError:
+                raise
             except Exception as error:
                 yield Failure(key, reason_of(error))
             else:
@@ -110,6 +112,8 @@ def in_batches(
             while batch := [(key, sample) for key, sample, _ in islice(group, options.batch_size)]:
                 try:
                     made = annotate([sample for _, sample in batch], options)
+                except UserError:
+                    raise
                 except Exception:
                     for key, sample in batch:
                         try:

@@ -6,7 +6,7 @@ from html import escape
 from numbers import Integral, Real
 from typing import Any
 
-from tabulate import tabulate  # type: ignore[import-untyped]
+from tabulate import tabulate
 
 STYLE = """
 :root { color-scheme: light; }

@@ -295,7 +295,7 @@ def _listed(path: Path, record: Record, row: Mapping[str, Any] | None) -> Proble
     }
     wrong = [name for name, value in facts.items() if row is not None and row.get(name) != value]
     if wrong:
-        yield Problem(path, f"not of the shard that {SHARDS} lists ({', '.join(wrong)} differ)", _both(path, SHARDS))
+        yield Problem(path, f"not of the shard that {SHARDS} lists (another {', '.join(wrong)})", _both(path, SHARDS))
 
 
 def _both(path: Path, name: str) -> str:

@@ -66,7 +66,9 @@ def test_killed_at_any_moment_and_run_again_the_tree_is_the_same(data: Path):
         process.send_signal(signal.SIGKILL)
         process.wait()
         left = tree(data)
-        assert all(left[name] == undisturbed[name] for name in set(left) & set(undisturbed)), "a final name was not whole"
+        assert all(left[name] == undisturbed[name] for name in set(left) & set(undisturbed)), (
+            "a final name was not whole"
+        )
         assert pipeline(*arguments, "--to", to).returncode == 0
         assert tree(data) == undisturbed
 
@@ -95,7 +97,10 @@ def test_a_folder_that_cannot_be_written_is_one_line(data: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["guidance", "{data}/frames/000000.tar", "--to", "{tmp}/000000.tar"], "guidance reads one each of flow, and was"),
+        (
+            ["guidance", "{data}/frames/000000.tar", "--to", "{tmp}/000000.tar"],
+            "guidance reads one each of flow, and was",
+        ),
         (["guidance", "{data}/flow/000009.tar", "--to", "{tmp}/000009.tar"], "flow/000009.json: missing"),
         (["frames", "{data}/plan.json", "--to", "{tmp}/000009.tar"], "there is no shard 000009"),
         (["guidance", "{data}/flow/000000.tar", "--to", "{tmp}/0.tar", "--options", "{"], "is not JSON"),

@@ -11,14 +11,12 @@ import numpy as np
 import ptlflow
 import torch
 from numpy.typing import NDArray
-from ptlflow.models.liteflownet.liteflownet import LiteFlowNet
-from ptlflow.models.liteflownet.liteflownet2 import LiteFlowNet2
-from ptlflow.models.liteflownet.warp import WarpingLayer
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
 from pipeline.errors import SampleError, UserError
 from pipeline.flow.estimators import Estimator
+from pipeline.flow.liteflownet import correct
 from pipeline.flow.weights import checkpoint_path, model_class
 
 
@@ -38,29 +36,16 @@ def create_network(model: str) -> nn.Module:
     """A ptlflow model by name, with random weights and its known errors corrected.
 
     Raises:
-        UserError: there is no such model, or it begins from weights that are not on this machine.
+        UserError: there is no such model, or it needs software or weights that are not on this machine.
     """
     model_class(model)  # says which there are
-    with _no_downloads(model):
-        network: nn.Module = ptlflow.get_model(model)
-    if isinstance(network, LiteFlowNet | LiteFlowNet2):
-        for regularization in network.regularization_nets:
-            regularization.warp = PairWarp()
+    try:
+        with _no_downloads(model):
+            network: nn.Module = ptlflow.get_model(model)
+    except (ImportError, OSError, ValueError) as error:  # of models that need what no package index has
+        raise UserError(f"ptlflow:{model} cannot be built here: {' '.join(str(error).split())}") from error
+    correct(network)
     return network
-
-
-class PairWarp(WarpingLayer):  # type: ignore[misc]
-    """Warps a batch of images into the second frames of pairs, `(B, 2, C, H, W)`.
-
-    The regularization of ptlflow 0.4.2's LiteFlowNet and LiteFlowNet2 compares the first image with
-    `warp(second)[:, 1]`, the second *of a pair*, where the warp gives images: it takes their green channel alone, and
-    mixes the samples of a batch. With pairs that expression is the image that was meant (Hui et al., "LiteFlowNet",
-    CVPR 2018, section 3.3: the brightness error is of all channels).
-    """
-
-    def forward(self, x: Tensor, *arguments: Any) -> Tensor:
-        warped: Tensor = super().forward(x, *arguments)
-        return warped.unsqueeze(1).expand(-1, 2, -1, -1, -1)
 
 
 def estimator_of(network: nn.Module, model: str) -> Estimator:

@@ -11,9 +11,7 @@ needs nothing of this package to read:
 """
 
 import struct
-from typing import Any
 
-import blosc2
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -28,6 +26,7 @@ LIMIT = 32767 / STEPS
 
 MAX_SIDE = 16384
 MAX_AREA = 2**26
+_SIZES = f"sides from 1 to {MAX_SIDE} and at most {MAX_AREA} pixels"
 
 _HEADER = struct.Struct("<4sII")
 _MAGIC = b"CFF1"
@@ -50,10 +49,12 @@ def encode_flow(flow: NDArray[np.float32]) -> tuple[bytes, int]:
         SampleError: a value is not finite, or the field is empty or larger than `MAX_SIDE` or `MAX_AREA`.
     """
     if flow.ndim != 3 or flow.shape[0] != 2 or not _is_size(*flow.shape[1:]):
-        raise SampleError(f"a flow field is (2, H, W) with sides from 1 to {MAX_SIDE}, not {flow.shape}")
+        raise SampleError(f"a flow field is (2, H, W), {_SIZES}, and not {flow.shape}")
     code, clipped = _code_of(np.ascontiguousarray(flow, np.float32))
     if clipped < 0:
         raise SampleError("the flow has values that are not finite")
+    import blosc2  # here, because it takes a second, which whoever only asks what stages there are need not wait
+
     chunk = blosc2.compress2(
         code,
         codec=blosc2.Codec.ZSTD,
@@ -82,7 +83,7 @@ def decode_flow(payload: bytes) -> NDArray[np.float32]:
     if magic != _MAGIC:
         raise ValueError(f"not a flow field: it starts with {magic!r} and not with {_MAGIC!r}")
     if not _is_size(height, width):
-        raise ValueError(f"a flow field of {height}x{width} pixels is not between 1x1 and {MAX_SIDE} a side")
+        raise ValueError(f"damaged flow field: {height}x{width} pixels where a field has {_SIZES}")
     code = np.frombuffer(_decompress(payload[_HEADER.size :], 4 * height * width), "<u2")
     return _field_of(code.reshape(2, height, width))
 
@@ -91,7 +92,7 @@ def _is_size(height: int, width: int) -> bool:
     return 1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE and height * width <= MAX_AREA
 
 
-def _decompress(chunk: bytes, size: int) -> Any:
+def _decompress(chunk: bytes, size: int) -> bytes:
     """The content of a blosc2 chunk that has to be of the kind `encode_flow` makes, and of `size` bytes.
 
     Source of the layout: "Blosc Chunk Format" in the documentation of C-Blosc2.
@@ -107,11 +108,13 @@ def _decompress(chunk: bytes, size: int) -> Any:
     zeros_or_plain = chunk[31] in (0x10, 0x00)
     if (version, typesize, chunk[16:31]) != (5, 2, _PIPELINE) or not (compressed or copied) or not zeros_or_plain:
         raise ValueError("damaged flow field: its chunk is not Zstandard with a bit shuffle of 2-byte values")
+    import blosc2
+
     try:
         content = blosc2.decompress2(chunk, nthreads=1)
     except (RuntimeError, ValueError, MemoryError) as error:
         raise ValueError(f"damaged flow field: {error}") from None
-    return content
+    return bytes(content)
 
 
 @njit(cache=True)

@@ -1,4 +1,4 @@
-"""Where motion changes, how far that is, and where it is farthest: the kernels of watershed guidance.
+"""Where motion changes, how far that is, and where it is farthest: the kernels of guidance.
 
 Zhan et al., "Self-Supervised Learning via Conditional Motion Propagation", CVPR 2019, section 3.2, made exact:
 gradients in double precision, distances as integer squares, ties by position.
@@ -131,29 +131,29 @@ def _squared_distance(edges):  # type: ignore[no-untyped-def]
     return distance
 
 
-def window_maxima(distance: NDArray[np.int32], kernel_size: int) -> NDArray[np.float32]:
+def window_maxima(distance: NDArray[np.int32], kernel_size: int, skip_border: bool = False) -> NDArray[np.float32]:
     """Key-points: the pixels that are farthest from every edge within their window.
 
-    A candidate is a pixel inside the outermost ring of the image whose distance is above 0 and the maximum of the
-    `kernel_size`-sided window centred on it (cut off at the image's border, whose pixels count). Candidates are taken
-    farthest first, equals by the smaller y, then the smaller x; each is kept unless one that is kept already lies
-    within `|dy|` and `|dx|` both less than `(kernel_size - 1) / 2`. The published sampler drops one of such a pair by
-    chance.
+    A candidate is a pixel whose distance is above 0 and the maximum of the `kernel_size`-sided window centred on it
+    (cut off at the image's border). Candidates are taken farthest first, equals by the smaller y, then the smaller x;
+    each is kept unless one that is kept already lies within `|dy|` and `|dx|` both less than `(kernel_size - 1) / 2`.
+    The published sampler drops one of such a pair by chance.
 
     Args:
         distance: `(H, W)`, squared, as `distance_to_edges` gives it.
         kernel_size: odd, pixels.
+        skip_border: whether the outermost ring of pixels, which still counts as a maximum, has no candidates.
 
     Returns:
         `(N, 3)` rows of y, x and distance (no longer squared) in pixels, in the order they were taken.
     """
-    rows = _kept_maxima(np.ascontiguousarray(distance), (kernel_size - 1) // 2)
+    rows = _kept_maxima(np.ascontiguousarray(distance), (kernel_size - 1) // 2, int(skip_border))
     rows = rows[np.argsort(-rows[:, 2], kind="stable")]
     return np.stack([rows[:, 0], rows[:, 1], np.sqrt(rows[:, 2])], axis=1).astype(np.float32)
 
 
 @njit(cache=True)
-def _kept_maxima(distance, radius):  # type: ignore[no-untyped-def]
+def _kept_maxima(distance, radius, margin):  # type: ignore[no-untyped-def]
     """Rows of y, x and squared distance, by y, then x.
 
     Candidates that are near enough to exclude each other lie in each other's window, so they are equally far, and
@@ -182,9 +182,9 @@ def _kept_maxima(distance, radius):  # type: ignore[no-untyped-def]
                     start[x] = max(start[x], distance[line, x])
             for x in range(width):
                 highest[x] = max(highest[x], start[x])
-            if y == 0 or y == height - 1:
+            if y < margin or y >= height - margin:
                 continue
-            for x in range(1, width - 1):
+            for x in range(margin, width - margin):
                 here = distance[y, x]
                 if here != highest[x] or here == 0 or taken[y, x]:
                     continue
@@ -207,3 +207,22 @@ def _maxima_to_the_end(distance, first, end):  # type: ignore[no-untyped-def]
         for x in range(width):
             below = end[j + 1, x] if j + 1 < len(end) else 0
             end[j, x] = max(distance[line, x], below) if 0 <= line < height else below
+
+
+def grid_points(height: int, width: int, stride: int) -> NDArray[np.int32]:
+    """The regular grid that guides every image beside its key-points, centred.
+
+    Args:
+        height, width: of the image, pixels.
+        stride: G, pixels from one point to the next.
+
+    Returns:
+        `(M, 2)` rows of y and x, line by line.
+
+    Raises:
+        ValueError: the stride is below 1.
+    """
+    if stride < 1:
+        raise ValueError(f"the grid's stride is {stride}: it is a number of pixels, from 1 up")
+    y, x = (np.arange(side % stride // 2, side, stride, dtype=np.int32) for side in (height, width))
+    return np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)

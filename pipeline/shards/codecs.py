@@ -70,7 +70,10 @@ def _encode_flow(value: NDArray[np.float32]) -> bytes:
 def _decode_json(data: bytes) -> dict[str, Any]:
     if len(data) > MAX_JSON_BYTES:
         raise ValueError(f"a JSON member of {len(data)} bytes; at most {MAX_JSON_BYTES}")
-    value = json.loads(data)
+    try:
+        value = json.loads(data)
+    except RecursionError:
+        raise ValueError("a JSON member nested too deeply") from None
     if not isinstance(value, dict):
         raise ValueError("a JSON member must be an object")
     return value
@@ -80,14 +83,19 @@ def _decode_npy(data: bytes) -> NDArray[Any]:
     buffer = io.BytesIO(data)
     if np.lib.format.read_magic(buffer) != (1, 0):
         raise ValueError("not a version 1.0 .npy")
-    shape, _, dtype = np.lib.format.read_array_header_1_0(buffer)
+    try:
+        shape, _, dtype = np.lib.format.read_array_header_1_0(buffer)
+    except Exception as error:  # NumPy parses the header as Python: a damaged one may raise SyntaxError and others
+        raise ValueError("damaged .npy header") from error
     if dtype.hasobject:
         raise ValueError("an array of Python objects is refused: loading it could run code")
     # In Python integers: a hostile shape must not overflow past the bound.
     count = 1
     for length in shape:
         count *= length
-    if count * dtype.itemsize > MAX_ARRAY_BYTES or count * dtype.itemsize != len(data) - buffer.tell():
+    size = count * dtype.itemsize
+    # Of nothing at all there may be any number in no bytes, but NumPy makes room for one byte each.
+    if dtype.itemsize == 0 or size > MAX_ARRAY_BYTES or size != len(data) - buffer.tell():
         raise ValueError(f"an array {shape} {dtype} does not fit its {len(data)} bytes")
     buffer.seek(0)
     return np.lib.format.read_array(buffer, allow_pickle=False)

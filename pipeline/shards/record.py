@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from pipeline.errors import ShardError
@@ -84,14 +86,23 @@ class Record:
             raise ValueError(f"samples, keys and sizes differ in number ({self.samples}, {len(self.keys)}, ...)")
         if len(set(self.keys)) != len(self.keys):
             raise ValueError("a key stands twice")
-        if not all(isinstance(text, str) for text in [*self.keys, *self.extensions, self.sha256, self.shard]):
-            raise ValueError("keys, extensions, sha256 and shard must be text")
+        if not _all_are(str, [*self.keys, *self.extensions, self.stage, self.sha256, self.shard]):
+            raise ValueError("keys, extensions, stage, sha256 and shard must be text")
         if not all(len(row) == width and all(type(size) is int and size >= 0 for size in row) for row in self.sizes):
             raise ValueError("every sample needs one size for each extension")
         if self.bytes != self.tar_bytes():
             raise ValueError(f"says {self.bytes} bytes, but its members need {self.tar_bytes()}")
-        if not all(set(row) == {"key", "stage", "reason"} for row in self.failures):
-            raise ValueError("a failure row needs key, stage and reason")
+        texts = [text for row in self.failures for text in row.values()]
+        if not all(set(row) == {"key", "stage", "reason"} for row in self.failures) or not _all_are(str, texts):
+            raise ValueError("a failure row needs key, stage and reason, and all are text")
+        if not _all_are(dict, [self.options, self.inputs, self.statistics, self.software, self.provenance]):
+            raise ValueError("options, inputs, statistics, software and provenance must be objects")
+        if not all(_all_are(int | float, [row["mean"], row["min"], row["max"]]) for row in self.statistics.values()):
+            raise ValueError("each of the statistics needs a mean, min and max")
+
+
+def _all_are(kind: type | UnionType, values: Iterable[object]) -> bool:
+    return all(isinstance(value, kind) for value in values)
 
 
 def record_path(tar: Path) -> Path:

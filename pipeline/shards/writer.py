@@ -23,10 +23,10 @@ def write_shard(
 
     Raises:
         UserError: the folder cannot be written.
-        ValueError: a sample has other members than the first.
+        ValueError: a sample has other members than the first, or its key came before.
     """
     extensions: list[str] = []
-    keys: list[str] = []
+    keys: dict[str, None] = {}
     sizes: list[list[int]] = []
     digest = hashlib.sha256()
     with atomic(tar) as file:
@@ -36,6 +36,8 @@ def write_shard(
             digest.update(data)
 
         for key, members in samples:
+            if key in keys:
+                raise ValueError(f"the key {key} comes twice")
             extensions = extensions or list(members)
             if set(members) != set(extensions):
                 raise ValueError(f"{key} has members {sorted(members)}, the samples before it {sorted(extensions)}")
@@ -44,7 +46,7 @@ def write_shard(
                 write(header(f"{key}.{extension}", len(data)))
                 write(data)
                 write(bytes(padded(len(data)) - len(data)))
-            keys.append(key)
+            keys[key] = None
             sizes.append([len(members[extension]) for extension in extensions])
         write(END)
         record = Record(
@@ -53,7 +55,7 @@ def write_shard(
             bytes=file.tell(),
             samples=len(keys),
             extensions=extensions,
-            keys=keys,
+            keys=list(keys),
             sizes=sizes,
             **facts(),
         )

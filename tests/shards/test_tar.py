@@ -48,12 +48,12 @@ def test_what_plain_ustar_cannot_say_is_refused(name: str, size: int):
         header(name, size)
 
 
-@pytest.mark.parametrize("bit", range(0, 8 * BLOCK, 7))
-def test_every_flipped_bit_of_a_header_is_caught(bit: int):
-    data = bytearray(archive(MEMBERS))
-    data[bit // 8] ^= 1 << bit % 8
-    with pytest.raises(ValueError, match="byte 0"):
-        walked(bytes(data))
+def test_every_flipped_bit_of_a_header_is_caught():
+    for bit in range(8 * BLOCK):
+        data = bytearray(archive(MEMBERS))
+        data[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(ValueError, match="byte 0"):
+            walked(bytes(data))
 
 
 @pytest.mark.parametrize("length", [0, 1, 511, 512, 900, 1536, 2048, 2560, 2561, len(archive(MEMBERS)) - BLOCK])

@@ -1,4 +1,3 @@
-import io
 import json
 import tarfile
 from collections.abc import Iterator
@@ -49,7 +48,8 @@ def test_a_shard_may_be_empty(tmp_path: Path):
     record = write_shard(tmp_path / "000000.tar", [], facts)
     assert (record.samples, record.bytes) == (0, 1024)
     assert Record.read(tmp_path / "000000.json") == record
-    assert tarfile.open(fileobj=io.BytesIO((tmp_path / "000000.tar").read_bytes())).getmembers() == []
+    with tarfile.open(tmp_path / "000000.tar") as archive:
+        assert archive.getmembers() == []
 
 
 def test_samples_differing_in_members_are_refused(tmp_path: Path):

@@ -33,7 +33,7 @@ def test_changed_guidance_options_redo_guidance_and_what_follows(built: Workspac
     planned = built.planned()
     assert planned["guidance"] == 3
     assert planned["view"] == 3
-    assert not {"catalog", "frames", "flow", "truth"} & set(planned)
+    assert not {"frames", "flow", "truth"} & set(planned)
 
 
 def test_a_raised_stage_version_redoes_the_stage_and_what_follows(built: Workspace, tmp_path: Path):
@@ -46,7 +46,7 @@ def test_a_raised_stage_version_redoes_the_stage_and_what_follows(built: Workspa
     stage.write_text(stage.read_text().replace("version=1,", "version=2,"))
     planned = built.planned()
     assert planned["guidance"] == 3
-    assert not {"catalog", "frames", "flow", "truth"} & set(planned)
+    assert not {"frames", "flow", "truth"} & set(planned)
 
 
 def test_a_lowered_min_success_redoes_nothing(built: Workspace):

@@ -12,7 +12,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [workflow.basedir, os.en
 
 from snakemake.exceptions import WorkflowError
 
-from pipeline.catalog import extended, read_catalog, read_plan, shard_digests
+from pipeline.catalog import extended, read_catalog, read_plan, shard_digests, write_listing
 from pipeline.config import load
 from pipeline.errors import UserError
 from pipeline.registry import STAGES, VIEWS
@@ -30,30 +30,41 @@ except UserError as error:
     refuse(error)
 
 
-@cache
-def listing(dataset):
-    """A dataset's videos and plan. Only the main process lists the source: the jobs of a running workflow, which read
-    this file again, take what it wrote."""
-    folder = Path(f"results/{dataset}")
+# The datasets' videos and plans. Only the main process lists the sources: the jobs of a running workflow, which read this
+# file again, take what it wrote.
+LISTED = {}
+if workflow.is_main_process:
     try:
-        plan = read_plan(folder / "plan.json")
-        if plan and not workflow.is_main_process:
-            return read_catalog(folder / "catalog.parquet"), plan
-        videos = DATASETS[dataset].videos()
-        return videos, extended(plan, (video.video for video in videos), DATASETS[dataset].videos_per_shard)
+        for name, dataset in DATASETS.items():
+            videos = dataset.videos()
+            old = read_plan(Path(f"results/{name}/plan.json"))
+            LISTED[name] = videos, extended(old, (video.video for video in videos), dataset.videos_per_shard)
     except UserError as error:
         refuse(error)
 
 
 @cache
-def digests(dataset):
-    """One digest a shard: when it changes, the shard's videos did."""
-    videos, plan = listing(dataset)
-    return shard_digests(plan, videos)
+def plan_of(dataset):
+    return LISTED[dataset][1] if dataset in LISTED else read_plan(Path(f"results/{dataset}/plan.json"))
 
 
 def shards_of(dataset):
-    return [f"{number:06d}" for number in range(len(listing(dataset)[1]))]
+    return [f"{number:06d}" for number in range(len(plan_of(dataset)))]
+
+
+@cache
+def digests(dataset):
+    videos, plan = LISTED[dataset]
+    return shard_digests(plan, videos)
+
+
+def shard_digest(wildcards):
+    """Changes when the shard's videos do, so that the shard is made again."""
+    dataset, shard = wildcards.dataset, int(wildcards.shard)
+    if dataset in LISTED:
+        return digests(dataset)[shard]
+    ids = plan_of(dataset)[shard]
+    return shard_digests([ids], read_catalog(Path(f"results/{dataset}/catalog.parquet"), ids))[0]
 
 
 def stage_options(stage, dataset):
@@ -67,6 +78,7 @@ def min_success(wildcards):
 
 
 def columns_of(dataset):
+    """Every shard of every column that the dataset has."""
     return expand(
         "results/{dataset}/{column}/{shard}.tar",
         dataset=dataset,
@@ -76,6 +88,7 @@ def columns_of(dataset):
 
 
 def manifests_of(dataset):
+    """The manifest of each of the dataset's views."""
     return expand("results/{dataset}/shards/{view}/samples.parquet", dataset=dataset, view=DATASETS[dataset].views)
 
 

@@ -1,14 +1,12 @@
 rule frames:
-    input:
-        plan=ancient("results/{dataset}/plan.json"),
-        catalog=ancient("results/{dataset}/catalog.parquet"),
     output:
         tar="results/{dataset}/frames/{shard}.tar",
         record="results/{dataset}/frames/{shard}.json",
     params:
+        plan="results/{dataset}/plan.json",
         options=lambda wildcards: stage_options("frames", wildcards.dataset),
         version=STAGES["frames"].version,
-        videos=lambda wildcards: digests(wildcards.dataset)[int(wildcards.shard)],
+        videos=shard_digest,
     log:
         "logs/frames/{dataset}/{shard}.log",
     resources:
@@ -16,5 +14,5 @@ rule frames:
     conda:
         "../envs/pipeline.yaml"
     shell:
-        "python -m pipeline frames {input.plan} --to {output.tar} --options {params.options:q} "
+        "python -m pipeline frames {params.plan} --to {output.tar} --options {params.options:q} "
         "--min-success {resources.min_success} 2> {log}"

@@ -27,7 +27,6 @@ rule manifest:
             view=wildcards.view,
             shard=shards_of(wildcards.dataset),
         ),
-        plan=ancient("results/{dataset}/plan.json"),
     output:
         "results/{dataset}/shards/{view}/samples.parquet",
         "results/{dataset}/shards/{view}/shards.parquet",
@@ -38,9 +37,10 @@ rule manifest:
         "results/{dataset}/shards/{view}/SHA256SUMS",
     params:
         folder="results/{dataset}/shards/{view}",
+        plan="results/{dataset}/plan.json",
     log:
         "logs/manifest/{dataset}/{view}.log",
     conda:
         "../envs/pipeline.yaml"
     shell:
-        "python -m pipeline manifest {params.folder} --plan {input.plan} 2> {log}"
+        "python -m pipeline manifest {params.folder} --plan {params.plan} 2> {log}"

@@ -45,7 +45,9 @@ def make_view(folder: Path, counts: tuple[int, ...] = COUNTS, seed: int = 0) -> 
     rng = np.random.default_rng(seed)
     for shard, count in enumerate(counts):
         samples = [_sample(view, f"clip{shard}-{3 * number:06d}", rng) for number in range(count)]
-        failures = [{"key": f"clip{shard}-000100", "stage": "flow", "reason": "the flow has values that are not finite"}]
+        failures = [
+            {"key": f"clip{shard}-000100", "stage": "flow", "reason": "the flow has values that are not finite"}
+        ]
         facts = {"stage": "cmp", "version": 1, "options": {}, "inputs": {}, "failures": failures}
         write_shard(view.tar(shard), samples, lambda facts=facts: facts)
     write_manifest(folder, [f"{shard:06d}" for shard in range(len(counts))], "a view")

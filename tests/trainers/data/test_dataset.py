@@ -27,7 +27,9 @@ def test_only_made_samples_count(view):
         ShardDataset(view.folder)[22]
 
 
-@pytest.mark.parametrize(("workers", "context"), [(0, None), (2, "fork"), (2, "spawn")])
+@pytest.mark.parametrize(
+    ("workers", "context"), [(0, None), (2, "fork"), pytest.param(1, "spawn", marks=pytest.mark.slow)]
+)
 def test_workers_forked_or_spawned_read_the_same(view, workers, context):
     dataset = ShardDataset(view.folder, add_shout)
     assert dataset[0]["key"] == view.keys[0]  # a map is open before the fork
@@ -116,15 +118,14 @@ def test_a_foreign_shard_of_the_same_size_raises(view, foreign_tar):
     size = view.tar(2).stat().st_size
     data = foreign_tar.read_bytes()
     view.tar(2).write_bytes((data + bytes(size))[:size])
-    with pytest.raises(ShardError, match="no header of clip2-000000.jpg"):
+    with pytest.raises(ShardError, match=r"no header of clip2-000000\.jpg"):
         ShardDataset(view.folder)[7]
 
 
 def test_a_payload_that_still_decodes_is_found_by_its_sum(view):
-    place = view.record(2).offsets()[0][2] + 60  # in the .npy's padding: the array stays the same
-    view.damage(2, lambda data: flipped(data, place) if data[place] == ord(" ") else pytest.fail("no padding there"))
-    view_of_damage = view.record(2).offsets()[3][0] + view.record(2).sizes[3][0] - 8  # a pixel of a JPEG
-    view.damage(2, lambda data: flipped(data, view_of_damage))
+    record = view.record(2)
+    place = record.offsets()[3][0] + record.sizes[3][0] - 8  # the last pixels of a JPEG
+    view.damage(2, lambda data: flipped(data, place))
     assert ShardDataset(view.folder)[10]["key"] == "clip2-000009"
     checked = ShardDataset(view.folder, check_sums=True)
     assert checked[0]["key"] == "clip0-000000"

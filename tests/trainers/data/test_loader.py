@@ -19,17 +19,14 @@ def keys(batch) -> list[tuple[int, str]]:
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_an_epoch_is_exact_over_workers_and_ranks(view, workers, world_size):
     read = [
-        key
-        for rank in range(world_size)
-        for batch in loader_of(view, workers, rank, world_size)
-        for key in keys(batch)
+        key for rank in range(world_size) for batch in loader_of(view, workers, rank, world_size) for key in keys(batch)
     ]
     assert sorted(read) == [(0, key) for key in view.keys]
 
 
 @pytest.mark.parametrize("taken", [0, 1, 3, 6, 7])
 def test_a_resumed_run_reads_what_an_undisturbed_one_reads(view, taken):
-    """22 samples in batches of 4: 6 batches an epoch; two workers have prepared 4 batches more by the time of the cut."""
+    """22 samples in batches of 4: 6 batches an epoch. At the cut, two workers have prepared up to 4 batches more."""
     whole = loader_of(view, workers=0)
     undisturbed = [keys(batch) for _ in range(2) for batch in whole]
 

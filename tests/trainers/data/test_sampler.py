@@ -1,4 +1,5 @@
 from collections import Counter
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ def ranks_of(length: int, world_size: int, **options) -> list[EpochSampler]:
 @given(length=st.integers(0, 60), world_size=st.integers(1, 7))
 def test_every_sample_once_over_the_ranks(length, world_size):
     shares = [indices(sampler) for sampler in ranks_of(length, world_size)]
-    assert sorted(sum(shares, [])) == list(range(length))
+    assert sorted(chain(*shares)) == list(range(length))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
     assert [len(share) for share in shares] == [len(sampler) for sampler in ranks_of(length, world_size)]
 
@@ -28,12 +29,16 @@ def test_every_sample_once_over_the_ranks(length, world_size):
 def test_padding_repeats_and_dropping_leaves_out_fewer_than_the_ranks(length, world_size):
     padded = [indices(sampler) for sampler in ranks_of(length, world_size, uneven="pad")]
     dropped = [indices(sampler) for sampler in ranks_of(length, world_size, uneven="drop")]
-    assert {len(share) for share in padded} == {-(-length // world_size)} == {len(ranks_of(length, world_size, uneven="pad")[0])}
+    assert (
+        {len(share) for share in padded}
+        == {-(-length // world_size)}
+        == {len(ranks_of(length, world_size, uneven="pad")[0])}
+    )
     assert {len(share) for share in dropped} == {length // world_size}
-    times = Counter(sum(padded, []))
+    times = Counter(chain(*padded))
     assert set(times) == set(range(length))
     assert times.total() - length < world_size
-    times = Counter(sum(dropped, []))
+    times = Counter(chain(*dropped))
     assert set(times.values()) <= {1}
     assert length - times.total() < world_size
 
@@ -58,14 +63,14 @@ def test_every_epoch_is_shuffled_anew_and_the_same_each_time():
 )
 def test_resuming_with_other_ranks_reads_the_rest_once(length, before, after, steps):
     runs = ranks_of(length, before)
-    read = sum((indices(sampler)[:steps] for sampler in runs), [])
+    read = [index for sampler in runs for index in indices(sampler)[:steps]]
     for sampler in runs:
         sampler.advance(steps)
     assert all(sampler.state_dict() == runs[0].state_dict() for sampler in runs)
     resumed = ranks_of(length, after)
     for sampler in resumed:
         sampler.load_state_dict(runs[0].state_dict())
-    rest = sum((indices(sampler) for sampler in resumed), [])
+    rest = [index for sampler in resumed for index in indices(sampler)]
     assert sorted(read + rest) == list(range(length))
 
 

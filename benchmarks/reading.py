@@ -1,0 +1,192 @@
+"""Reading a `cmp` view, decoded, against loose files, a stock webdataset pipeline and litdata: one process each."""
+
+import itertools
+import json
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import litdata
+import numpy as np
+import torch
+import webdataset as wds
+from numpy.typing import NDArray
+
+from pipeline.formats import read_kitti_png, write_kitti_png
+from pipeline.guidance import GuidanceOptions, watershed_points
+from pipeline.manifest import write_manifest
+from pipeline.shards.codecs import encode
+from pipeline.shards.writer import write_shard
+from trainers.data import EpochSampler, Sample, ShardDataset, stream
+from trainers.data.sample import to_sample
+
+CLIPS = Path(__file__).resolve().parents[2] / "shared" / "data" / "video"
+NAMES = ("bikes.mp4", "bigbuckbunny.mp4", "cockatoo.mp4", "realshort.mp4")
+SIDE, SAMPLES, SHARDS, ROUNDS = 384, 256, 4, 5
+Image = NDArray[np.uint8]
+
+
+def run() -> list[dict[str, Any]]:
+    """Samples a second of processor time: image, flow and guidance points at 384x384 as a trainer gets them.
+
+    Every reader gives the same samples: webdataset and litdata decode with our codecs; the loose files are JPEG,
+    KITTI PNG and `.npy`. All read from the page cache. The readers take turns, and the best of five turns counts.
+    """
+    cv2.setNumThreads(1)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _prepare(folder)
+        dataset = ShardDataset(folder / "view")
+        readers: dict[str, Callable[[], Iterator[Sample]]] = {
+            "by offsets, shuffled": lambda: (dataset[index] for index in EpochSampler(len(dataset), seed=0)),
+            "stream": lambda: iter(stream(folder / "view")),
+            "loose JPEG, KITTI PNG and npy": lambda: _loose(folder / "loose"),
+            "stock webdataset": lambda: _webdataset(folder / "view"),
+            "litdata": lambda: _litdata(folder / "litdata"),
+        }
+        rates = _rates(readers)
+    torch.set_num_threads(threads)
+    ours, streamed = rates.pop("by offsets, shuffled"), rates.pop("stream")
+    reach = {"loose JPEG, KITTI PNG and npy": "3x"}
+    rows = [
+        _row(f"reading, shuffled: {peer} (samples/s)", ours, rate, reach.get(peer, "no slower"))
+        for peer, rate in rates.items()
+    ]
+    return [*rows, _row("reading, streamed: stock webdataset (samples/s)", streamed, rates["stock webdataset"], "-")]
+
+
+def _row(what: str, ours: float, peer: float, reach: str) -> dict[str, Any]:
+    return {"what": what, "ours": round(ours), "peer": round(peer), "ratio": round(ours / peer, 2), "reach": reach}
+
+
+def _rates(readers: dict[str, Callable[[], Iterator[Sample]]]) -> dict[str, float]:
+    best = dict.fromkeys(readers, float("inf"))
+    truth = None
+    for _ in range(ROUNDS):
+        for name, read in readers.items():
+            started = time.process_time()
+            check = sum(float(sample["flow"][0, 7, 7]) + float(sample["image"][0, 7, 7]) for sample in read())
+            best[name] = min(best[name], time.process_time() - started)
+            truth = check if truth is None else truth
+            if abs(check - truth) > 1e-3:
+                raise RuntimeError(f"{name} does not read the same samples as the others ({check}, {truth})")
+    return {name: SAMPLES / seconds for name, seconds in best.items()}
+
+
+def _loose(folder: Path) -> Iterator[Sample]:
+    keys = [path.stem for path in folder.glob("*.jpg")]
+    random.Random(0).shuffle(keys)
+    for key in keys:
+        image = cv2.imread(str(folder / f"{key}.jpg"), cv2.IMREAD_COLOR_RGB)
+        planes = np.ascontiguousarray(image.transpose(2, 0, 1))
+        yield {
+            "key": key,
+            "image": torch.from_numpy(planes).float() / 255,
+            "flow": torch.from_numpy(read_kitti_png(folder / f"{key}.png")[0]),
+            "guidance": torch.from_numpy(np.load(folder / f"{key}.npy")),
+            "json": json.loads((folder / f"{key}.json").read_bytes()),
+        }
+
+
+def _webdataset(folder: Path) -> Iterator[Sample]:
+    def decoded(sample: dict[str, Any]) -> Sample:
+        members = {name: data for name, data in sample.items() if not name.startswith("__")}
+        return to_sample(sample["__key__"], members, 0)
+
+    tars = sorted(map(str, folder.glob("*.tar")))
+    return iter(wds.WebDataset(tars, shardshuffle=False).shuffle(100, seed=0).map(decoded))
+
+
+def _litdata(folder: Path) -> Iterator[Sample]:
+    for sample in litdata.StreamingDataset(str(folder), shuffle=True):
+        yield to_sample(sample.pop("key").decode(), sample, 0)
+
+
+def _itself(item: Any) -> Any:
+    return item
+
+
+def _prepare(folder: Path) -> None:
+    """The same samples three times: as a view, as loose files, and as litdata writes them."""
+    samples = [_encoded(number, *pair) for number, pair in enumerate(_pairs())]
+    size = SAMPLES // SHARDS
+    for number in range(SHARDS):
+        part = samples[number * size : (number + 1) * size]
+        facts = {"stage": "cmp", "version": 1, "options": {}, "inputs": {}}
+        write_shard(folder / "view" / f"{number:06d}.tar", part, lambda facts=facts: facts)
+    write_manifest(folder / "view", [f"{number:06d}" for number in range(SHARDS)], "benchmark")
+    (folder / "loose").mkdir()
+    for key, members in samples:
+        decoded = to_sample(key, members, 0)
+        (folder / "loose" / f"{key}.jpg").write_bytes(members["jpg"])
+        (folder / "loose" / f"{key}.json").write_bytes(members["json"])
+        (folder / "loose" / f"{key}.npy").write_bytes(members["guidance.npy"])
+        write_kitti_png(folder / "loose" / f"{key}.png", decoded["flow"].numpy())
+    litdata.optimize(
+        fn=_itself,
+        inputs=[{"key": key.encode(), **members} for key, members in samples],
+        output_dir=str(folder / "litdata"),
+        chunk_bytes="64MB",
+        num_workers=1,
+        verbose=False,
+    )
+
+
+def _encoded(number: int, first: Image, second: Image) -> tuple[str, dict[str, bytes]]:
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (first, second)]
+    flow = np.ascontiguousarray(search.calc(*grey, None).transpose(2, 0, 1))
+    facts = {"video": "clip", "frame": number, "seconds": number / 25, "width": SIDE, "height": SIDE, "clipped": 0}
+    bgr = cv2.cvtColor(first, cv2.COLOR_RGB2BGR)
+    return f"clip-{number:06d}", {
+        "jpg": cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes(),
+        "flow.b2": encode("flow.b2", flow),
+        "guidance.npy": encode("guidance.npy", watershed_points(flow, GuidanceOptions())),
+        "json": encode("json", facts),
+    }
+
+
+def _pairs() -> Iterator[tuple[Image, Image]]:
+    """Consecutive frames of the real clips, or where there are none, of photographs that move a little."""
+    clips = [CLIPS / name for name in NAMES if (CLIPS / name).is_file()]
+    pairs = itertools.chain.from_iterable(map(_clip_pairs, clips)) if clips else _photograph_pairs()
+    return itertools.islice(itertools.chain(pairs, _photograph_pairs()), SAMPLES)
+
+
+def _clip_pairs(clip: Path) -> Iterator[tuple[Image, Image]]:
+    with av.open(str(clip)) as container:
+        frames = (frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
+        pairs = itertools.islice(itertools.pairwise(map(_square, frames)), SAMPLES // len(NAMES))
+        yield from pairs
+
+
+def _photograph_pairs() -> Iterator[tuple[Image, Image]]:
+    from skimage import data
+
+    photographs = [cv2.resize(picture, (450, 450)) for picture in (data.astronaut(), data.chelsea(), data.coffee())]
+    rng = np.random.default_rng(0)
+    for photograph in itertools.cycle(photographs):
+        y, x, down, right = (int(value) for value in rng.integers(0, 30, 4))
+        first = photograph[y : y + SIDE, x : x + SIDE]
+        second = photograph[y + down : y + down + SIDE, x + right : x + right + SIDE]
+        yield np.ascontiguousarray(first), np.ascontiguousarray(second)
+
+
+def _square(image: Image) -> Image:
+    height, width = image.shape[:2]
+    side = min(height, width)
+    y, x = (height - side) // 2, (width - side) // 2
+    way = cv2.INTER_AREA if side > SIDE else cv2.INTER_CUBIC
+    return cv2.resize(image[y : y + side, x : x + side], (SIDE, SIDE), interpolation=way)
+
+
+if __name__ == "__main__":
+    for row in run():
+        print(row)
