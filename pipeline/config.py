@@ -12,7 +12,6 @@ from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
 
 from pipeline.errors import UserError
 from pipeline.registry import STAGES, VIEWS
@@ -109,12 +108,12 @@ def _resolved(options: type[Any], values: Mapping[str, Any], where: str) -> Any:
         raise UserError(f"{where}: {error}") from error
 
 
-def _explain(error: ValidationError, file: str) -> str:
-    """One line for a schema error: the key's path, what is wrong, what would be right."""
+def _explain(error: Any, file: str) -> str:
+    """One line for jsonschema's `ValidationError`: the key's path, what is wrong, what would be right."""
     path = ".".join(str(part) for part in error.absolute_path)
     where = f"{file}: {path}" if path else file
-    schema: Any = error.schema
-    wanted: Any = error.validator_value
+    schema = error.schema
+    wanted = error.validator_value
     match error.validator:
         case "additionalProperties":
             known = list(schema.get("properties", {}))

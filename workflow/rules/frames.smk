@@ -2,17 +2,17 @@ rule frames:
     output:
         tar="results/{dataset}/frames/{shard}.tar",
         record="results/{dataset}/frames/{shard}.json",
+    log:
+        "logs/frames/{dataset}/{shard}.log",
+    conda:
+        "../envs/pipeline.yaml"
+    resources:
+        min_success=min_success,
     params:
         plan="results/{dataset}/plan.json",
         options=lambda wildcards: stage_options("frames", wildcards.dataset),
         version=STAGES["frames"].version,
         videos=shard_digest,
-    log:
-        "logs/frames/{dataset}/{shard}.log",
-    resources:
-        min_success=min_success,
-    conda:
-        "../envs/pipeline.yaml"
     shell:
         "python -m pipeline frames {params.plan} --to {output.tar} --options {params.options:q} "
         "--min-success {resources.min_success} 2> {log}"

@@ -24,12 +24,12 @@ rule contact_sheet:
             category="{dataset}",
             labels={"what": "contact sheet"},
         ),
-    params:
-        shown=lambda wildcards: "shards/cmp" if DATASETS[wildcards.dataset].views else "frames",
     log:
         "logs/report/{dataset}/contact_sheet.log",
     conda:
         "../envs/pipeline.yaml"
+    params:
+        shown=lambda wildcards: "shards/cmp" if DATASETS[wildcards.dataset].views else "frames",
     shell:
         "python -m pipeline show results/{wildcards.dataset}/{params.shown} --to {output} 2> {log}"
 
@@ -56,12 +56,12 @@ rule statistics:
             category="{dataset}",
             labels={"what": "failures"},
         ),
-    params:
-        folder="results/report/{dataset}",
     log:
         "logs/report/{dataset}/statistics.log",
     conda:
         "../envs/pipeline.yaml"
+    params:
+        folder="results/report/{dataset}",
     shell:
         "python -m pipeline stats results/{wildcards.dataset} --to {params.folder} > {log} 2>&1"
 
@@ -81,11 +81,11 @@ rule flow_error:
             category="All datasets",
             labels={"what": "flow error"},
         ),
-    params:
-        datasets=[f"results/{dataset}" for dataset in WITH_TRUTH],
     log:
         "logs/report/flow_error.log",
     conda:
         "../envs/pipeline.yaml"
+    params:
+        datasets=[f"results/{dataset}" for dataset in WITH_TRUTH],
     shell:
         "python -m pipeline flow-error {params.datasets} --to {output} > {log} 2>&1"

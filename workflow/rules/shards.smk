@@ -9,12 +9,12 @@ rule view:
     output:
         tar="results/{dataset}/shards/{view}/{shard}.tar",
         record="results/{dataset}/shards/{view}/{shard}.json",
-    params:
-        version=lambda wildcards: VIEWS[wildcards.view].version,
     log:
         "logs/view/{dataset}/{view}/{shard}.log",
     conda:
         "../envs/pipeline.yaml"
+    params:
+        version=lambda wildcards: VIEWS[wildcards.view].version,
     shell:
         "python -m pipeline view {wildcards.view} {input} --to {output.tar} 2> {log}"
 
@@ -35,12 +35,12 @@ rule manifest:
         "results/{dataset}/shards/{view}/croissant.json",
         "results/{dataset}/shards/{view}/README.md",
         "results/{dataset}/shards/{view}/SHA256SUMS",
-    params:
-        folder="results/{dataset}/shards/{view}",
-        plan="results/{dataset}/plan.json",
     log:
         "logs/manifest/{dataset}/{view}.log",
     conda:
         "../envs/pipeline.yaml"
+    params:
+        folder="results/{dataset}/shards/{view}",
+        plan="results/{dataset}/plan.json",
     shell:
         "python -m pipeline manifest {params.folder} --plan {params.plan} 2> {log}"
