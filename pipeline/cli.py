@@ -138,12 +138,14 @@ def flow_error(
 @app.command()
 def show(
     folder: Annotated[Path, typer.Argument(help="A view or a column, or one of its shards.")],
-    to: Annotated[Path, typer.Option(help="The picture to write: .png.")],
+    to: Annotated[Path, typer.Option(help="The picture to write: .png or .jpg.")],
     samples: Annotated[int, typer.Option(min=1, help="How many samples to draw, spread evenly.")] = 6,
 ) -> None:
     """Draw a contact sheet: frames, flow on the colour wheel, guidance as arrows."""
-    picture = drawing.show(folder, samples)
-    write_atomic(to, cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes())
+    if to.suffix not in (".png", ".jpg"):
+        raise UserError(f"--to {to}: should end in .png or .jpg")
+    picture = cv2.cvtColor(drawing.show(folder, samples), cv2.COLOR_RGB2BGR)
+    write_atomic(to, cv2.imencode(to.suffix, picture)[1].tobytes())
 
 
 @app.command()

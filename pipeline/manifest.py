@@ -33,8 +33,8 @@ def write_manifest(folder: Path, shards: list[str], title: str) -> None:
         if record.samples and record.extensions != extensions:
             raise ShardError(f"{folder}/{record.shard}.tar: has members {record.extensions}, the others {extensions}")
     files = {
-        SAMPLES: _parquet(_sample_rows(records), _sample_schema(extensions)),
-        SHARDS: _parquet([_shard_row(record) for record in records], _SHARD_SCHEMA),
+        SAMPLES: _parquet(_samples(records, extensions)),
+        SHARDS: _parquet(pa.Table.from_pylist([_shard_row(record) for record in records], schema=_SHARD_SCHEMA)),
         "_info.json": _json({"splits": {"train": _timm_split(records)}}),
         "sizes.json": _json({f"{record.shard}.tar": record.samples for record in records}),
         "README.md": _card(title, records, extensions).encode(),
@@ -85,25 +85,44 @@ def _sample_schema(extensions: list[str]) -> pa.Schema:
     return pa.schema([*text, *more, *members])
 
 
-def _sample_rows(records: list[Record]) -> list[dict[str, Any]]:
-    rows = []
-    for record in records:
-        for key, sizes, offsets in zip(record.keys, record.sizes, record.offsets(), strict=True):
-            row = _identity(key, record.shard)
-            for extension, size, offset in zip(record.extensions, sizes, offsets, strict=True):
-                row |= {f"{extension}.offset": offset, f"{extension}.size": size}
-            rows.append(row)
-        rows += [
-            _identity(failure["key"], record.shard) | {"stage": failure["stage"], "failure": failure["reason"]}
-            for failure in record.failures
-        ]
-    return rows
+def _samples(records: list[Record], extensions: list[str]) -> pa.Table:
+    """The rows of samples.parquet, shard by shard: a million samples as Python objects would take gigabytes."""
+    schema = _sample_schema(extensions)
+    return pa.concat_tables([part(record, schema) for record in records for part in (_made, _failed)])
 
 
-def _identity(key: str, shard: str) -> dict[str, Any]:
-    """Key, video and frame; the failure of a whole video has the video's id as its key, and no frame."""
-    video, dash, frame = key.rpartition("-")
-    return {"key": key, "video": video if dash else key, "frame": int(frame) if dash else None, "shard": shard}
+def _made(record: Record, schema: pa.Schema) -> pa.Table:
+    names = [key.rpartition("-") for key in record.keys]
+    columns: dict[str, Any] = {
+        "key": record.keys,
+        "video": [video for video, _, _ in names],
+        "frame": [int(frame) for _, _, frame in names],
+        "shard": [record.shard] * record.samples,
+    }
+    for what, rows in (("offset", record.offsets()), ("size", record.sizes)):
+        for extension, column in zip(record.extensions, zip(*rows, strict=True), strict=False):
+            columns[f"{extension}.{what}"] = column
+    return _table(columns, record.samples, schema)
+
+
+def _failed(record: Record, schema: pa.Schema) -> pa.Table:
+    """The failure of a whole video has the video's id as its key, and no frame."""
+    names = [failure["key"].rpartition("-") for failure in record.failures]
+    columns = {
+        "key": [failure["key"] for failure in record.failures],
+        "video": [video if dash else frame for video, dash, frame in names],
+        "frame": [int(frame) if dash else None for _, dash, frame in names],
+        "shard": [record.shard] * len(names),
+        "stage": [failure["stage"] for failure in record.failures],
+        "failure": [failure["reason"] for failure in record.failures],
+    }
+    return _table(columns, len(names), schema)
+
+
+def _table(columns: dict[str, Any], rows: int, schema: pa.Schema) -> pa.Table:
+    """A table of the schema; columns that are not given are null."""
+    given = {field.name: pa.array(columns.get(field.name, [None] * rows), field.type) for field in schema}
+    return pa.table(given, schema=schema)
 
 
 def _shard_row(record: Record) -> dict[str, Any]:
@@ -119,6 +138,7 @@ def _shard_row(record: Record) -> dict[str, Any]:
 
 def _timm_split(records: list[Record]) -> dict[str, Any]:
     return {
+        "name": "train",
         "num_samples": sum(record.samples for record in records),
         "filenames": [f"{record.shard}.tar" for record in records],
         "shard_lengths": [record.samples for record in records],
@@ -198,9 +218,9 @@ def _croissant(title: str, sums: dict[str, str], extensions: list[str]) -> dict[
     }
 
 
-def _parquet(rows: list[dict[str, Any]], schema: pa.Schema) -> bytes:
+def _parquet(table: pa.Table) -> bytes:
     buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), buffer, compression="zstd")
+    pq.write_table(table, buffer, compression="zstd")
     return buffer.getvalue()
 
 

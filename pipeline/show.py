@@ -77,13 +77,14 @@ def _read(tar: Path, rows: Sequence[int]) -> list[tuple[str, Mapping[str, Any]]]
 
 def _made_from(tar: Path) -> list[Path]:
     """The shards of other columns that a shard goes back to, the first made first."""
-    found: list[Path] = []
-    # A record may come from anywhere, and no name in it becomes a path that is not a column's.
-    for name in (name for name in Record.read(record_path(tar)).inputs if name.isidentifier()):
-        path = tar.resolve().parent.parent / name / tar.name
-        if path.exists():
-            found += [*_made_from(path), path]
-    return list(dict.fromkeys(found))
+    found = [tar.resolve()]
+    for path in found:  # which grows
+        # A record may come from anywhere: a name in it becomes no path but a column's, and leads round no circle.
+        for name in (name for name in Record.read(record_path(path)).inputs if name.isidentifier()):
+            column = path.parent.parent / name / path.name
+            if column.exists() and column not in found:
+                found.append(column)
+    return found[:0:-1]
 
 
 def _joined(tar: Path, key: str, parts: Sequence[Members]) -> dict[str, Any]:

@@ -119,6 +119,10 @@ def _most(records: Records, measure: str) -> float | None:
     return max((record.statistics[measure]["max"] for record in records), default=None)
 
 
+def _whole(number: float | None) -> int | None:
+    return None if number is None else round(number)
+
+
 def _size(held: Holdings, shards: Sequence[str]) -> tuple[int, int] | None:
     """Height and width of the shards' frames; None where they differ, or where no record knows."""
     sides = []
@@ -189,7 +193,7 @@ def _row(held: Holdings, name: str, shards: Sequence[str]) -> list[Any]:
     return [
         *(name, sum(held.videos[shard] for shard in shards), *samples, len(set(_failed(held, shards)))),
         *(_mean(means, "magnitude_mean"), _most(fastest, "magnitude_max")),
-        *(_mean(points, "points"), _least(points, "points"), _most(points, "points")),
+        *(_mean(points, "points"), _whole(_least(points, "points")), _whole(_most(points, "points"))),
         None if size is None else len(grid_points(*size, GRID_STRIDE)),
         sum(record.bytes for records in made.values() for record in records) / 1e6,
     ]

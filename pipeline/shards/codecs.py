@@ -84,7 +84,7 @@ def _decode_npy(data: bytes) -> NDArray[Any]:
     if np.lib.format.read_magic(buffer) != (1, 0):
         raise ValueError("not a version 1.0 .npy")
     try:
-        shape, _, dtype = np.lib.format.read_array_header_1_0(buffer)
+        shape, by_column, dtype = np.lib.format.read_array_header_1_0(buffer)
     except Exception as error:  # NumPy parses the header as Python: a damaged one may raise SyntaxError and others
         raise ValueError("damaged .npy header") from error
     if dtype.hasobject:
@@ -97,8 +97,8 @@ def _decode_npy(data: bytes) -> NDArray[Any]:
     # Of nothing at all there may be any number in no bytes, but NumPy makes room for one byte each.
     if dtype.itemsize == 0 or size > MAX_ARRAY_BYTES or size != len(data) - buffer.tell():
         raise ValueError(f"an array {shape} {dtype} does not fit its {len(data)} bytes")
-    buffer.seek(0)
-    return np.lib.format.read_array(buffer, allow_pickle=False)
+    array = np.frombuffer(data, dtype, count, buffer.tell())
+    return array.reshape(shape, order="F" if by_column else "C").copy()
 
 
 def _decode_jpg(data: bytes) -> NDArray[np.uint8]:

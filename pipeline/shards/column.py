@@ -41,6 +41,8 @@ class Shard:
     def __init__(self, tar: Path) -> None:
         self.path = tar
         self.record = Record.read(record_path(tar))
+        if self.record.shard != tar.stem:
+            raise ShardError(f"{tar}: its record is of shard {self.record.shard}: another's file stands in its place")
         try:
             size = tar.stat().st_size
         except FileNotFoundError:

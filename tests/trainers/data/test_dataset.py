@@ -209,7 +209,7 @@ def test_a_batch_with_nothing_left_raises(view):
 def test_damage_in_a_worker_reaches_the_trainer(view):
     missing_shard(view)
     with pytest.raises(ShardError, match=r"000002\.tar: clip2-"):
-        list(DataLoader(ShardDataset(view.folder), batch_size=4, num_workers=2, collate_fn=list))
+        list(DataLoader(ShardDataset(view.folder), batch_size=4, num_workers=1, collate_fn=list))
 
 
 def test_the_epoch_reaches_the_sample(view):
