@@ -1,5 +1,4 @@
-# Every target sets .venv up by itself: uv installs exactly requirements.lock.
-PYTHON ?= python3
+# Every target sets .venv up by itself: uv installs exactly requirements.lock. Another Python: make PYTHON=python3.12.
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 CORES ?= all
@@ -10,9 +9,8 @@ CORES ?= all
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv/.installed: requirements.lock workflow/scripts/bootstrap.sh
-	@PYTHON=$(PYTHON) sh workflow/scripts/bootstrap.sh
-	@touch $@
+.venv/.installed: requirements.lock workflow/scripts/bootstrap.sh workflow/scripts/uv.sh
+	@sh workflow/scripts/bootstrap.sh
 
 demo: .venv/.installed ## Raw video to shards, manifest and report, on a small synthetic dataset.
 	@snakemake --cores $(CORES) --quiet rules
@@ -24,7 +22,7 @@ demo: .venv/.installed ## Raw video to shards, manifest and report, on a small s
 	@echo "  $(BIN)/snakemake --cores all"
 
 test: lint ## Lint, then every test.
-	@python -m pytest -n auto
+	@python -m pytest -n auto --dist loadfile
 
 lint: .venv/.installed ## ruff, mypy, snakefmt and snakemake --lint.
 	@ruff format --check .
@@ -41,5 +39,5 @@ format: .venv/.installed ## Formats Python and Snakemake files.
 bench: .venv/.installed ## Every speed claim, measured beside its peer in one run.
 	@python -m benchmarks
 
-lock: .venv/.installed ## Compiles requirements.in into requirements.lock.
-	@uv pip compile --quiet --universal --python-version 3.11 --override requirements.overrides requirements.in -o requirements.lock
+lock: ## Compiles requirements.in into requirements.lock.
+	@. workflow/scripts/uv.sh && "$$UV" pip compile --quiet --universal --python-version 3.11 --override requirements.overrides requirements.in -o requirements.lock

@@ -193,7 +193,7 @@ class _Tally:
         reasons = Counter(failure.reason for failure in self.failures).most_common(10)
         listed = "".join(f"\n  {count} x {reason}" for reason, count in reasons)
         raise UserError(
-            f"{self._stage.name}: {len(self.failures)} of {total} failed, and min_success is {min_success}: {listed}"
+            f"{self._stage.name}: {len(self.failures)} of {total} failed, and min_success is {min_success}:{listed}"
         )
 
     def statistics(self) -> dict[str, dict[str, float]]:

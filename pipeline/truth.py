@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.kernels.flowcode import LIMIT
 from pipeline.sources.source import Truth
 from pipeline.stages import Sample, Stage, each
 
@@ -46,7 +47,9 @@ def _annotate(sample: Sample, options: TruthOptions) -> Sample | None:
     if truth is None:
         return None
     truth = resized_truth(truth, facts["height"], facts["width"])
-    made: dict[str, object] = {"flow.b2": truth.flow, "valid.png": _mask(truth.valid)}
+    # The codec clips what it cannot hold, which must not be taken for the truth.
+    valid = truth.valid & (np.abs(truth.flow) <= LIMIT).all(axis=0)
+    made: dict[str, object] = {"flow.b2": truth.flow, "valid.png": _mask(valid)}
     if truth.occlusion is not None:
         made["occlusion.png"] = _mask(truth.occlusion)
     if truth.objects is not None:

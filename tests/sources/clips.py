@@ -41,6 +41,7 @@ def write_clip(
         stream.width, stream.height = size
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.thread_count = 1
+        container.start_encoding()  # without a frame nothing else would, and no file be written
         for number in range(frames):
             image = draw(number, width, height)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
