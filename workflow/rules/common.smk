@@ -7,8 +7,10 @@ from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
 # The rules call `python -m pipeline` with the interpreter and the code that this Snakemake runs from, wherever it runs.
-os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")]))
+os.environ.update(
+    PATH=os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")]),
+    PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")])),
+)
 
 from snakemake.exceptions import WorkflowError
 
@@ -90,6 +92,18 @@ def columns_of(dataset):
 def manifests_of(dataset):
     """The manifest of each of the dataset's views."""
     return expand("results/{dataset}/shards/{view}/samples.parquet", dataset=dataset, view=DATASETS[dataset].views)
+
+
+def finished(dataset):
+    """What has to be there before a dataset is described: its manifests, or its columns where it has no view."""
+    return manifests_of(dataset) or columns_of(dataset)
+
+
+def reports_of(dataset):
+    return [f"results/report/{dataset}/{name}" for name in ("contact_sheet.png", "columns.html")]
+
+
+WITH_TRUTH = [name for name, dataset in DATASETS.items() if "truth" in dataset.columns]
 
 
 wildcard_constraints:

@@ -2,18 +2,6 @@
 report: "../report/workflow.rst"
 
 
-def finished(dataset):
-    """What has to be there before a dataset is described: its manifests, or its columns where it has no view."""
-    return manifests_of(dataset) or columns_of(dataset)
-
-
-WITH_TRUTH = [name for name, dataset in DATASETS.items() if "truth" in dataset.columns]
-
-
-def reports_of(dataset):
-    return [f"results/report/{dataset}/{name}" for name in ("contact_sheet.png", "columns.html")]
-
-
 rule contact_sheet:
     input:
         lambda wildcards: finished(wildcards.dataset),

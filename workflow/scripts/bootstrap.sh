@@ -16,7 +16,7 @@ if ! [ -e .venv/.installed ] || ! .venv/bin/python -c ''; then
 fi
 rm -f .venv/.installed
 [ -t 2 ] && quiet= || quiet=--quiet # uv shows its progress on a terminal
-"$UV" pip sync $quiet --python .venv/bin/python requirements.lock ||
+"$UV" pip sync $quiet --compile-bytecode --python .venv/bin/python requirements.lock ||
     fail "uv could not install requirements.lock (why: above; .venv takes 7 GB, $(free_gb) GB are free): run make again"
 touch .venv/.installed
 echo "Set up .venv"

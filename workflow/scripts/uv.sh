@@ -56,7 +56,7 @@ find_uv() {
     UV=uv
     uv --version >/dev/null 2>&1 && return
     echo "Fetching uv"
-    find_pip || fail "$PYTHON has neither pip nor venv: install python3-venv, then run make again"
+    find_pip || fail "$PYTHON has no pip and none could be fetched: check the network or install python3-venv, then run make again"
     PIP_USER=no PIP_REQUIRE_VIRTUALENV=no PIP_ROOT_USER_ACTION=ignore \
         "$PYTHON" "$PIP" install --quiet --disable-pip-version-check --target "$scratch/uv" uv ||
         fail "pip got no uv from the package index (why: above); behind a mirror or proxy, set PIP_INDEX_URL or HTTPS_PROXY"
