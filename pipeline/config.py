@@ -136,6 +136,8 @@ def _explain(error: Any, file: str) -> str:
             )
         case "pattern" if "propertyNames" in error.schema_path:
             return f"{where}.{error.instance}: a dataset's name has letters, digits and _ only"
+        case "not" if "propertyNames" in error.schema_path:
+            return f"{where}.{error.instance}: this name is taken: results/{error.instance} is not for a dataset"
         case "minProperties" if not error.instance:
             return f"{where} is empty: should have at least {wanted} entry"
         case "maxProperties" if not wanted:

@@ -65,6 +65,7 @@ def test_the_schema_names_the_views_there_are():
         ({}, "c.yaml lacks datasets, which is required"),
         ({"datasets": {}}, "datasets is empty: should have at least 1"),
         ({"datasets": {"a-b": {"source": {"kind": "synthetic"}}}}, "datasets.a-b: a dataset's name has letters"),
+        ({"datasets": {"report": {"source": {"kind": "synthetic"}}}}, "datasets.report: this name is taken"),
         ({"datasets": {"x": {}}}, "c.yaml: datasets.x lacks source"),
         ({"dataset": {}, "datasets": {"x": {"source": {"kind": "synthetic"}}}}, "dataset is not a key: did you mean"),
         (one(flow={"preset": "quick"}), "datasets.x.flow.preset is 'quick': should be one of ultrafast, fast, medium"),

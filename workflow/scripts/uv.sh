@@ -43,7 +43,8 @@ find_pip() {
 # Who has no uv of their own has told at most pip where packages come from and which certificates to trust.
 obey_pip_settings() {
     setting() {
-        "$PYTHON" "$PIP" config get "global.$1" 2>/dev/null || :
+        # Not `config get`, which overlooks the file that PIP_CONFIG_FILE names.
+        "$PYTHON" "$PIP" config list 2>/dev/null | sed -n "s/^global\\.$1='\\(.*\\)'\$/\\1/p"
     }
     index=${UV_DEFAULT_INDEX:-${UV_INDEX_URL:-${PIP_INDEX_URL:-$(setting index-url)}}}
     [ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
