@@ -9,7 +9,7 @@ from scipy import ndimage, signal
 from benchmarks.inputs import dis_flows, milliseconds
 from pipeline.guidance import GuidanceOptions, watershed_points
 
-OPTIONS = GuidanceOptions(skip_border=True)  # as the peer does
+OPTIONS = GuidanceOptions()
 ACROSS = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
 
 

@@ -19,7 +19,6 @@ class GuidanceOptions:
 
     kernel_size: int = 81  # K, the side of the suppression window in pixels: larger is sparser
     edge_threshold: float = 0.1  # a motion edge, as a share of the field's strongest
-    skip_border: bool = False  # no points on the outermost ring of pixels, as in the published code but not the paper
 
     def __post_init__(self) -> None:
         if self.kernel_size < 3 or self.kernel_size % 2 == 0:
@@ -50,7 +49,7 @@ def watershed_points(flow: NDArray[np.float32], options: GuidanceOptions) -> NDA
     edges = motion_edges(flow, options.edge_threshold)
     if not edges.any():
         return np.empty((0, 3), np.float32)
-    return window_maxima(distance_to_edges(edges), options.kernel_size, options.skip_border)
+    return window_maxima(distance_to_edges(edges), options.kernel_size)
 
 
 def _annotate(sample: Sample, options: GuidanceOptions) -> Sample:

@@ -31,8 +31,7 @@ def defined_points(flow: NDArray[np.float32], options: GuidanceOptions) -> list[
         return []
     squared = np.rint(ndimage.distance_transform_edt(~is_edge) ** 2).astype(int)
     candidate = (squared == ndimage.maximum_filter(squared, size)) & (squared > 0)
-    if options.skip_border:
-        candidate[[0, -1]] = candidate[:, [0, -1]] = False
+    candidate[[0, -1]] = candidate[:, [0, -1]] = False
     kept: list[tuple[int, int]] = []
     for y, x in sorted(np.argwhere(candidate).tolist(), key=lambda p: (-squared[tuple(p)], p)):
         if all(abs(y - b) >= (size - 1) / 2 or abs(x - a) >= (size - 1) / 2 for b, a in kept):
@@ -48,23 +47,15 @@ def test_a_moving_part_gets_a_point_at_its_middle():
     assert inside == [(45, 65, 15)]
 
 
-def test_each_moving_part_gets_a_point_also_where_its_middle_is_the_image_s_border():
-    points = watershed_points(two_halves(64, 128), GuidanceOptions(kernel_size=41))
-    assert {int(x) // 64 for _, x, _ in points} == {0, 1}
-
-
-def test_the_published_code_gives_no_point_on_the_border():
-    options = GuidanceOptions(kernel_size=41, skip_border=True)
-    assert watershed_points(two_halves(64, 128), options).shape == (0, 3)
+def test_points_on_image_borders_are_removed():
+    assert watershed_points(two_halves(64, 128), GuidanceOptions(kernel_size=41)).shape == (0, 3)
 
 
 @settings(deadline=None)  # the first call compiles
 @given(
     seed=st.integers(0, 2**32 - 1),
     shape=st.tuples(st.integers(1, 96), st.integers(1, 96)),
-    options=st.builds(
-        GuidanceOptions, st.sampled_from([3, 15, 41, 81]), st.sampled_from([0.1, 0.4, 0.9]), st.booleans()
-    ),
+    options=st.builds(GuidanceOptions, st.sampled_from([3, 15, 41, 81]), st.sampled_from([0.1, 0.4, 0.9])),
     blocky=st.booleans(),
 )
 def test_agrees_with_the_definition(seed: int, shape: tuple[int, int], options: GuidanceOptions, blocky: bool):
@@ -86,9 +77,9 @@ def test_a_field_of_one_value_has_no_key_points(value: float):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1), (2, 2), (2, 50)])
-def test_a_field_that_is_all_border_has_no_key_points_off_it(shape: tuple[int, int]):
+def test_a_field_that_is_all_border_has_no_key_points(shape: tuple[int, int]):
     flow = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
-    assert watershed_points(flow, GuidanceOptions(skip_border=True)).shape == (0, 3)
+    assert watershed_points(flow, GuidanceOptions()).shape == (0, 3)
 
 
 def test_in_a_field_smaller_than_the_window_the_farthest_point_stays():

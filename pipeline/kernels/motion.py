@@ -131,29 +131,29 @@ def _squared_distance(edges):  # type: ignore[no-untyped-def]
     return distance
 
 
-def window_maxima(distance: NDArray[np.int32], kernel_size: int, skip_border: bool = False) -> NDArray[np.float32]:
+def window_maxima(distance: NDArray[np.int32], kernel_size: int) -> NDArray[np.float32]:
     """Key-points: the pixels that are farthest from every edge within their window.
 
-    A candidate is a pixel whose distance is above 0 and the maximum of the `kernel_size`-sided window centred on it
-    (cut off at the image's border). Candidates are taken farthest first, equals by the smaller y, then the smaller x;
-    each is kept unless one that is kept already lies within `|dy|` and `|dx|` both less than `(kernel_size - 1) / 2`.
-    The published sampler drops one of such a pair by chance.
+    A candidate is a pixel inside the outermost ring of the image whose distance is above 0 and the maximum of the
+    `kernel_size`-sided window centred on it (cut off at the image's border, whose pixels count): "Points on image
+    borders are removed". Candidates are taken farthest first, equals by the smaller y, then the smaller x; each is kept
+    unless one that is kept already lies within `|dy|` and `|dx|` both less than `(kernel_size - 1) / 2`. The published
+    sampler drops one of such a pair by chance.
 
     Args:
         distance: `(H, W)`, squared, as `distance_to_edges` gives it.
         kernel_size: odd, pixels.
-        skip_border: whether the outermost ring of pixels, which still counts as a maximum, has no candidates.
 
     Returns:
         `(N, 3)` rows of y, x and distance (no longer squared) in pixels, in the order they were taken.
     """
-    rows = _kept_maxima(np.ascontiguousarray(distance), (kernel_size - 1) // 2, int(skip_border))
+    rows = _kept_maxima(np.ascontiguousarray(distance), (kernel_size - 1) // 2)
     rows = rows[np.argsort(-rows[:, 2], kind="stable")]
     return np.stack([rows[:, 0], rows[:, 1], np.sqrt(rows[:, 2])], axis=1).astype(np.float32)
 
 
 @njit(cache=True)
-def _kept_maxima(distance, radius, margin):  # type: ignore[no-untyped-def]
+def _kept_maxima(distance, radius):  # type: ignore[no-untyped-def]
     """Rows of y, x and squared distance, by y, then x.
 
     Candidates that are near enough to exclude each other lie in each other's window, so they are equally far, and
@@ -182,9 +182,9 @@ def _kept_maxima(distance, radius, margin):  # type: ignore[no-untyped-def]
                     start[x] = max(start[x], distance[line, x])
             for x in range(width):
                 highest[x] = max(highest[x], start[x])
-            if y < margin or y >= height - margin:
+            if y == 0 or y == height - 1:
                 continue
-            for x in range(margin, width - margin):
+            for x in range(1, width - 1):
                 here = distance[y, x]
                 if here != highest[x] or here == 0 or taken[y, x]:
                     continue

@@ -25,11 +25,10 @@ def defined_distance(edges: NDArray[np.bool_]) -> NDArray[np.int64]:
     return (y - rows) ** 2 + (x - columns) ** 2
 
 
-def defined_maxima(distance: NDArray[np.integer], size: int, skip_border: bool) -> NDArray[np.float32]:
+def defined_maxima(distance: NDArray[np.integer], size: int) -> NDArray[np.float32]:
     """Window maxima by SciPy's maximum filter, eliminated one by one, farthest first, then by y, then by x."""
     candidate = (distance == ndimage.maximum_filter(distance, size)) & (distance > 0)
-    if skip_border:
-        candidate[[0, -1]] = candidate[:, [0, -1]] = False
+    candidate[[0, -1]] = candidate[:, [0, -1]] = False
     kept: list[tuple[int, int]] = []
     for y, x in sorted(np.argwhere(candidate).tolist(), key=lambda p: (-distance[tuple(p)], p)):
         if all(abs(y - b) >= (size - 1) / 2 or abs(x - a) >= (size - 1) / 2 for b, a in kept):
@@ -99,10 +98,7 @@ def test_without_edges_there_is_no_distance():
 @given(shape=shapes, seed=seeds, size=st.sampled_from([3, 5, 7, 15, 41, 81, 201]), levels=st.sampled_from([2, 4, 60]))
 def test_maxima_of_plateaus_are_the_definition_s(shape: tuple[int, int], seed: int, size: int, levels: int):
     distance = np.random.default_rng(seed).integers(0, levels, shape, dtype=np.int32)
-    for skip_border in (False, True):
-        np.testing.assert_array_equal(
-            window_maxima(distance, size, skip_border), defined_maxima(distance, size, skip_border)
-        )
+    np.testing.assert_array_equal(window_maxima(distance, size), defined_maxima(distance, size))
 
 
 @settings(deadline=None)  # the first call compiles
@@ -112,20 +108,16 @@ def test_maxima_of_distances_are_the_definition_s(shape: tuple[int, int], seed: 
     is_edge = np.zeros(shape, bool)
     is_edge[random.integers(shape[0], size=edges), random.integers(shape[1], size=edges)] = True
     distance = distance_to_edges(is_edge)
-    for skip_border in (False, True):
-        np.testing.assert_array_equal(
-            window_maxima(distance, size, skip_border), defined_maxima(distance, size, skip_border)
-        )
+    np.testing.assert_array_equal(window_maxima(distance, size), defined_maxima(distance, size))
 
 
 def test_of_equals_the_upper_then_the_left_stays():
     np.testing.assert_array_equal(
-        window_maxima(np.full((12, 12), 4, np.int32), 9), [(y, x, 2) for y in (0, 4, 8) for x in (0, 4, 8)]
+        window_maxima(np.full((12, 12), 4, np.int32), 9), [(y, x, 2) for y in (1, 5, 9) for x in (1, 5, 9)]
     )
 
 
-def test_a_maximum_on_a_skipped_border_shadows_but_is_no_point():
+def test_a_maximum_on_the_border_shadows_but_is_no_point():
     distance = np.zeros((20, 20), np.int32)
     distance[0, 5], distance[3, 5], distance[15, 15] = 9, 4, 1
-    np.testing.assert_array_equal(window_maxima(distance, 7, skip_border=True), [(15, 15, 1)])
-    np.testing.assert_array_equal(window_maxima(distance, 7), [(0, 5, 3), (15, 15, 1)])
+    np.testing.assert_array_equal(window_maxima(distance, 7), [(15, 15, 1)])
