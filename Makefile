@@ -13,7 +13,7 @@ help: ## This list.
 	@sh workflow/scripts/bootstrap.sh
 
 demo: .venv/.installed ## Raw video to shards, manifest and report, on a small synthetic dataset.
-	@snakemake --cores $(CORES) --quiet rules
+	@snakemake --cores $(CORES) --quiet rules host
 	@snakemake --report results/report.html --quiet all
 	@python -m pipeline stats results/demo
 	@echo "Shards and manifest: results/demo/shards/cmp"
