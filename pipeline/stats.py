@@ -181,7 +181,7 @@ def _by_shard(held: Holdings) -> Table:
             *("points mean", "points min", "points max", "grid", "MB"),
         ],
         [*rows, _row(held, "all", shards)],
-        f"Flow in pixels. Points: guidance key-points of an image; the grid of stride {GRID_STRIDE} adds as many as `grid` says.",
+        f"Flow in pixels. Points: guidance key-points of an image; a grid of stride {GRID_STRIDE} adds `grid` more.",
     )
 
 

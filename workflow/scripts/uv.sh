@@ -50,7 +50,6 @@ obey_pip_settings() {
     [ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
     certificates=${SSL_CERT_FILE:-${PIP_CERT:-$(setting cert)}}
     [ -z "$certificates" ] || export SSL_CERT_FILE="$certificates"
-    export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}" # as Debian's pip
 }
 
 find_uv() {
@@ -65,6 +64,7 @@ find_uv() {
     obey_pip_settings
 }
 
+export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}" # as Debian's pip: a network may have certificates of its own
 check_python
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
