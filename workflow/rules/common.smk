@@ -12,8 +12,6 @@ os.environ.update(
     PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")])),
 )
 
-from snakemake.exceptions import WorkflowError
-
 from pipeline.catalog import extended, read_catalog, read_plan, shard_digests, write_listing
 from pipeline.config import load
 from pipeline.errors import UserError
@@ -22,7 +20,7 @@ from pipeline.registry import STAGES, VIEWS
 
 def refuse(error):
     """What the user can put right is one line, not a traceback."""
-    raise WorkflowError(str(error)) from None
+    sys.exit(f"error: {error}")
 
 
 CONFIG_FILE = os.path.relpath(workflow.overwrite_configfiles[-1]) if workflow.overwrite_configfiles else "config.yaml"
