@@ -118,7 +118,7 @@ def _decompress(chunk: bytes, size: int) -> bytes:
 
 
 @njit(cache=True)
-def _code_of(flow):  # type: ignore[no-untyped-def]
+def _code_of(flow: NDArray[np.float32]) -> tuple[NDArray[np.uint16], int]:
     """Zigzag-coded differences, uint16, and the number of clipped values (-1: some are not finite)."""
     code = np.empty(flow.shape, np.uint16)
     clipped = 0
@@ -145,7 +145,7 @@ def _code_of(flow):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _field_of(code):  # type: ignore[no-untyped-def]
+def _field_of(code: NDArray[np.uint16]) -> NDArray[np.float32]:
     """The field of zigzag-coded differences, float32, pixels."""
     flow = np.empty(code.shape, np.float32)
     row = np.empty(code.shape[2], np.int16)

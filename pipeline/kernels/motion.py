@@ -30,7 +30,7 @@ def motion_edges(flow: NDArray[np.float32], threshold: float) -> NDArray[np.bool
 
 
 @njit(cache=True)
-def _gradient_strength(flow):  # type: ignore[no-untyped-def]
+def _gradient_strength(flow: NDArray[np.float32]) -> NDArray[np.float64]:
     """The Sobel gradient magnitude summed over the channels, `(H, W)` float64."""
     channels, height, width = flow.shape
     strength = np.zeros((height, width), np.float64)
@@ -53,7 +53,7 @@ def _gradient_strength(flow):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _stronger_than(strength, strongest, share):  # type: ignore[no-untyped-def]
+def _stronger_than(strength: NDArray[np.float64], strongest: float, share: float) -> NDArray[np.bool_]:
     height, width = strength.shape
     stronger = np.empty((height, width), np.bool_)
     for y in range(height):
@@ -82,7 +82,7 @@ def distance_to_edges(edges: NDArray[np.bool_]) -> NDArray[np.int32]:
 
 
 @njit(cache=True)
-def _squared_distance(edges):  # type: ignore[no-untyped-def]
+def _squared_distance(edges: NDArray[np.bool_]) -> NDArray[np.int32]:
     height, width = edges.shape
     far = np.int32(height + width)  # longer than any distance within the image
     # Down and up the columns: the distance to the nearest edge of the own column.
@@ -153,7 +153,7 @@ def window_maxima(distance: NDArray[np.int32], kernel_size: int) -> NDArray[np.f
 
 
 @njit(cache=True)
-def _kept_maxima(distance, radius):  # type: ignore[no-untyped-def]
+def _kept_maxima(distance: NDArray[np.int32], radius: int) -> NDArray[np.int64]:
     """Rows of y, x and squared distance, by y, then x.
 
     Candidates that are near enough to exclude each other lie in each other's window, so they are equally far, and
@@ -199,7 +199,7 @@ def _kept_maxima(distance, radius):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _maxima_to_the_end(distance, first, end):  # type: ignore[no-untyped-def]
+def _maxima_to_the_end(distance: NDArray[np.int32], first: int, end: NDArray[np.int32]) -> None:
     """Fill `end[j]` with the maxima of the lines `first + j` to `first + len(end) - 1`; lines outside count as 0."""
     height, width = distance.shape
     for j in range(len(end) - 1, -1, -1):
