@@ -1,7 +1,7 @@
 """Progress: a bar on a terminal, a plain line now and then in a log."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -10,15 +10,23 @@ T = TypeVar("T")
 LOG_SECONDS = 30.0
 
 
-def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
-    """Passes items on, showing how many of `total` have gone by."""
+def progress(
+    items: Iterable[T], total: int, what: str, done: int = 0, note: Callable[[], str] | None = None
+) -> Iterator[T]:
+    """Passes items on, showing how many of `total` have gone by, `done` of them before, and the newest `note`."""
     terminal = sys.stderr.isatty()
-    yield from tqdm(
-        items,
-        what,
-        total,
+    bar = tqdm(
+        desc=what,
+        total=total,
+        initial=done,
         mininterval=0.1 if terminal else LOG_SECONDS,
         maxinterval=LOG_SECONDS,
         ascii=not terminal,
-        bar_format=None if terminal else "{desc}: {n_fmt} of {total_fmt} in {elapsed}\n",
+        bar_format=None if terminal else "{desc}: {n_fmt} of {total_fmt} in {elapsed}{postfix}\n",
     )
+    with bar:
+        for item in items:
+            yield item
+            if note:
+                bar.set_postfix_str(note(), refresh=False)
+            bar.update()
