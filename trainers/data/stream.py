@@ -39,7 +39,8 @@ def stream(
             it all come in order.
 
     Raises:
-        ShardError: the manifest cannot be read. Iterating raises it for a missing or damaged shard or sample.
+        ShardError: the manifest cannot be read. Iterating raises it for a missing or damaged shard or sample, and where
+            there are fewer shards than ranks times workers, so that some would have nothing to read.
     """
     base = str(folder).rstrip("/")
     rows = shard_rows(_read_table(f"{base}/{SHARDS}"), f"{base}/{SHARDS}")
@@ -53,6 +54,7 @@ def stream(
         shuffle = [wds.shuffle(buffer, initial=buffer, seed=int(rng.integers(2**63)))]
     return wds.DataPipeline(
         wds.SimpleShardList(urls),
+        partial(_enough_for_all, shards=len(urls), where=base),
         wds.split_by_node,
         wds.split_by_worker,
         partial(_read_shards, shards=shards),
@@ -60,6 +62,18 @@ def stream(
         wds.map(partial(_to_sample, epoch=epoch)),
         *([wds.map(transform)] if transform else []),
     )
+
+
+def _enough_for_all(sources: Iterator[dict[str, str]], shards: int, where: str) -> Iterator[dict[str, str]]:
+    """Passes the shards on; counts ranks and workers as `split_by_node` and `split_by_worker` do."""
+    _, ranks, _, workers = wds.utils.pytorch_worker_info()
+    if shards < ranks * workers:
+        most = f"a num_workers of at most {shards // ranks}" if shards >= ranks else f"at most {shards} ranks"
+        raise ShardError(
+            f"{where}: {shards} shards are fewer than ranks times workers, {ranks} x {workers}: take {most}, make "
+            "smaller shards (videos_per_shard), or read by offsets (ShardDataset)"
+        )
+    yield from sources
 
 
 def _read_shards(sources: Iterator[dict[str, str]], shards: dict[str, ShardRow]) -> Iterator[Encoded]:

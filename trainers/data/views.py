@@ -1,0 +1,165 @@
+"""Several views as one dataset, and which of their videos train."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from pipeline.errors import ShardError, UserError
+from pipeline.manifest import SAMPLES
+from trainers.data.dataset import ShardDataset
+from trainers.data.sample import Transform
+from trainers.options import DataOptions
+
+Side = Literal["train", "held out", "all"]
+
+
+class Views(Dataset[Any]):
+    """Chosen samples of several views, one view after the other, by index or by `(epoch, index)`.
+
+    Args:
+        rows: of each view, the samples that are chosen.
+    """
+
+    def __init__(self, views: Sequence[ShardDataset], rows: Sequence[NDArray[np.int64]]) -> None:
+        self.views, self.rows = list(views), list(rows)
+        self._ends = np.cumsum([len(chosen) for chosen in rows])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, index: int | tuple[int, int]) -> Any:
+        view, place = self._place(index)
+        return view[place]
+
+    def __getitems__(self, indices: Sequence[int | tuple[int, int]]) -> list[Any]:
+        """A batch, without the damaged samples where the views skip those."""
+        samples, last = [], None
+        for view, place in map(self._place, indices):
+            try:
+                samples += view.__getitems__([place])
+            except ShardError as error:  # the view has logged and counted it
+                if view.damaged == "raise":
+                    raise
+                last = error
+        if last is not None and not samples:
+            raise last
+        return samples
+
+    @property
+    def keys(self) -> list[str]:
+        """Of all samples, in order."""
+        return [
+            key for view, rows in zip(self.views, self.rows, strict=True) for key in _keys(view).take(rows).to_pylist()
+        ]
+
+    @property
+    def skipped(self) -> int:
+        """How many damaged samples were left out so far, by all workers."""
+        return sum(view.skipped for view in self.views)
+
+    def _place(self, index: int | tuple[int, int]) -> tuple[ShardDataset, tuple[int, int]]:
+        epoch, number = index if isinstance(index, tuple) else (0, index)
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"sample {number} of {len(self)}")
+        number %= len(self)
+        view = int(np.searchsorted(self._ends, number, side="right"))
+        row = self.rows[view][number - int(self._ends[view])]
+        return self.views[view], (epoch, int(row))
+
+
+def open_views(
+    folders: Sequence[Path],
+    transform: Transform | None,
+    data: DataOptions,
+    side: Side,
+    *,
+    needs: Sequence[str] = ("flow",),
+    damaged: Literal["raise", "skip"] = "raise",
+) -> Views:
+    """The samples of one side of some views.
+
+    A video is held out if its id's hash says so, and if not, trained on if a second hash says so: videos that are added
+    move no other, a larger share holds all of a smaller one, and a video of two datasets is on the same side in both.
+
+    Args:
+        folders: `results/DATASET/shards/VIEW` each.
+        side: `"train"`; `"held out"`; or `"all"`, whatever `data` says.
+        needs: what every sample must have, by its name in a sample (`image`, `flow`, `guidance`).
+        damaged: as for `ShardDataset`.
+
+    Raises:
+        UserError: a folder is no view, lacks what is needed or repeats another's samples, or no sample is left.
+    """
+    views = [_opened(Path(folder), transform, damaged, needs) for folder in folders]
+    _check_distinct(views)
+    rows, videos, held_out = [], set[str](), set[str]()
+    for view in views:
+        ids = pc.list_element(pc.split_pattern(_keys(view), "-", max_splits=1, reverse=True), 0).dictionary_encode()
+        names = ids.dictionary.to_pylist()
+        held = np.array([_under(data.hold_out, name) for name in names], np.bool_)
+        taken = {
+            "train": ~held & np.array([_under(data.share, f"share/{name}") for name in names], np.bool_),
+            "held out": held,
+            "all": np.ones(len(names), np.bool_),
+        }[side]
+        rows.append(np.flatnonzero(taken[ids.indices.to_numpy()]))
+        videos.update(names)
+        held_out.update(name for name, out in zip(names, held, strict=True) if out)
+    if not any(len(chosen) for chosen in rows):
+        raise UserError(_nothing_left(views, data, side, len(videos), len(held_out)))
+    return Views(views, rows)
+
+
+def _opened(
+    folder: Path, transform: Transform | None, damaged: Literal["raise", "skip"], needs: Sequence[str]
+) -> ShardDataset:
+    if not (folder / SAMPLES).is_file():
+        raise UserError(f"{folder} has no manifest ({SAMPLES}): give a view's folder, results/DATASET/shards/VIEW")
+    view = ShardDataset(folder, transform, damaged=damaged)
+    extensions = view._index.extensions
+    has = ["image" if extension == "jpg" else extension.rpartition(".")[0] for extension in extensions]
+    for need in needs:
+        if len(view) and need not in has:
+            raise UserError(
+                f"{folder} has no {need}: its samples are of {', '.join(extensions)}; give a view with {need}"
+            )
+    return view
+
+
+def _check_distinct(views: Sequence[ShardDataset]) -> None:
+    """The same shard twice, be it in the same folder or in a copy of it, counts its samples twice."""
+    seen: dict[str, Path] = {}
+    for view in views:
+        sums = {row.sha256 for row in view._index.shards.values() if row.samples}
+        for sha256 in sums & seen.keys():
+            raise UserError(f"{view.folder} has the same samples as {seen[sha256]}: give each view once")
+        seen |= dict.fromkeys(sums, view.folder)
+
+
+def _keys(view: ShardDataset) -> pa.Array:
+    return view._index.keys
+
+
+def _under(share: float, name: str) -> bool:
+    """Whether a name falls into a share, in [0, 1], of all names."""
+    # Compared as an integer: the largest of them over 2**64 would round to 1, and fall out of the whole.
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) < share * 2**64
+
+
+def _nothing_left(views: Sequence[ShardDataset], data: DataOptions, side: Side, videos: int, held_out: int) -> str:
+    where = ", ".join(str(view.folder) for view in views)
+    if not videos:
+        return f"{where}: no samples: every one failed, or none was made yet"
+    if side == "held out":
+        return f"{where}: none of {videos} videos is held out: raise hold_out, {data.hold_out}"
+    return (
+        f"{where}: no samples to train on: of {videos} videos {held_out} are held out (hold_out {data.hold_out}), "
+        f"and none of the others is in the share of {data.share}: lower hold_out or raise share"
+    )
