@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from trainers.options import DataOptions, TrainingOptions, TransformOptions
 
+VERSION = 1
+"""Raised when the same options and shards give other weights."""
+
 
 @dataclass(frozen=True)
 class ModelOptions:
@@ -63,6 +66,10 @@ class GuidanceOptions:
             raise ValueError(f"kernel_size is {self.kernel_size}: odd, from 3 up")
         if not 0 < self.edge_threshold < 1:
             raise ValueError(f"edge_threshold is {self.edge_threshold}: a share, above 0 and below 1")
+        if self.number < 0:
+            raise ValueError(f"number is {self.number}: of points, from 0 up")
+        if self.max_points is not None and self.max_points < 0:
+            raise ValueError(f"max_points is {self.max_points}: from 0 up, or null for all")
         if self.grid_stride is not None and self.grid_stride < 1:
             raise ValueError(f"grid_stride is {self.grid_stride}: pixels, from 1 up, or null for no grid")
 
