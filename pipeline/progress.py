@@ -20,7 +20,7 @@ def progress(
         total=total,
         initial=done,
         mininterval=0.1 if terminal else LOG_SECONDS,
-        maxinterval=LOG_SECONDS,
+        miniters=1,  # by the clock alone
         ascii=not terminal,
         bar_format=None if terminal else "{desc}: {n_fmt} of {total_fmt} in {elapsed}{postfix}\n",
     )

@@ -42,7 +42,7 @@ class TrainingOptions:
     precision: str = "32-true"  # Lightning's names: 32-true or bf16-mixed
     validate_every: int = 2_000  # iterations
     checkpoint_every: int = 500  # iterations
-    compile: bool = False  # torch.compile the network
+    compile: bool = False  # the network, by torch.compile
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -8,8 +8,9 @@ import hashlib
 import io
 import math
 import os
+import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -73,7 +74,9 @@ class Curve:
     def note(self) -> str:
         """The newest of each measure, for the progress bar."""
         newest = {name: value for row in self.rows for name, value in row.items()}
-        return ", ".join(f"{name} {newest[name]:.4g}" for name in sorted(newest) if name != "iteration")
+        return ", ".join(
+            f"{name} {newest[name]:.4g}" for name in sorted(newest) if name not in ("iteration", "learning_rate")
+        )
 
 
 def fit(
@@ -124,7 +127,7 @@ def fit(
         total = 0.0
         for number in range(sampler.passes):
             asked = time.monotonic()
-            batch = next(batches)
+            batch = _next(batches)
             waiting += time.monotonic() - asked
             # So that dropout is the same whether the run was taken up or not.
             torch.manual_seed(_seed(options.seed, step, number, fabric.global_rank))
@@ -184,7 +187,7 @@ def _sampler(train: Dataset[Any], options: TrainingOptions, fabric: Fabric, star
     if samples < options.batch_size:
         raise UserError(
             f"training.batch_size is {options.batch_size}, and there are {samples} samples to train on: take a smaller "
-            "batch or more videos"
+            "batch or more data"
         )
     if options.batch_size % world:
         raise UserError(
@@ -216,6 +219,14 @@ def _loader(data: Dataset[Any], machine: Machine, fabric: Fabric, **how: Any) ->
     )
 
 
+def _next(batches: Iterator[Batch]) -> Batch:
+    """The next batch. What the user can put right comes from a worker with its traceback, which is left out."""
+    try:
+        return next(batches)
+    except UserError as error:
+        raise UserError(re.sub(r"(?s)^Caught .*\npipeline\.errors\.\w+: ", "", str(error)).strip()) from error
+
+
 def _one_thread(worker: int) -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
@@ -236,8 +247,10 @@ def _set_up(task: Task, options: TrainingOptions, fabric: Fabric) -> tuple[_Fabr
         weight_decay=options.weight_decay,
         fused=fabric.device.type == "cuda",
     )
-    net = cast(nn.Module, torch.compile(task)) if options.compile else task
-    return cast(tuple[_FabricModule, _FabricOptimizer], fabric.setup(net, optimizer))
+    if options.compile:
+        for net in task.children():  # not the loss: unrolled over the samples it would take minutes to compile
+            net.compile()
+    return cast(tuple[_FabricModule, _FabricOptimizer], fabric.setup(task, optimizer))
 
 
 def _seed(*parts: int) -> int:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import UserError
+from pipeline.errors import ShardError, UserError
 from trainers.options import TrainingOptions
 from trainers.running import CHECKPOINT, Machine, Task, fit
 
@@ -195,3 +195,15 @@ def test_two_processes_train_what_one_does(tmp_path: Path):
         assert [sorted(row) for row in shared] == [sorted(row) for row in rows]
         for ours, theirs in zip(shared, rows, strict=True):
             assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+class Damaged(Points):
+    def __getitem__(self, index: int | tuple[int, int]) -> dict[str, Any]:
+        raise ShardError("000000.tar: clip-000001: its flow.b2 cannot be decoded")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_shard_is_one_line_whoever_reads_it(tmp_path: Path, workers: int):
+    with pytest.raises(UserError) as refusal:
+        fit(Plane(), Damaged(), None, options(), tmp_path, Machine(workers=workers, threads=1))
+    assert str(refusal.value) == "000000.tar: clip-000001: its flow.b2 cannot be decoded"
