@@ -112,13 +112,8 @@ def _litdata(folder: Path) -> Iterator[Sample]:
 
 def _prepare(folder: Path) -> None:
     """The same samples three times: as a view, as loose files, and as litdata writes them."""
-    samples = [_encoded(number, *pair) for number, pair in enumerate(_pairs())]
-    size = SAMPLES // SHARDS
-    for number in range(SHARDS):
-        part = samples[number * size : (number + 1) * size]
-        facts = {"stage": "cmp", "version": 1, "options": {}, "inputs": {}}
-        write_shard(folder / "view" / f"{number:06d}.tar", part, lambda facts=facts: facts)
-    write_manifest(folder / "view", [f"{number:06d}" for number in range(SHARDS)], "benchmark")
+    samples = [encoded(number, *pair) for number, pair in enumerate(_pairs())]
+    write_view(folder / "view", samples)
     (folder / "loose").mkdir()
     for key, members in samples:
         decoded = to_sample(key, members, 0)
@@ -134,11 +129,23 @@ def _prepare(folder: Path) -> None:
     writer.merge()
 
 
-def _encoded(number: int, first: Image, second: Image) -> tuple[str, dict[str, bytes]]:
+def write_view(folder: Path, samples: list[tuple[str, dict[str, bytes]]]) -> None:
+    """A view of `SHARDS` shards of equal size."""
+    size = len(samples) // SHARDS
+    for number in range(SHARDS):
+        part = samples[number * size : (number + 1) * size]
+        facts = {"stage": "cmp", "version": 1, "options": {}, "inputs": {}}
+        write_shard(folder / f"{number:06d}.tar", part, lambda facts=facts: facts)
+    write_manifest(folder, [f"{number:06d}" for number in range(SHARDS)], "benchmark")
+
+
+def encoded(number: int, first: Image, second: Image) -> tuple[str, dict[str, bytes]]:
+    """The key and members of a sample of a `cmp` view: an image, the DIS flow to the second, and its key-points."""
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (first, second)]
     flow = np.ascontiguousarray(search.calc(*grey, None).transpose(2, 0, 1))
-    facts = {"video": "clip", "frame": number, "seconds": number / 25, "width": SIDE, "height": SIDE, "clipped": 0}
+    height, width = first.shape[:2]
+    facts = {"video": "clip", "frame": number, "seconds": number / 25, "width": width, "height": height, "clipped": 0}
     bgr = cv2.cvtColor(first, cv2.COLOR_RGB2BGR)
     return f"clip-{number:06d}", {
         "jpg": cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes(),
@@ -149,28 +156,37 @@ def _encoded(number: int, first: Image, second: Image) -> tuple[str, dict[str, b
 
 
 def _pairs() -> Iterator[tuple[Image, Image]]:
-    """Consecutive frames of the real clips, or where there are none, of photographs that move a little."""
+    return pairs(_square, (SIDE, SIDE))
+
+
+def pairs(resized: Callable[[Image], Image], photograph: tuple[int, int]) -> Iterator[tuple[Image, Image]]:
+    """Consecutive frames of the real clips, or where there are none, of photographs that move a little.
+
+    Args:
+        resized: applied to each frame.
+        photograph: height and width of a frame of a photograph.
+    """
     clips = [CLIPS / name for name in NAMES if (CLIPS / name).is_file()]
-    pairs = itertools.chain.from_iterable(map(_clip_pairs, clips)) if clips else _photograph_pairs()
-    return itertools.islice(itertools.chain(pairs, _photograph_pairs()), SAMPLES)
+    real = itertools.chain.from_iterable(_clip_pairs(clip, resized) for clip in clips)
+    return itertools.islice(itertools.chain(real, _photograph_pairs(*photograph)), SAMPLES)
 
 
-def _clip_pairs(clip: Path) -> Iterator[tuple[Image, Image]]:
+def _clip_pairs(clip: Path, resized: Callable[[Image], Image]) -> Iterator[tuple[Image, Image]]:
     with av.open(str(clip)) as container:
         frames = (frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
-        pairs = itertools.islice(itertools.pairwise(map(_square, frames)), SAMPLES // len(NAMES))
-        yield from pairs
+        yield from itertools.islice(itertools.pairwise(map(resized, frames)), SAMPLES // len(NAMES))
 
 
-def _photograph_pairs() -> Iterator[tuple[Image, Image]]:
+def _photograph_pairs(height: int, width: int) -> Iterator[tuple[Image, Image]]:
     from skimage import data
 
-    photographs = [cv2.resize(picture, (450, 450)) for picture in (data.astronaut(), data.chelsea(), data.coffee())]
+    larger = (width + 66, height + 66)
+    photographs = [cv2.resize(picture, larger) for picture in (data.astronaut(), data.chelsea(), data.coffee())]
     rng = np.random.default_rng(0)
     for photograph in itertools.cycle(photographs):
         y, x, down, right = (int(value) for value in rng.integers(0, 30, 4))
-        first = photograph[y : y + SIDE, x : x + SIDE]
-        second = photograph[y + down : y + down + SIDE, x + right : x + right + SIDE]
+        first = photograph[y : y + height, x : x + width]
+        second = photograph[y + down : y + down + height, x + right : x + right + width]
         yield np.ascontiguousarray(first), np.ascontiguousarray(second)
 
 
