@@ -15,6 +15,7 @@ include: "workflow/rules/flow.smk"
 include: "workflow/rules/guidance.smk"
 include: "workflow/rules/truth.smk"
 include: "workflow/rules/shards.smk"
+include: "workflow/rules/training.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -23,3 +24,5 @@ rule all:
     input:
         [columns_of(dataset) + manifests_of(dataset) + reports_of(dataset) for dataset in LISTED],
         "results/report/flow_error.html" if LISTED and WITH_TRUTH else [],
+        [results_of(experiment) for experiment in EXPERIMENTS],
+        [comparisons_of(grid) for grid in GRIDS],

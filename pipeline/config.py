@@ -110,7 +110,7 @@ def _resolved(options: type[Any], values: Mapping[str, Any], where: str) -> Any:
 
 def _explain(error: Any, file: str) -> str:
     """One line for jsonschema's `ValidationError`: the key's path, what is wrong, what would be right."""
-    path = ".".join(str(part) for part in error.absolute_path)
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
     where = f"{file}: {path}" if path else file
     schema = error.schema
     wanted = error.validator_value
@@ -135,13 +135,11 @@ def _explain(error: Any, file: str) -> str:
                 f" (did you mean {close[0]}?)" if close else ""
             )
         case "pattern" if "propertyNames" in error.schema_path:
-            return f"{where}.{error.instance}: a dataset's name has letters, digits and _ only"
+            return f"{where}.{error.instance}: {schema['description']} has letters, digits and _ only"
         case "not" if "propertyNames" in error.schema_path:
             return f"{where}.{error.instance}: this name is taken: results/{error.instance} is not for a dataset"
-        case "minProperties" if not error.instance:
+        case "minProperties" | "minItems" if not error.instance:
             return f"{where} is empty: should have at least {wanted} entry"
-        case "maxProperties" if not wanted:
-            return f"{where}: there is no kind of experiment yet: leave it out"
         case "maxProperties":
             return f"{where} has {len(error.instance)} keys: should have one of {', '.join(schema['properties'])}"
         case "minimum":

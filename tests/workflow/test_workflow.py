@@ -39,7 +39,7 @@ def test_changed_guidance_options_redo_guidance_and_what_follows(built: Workspac
 
 def test_a_raised_stage_version_redoes_the_stage_and_what_follows(built: Workspace, tmp_path: Path):
     built.root = tmp_path / "code"
-    for folder in ("pipeline", "workflow", "profiles"):
+    for folder in ("pipeline", "trainers", "workflow", "profiles"):
         shutil.copytree(ROOT / folder, built.root / folder)
     shutil.copy(ROOT / "Snakefile", built.root)
     assert not built.planned(), "moving the code alone redoes nothing"

@@ -21,8 +21,9 @@ class Workspace:
     folder: Path
     root: Path = ROOT  # where the Snakefile and the code are
 
-    def configure(self, datasets: dict[str, Any]) -> None:
-        (self.folder / "config.yaml").write_text(yaml.safe_dump({"datasets": datasets}))
+    def configure(self, datasets: dict[str, Any], experiments: dict[str, Any] | None = None) -> None:
+        config = {"datasets": datasets} | ({"experiments": experiments} if experiments else {})
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(config))
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self.command(*arguments), cwd=self.folder, capture_output=True, text=True)

@@ -16,6 +16,8 @@ from pipeline.catalog import extended, read_catalog, read_plan, shard_digests, w
 from pipeline.config import load
 from pipeline.errors import UserError
 from pipeline.registry import STAGES, VIEWS
+from trainers.experiments import METHODS, grids, load as load_experiments
+from trainers.segmentation.options import VERSION as SEGMENTATION_VERSION
 
 
 def refuse(error):
@@ -26,6 +28,7 @@ def refuse(error):
 CONFIG_FILE = os.path.relpath(workflow.overwrite_configfiles[-1]) if workflow.overwrite_configfiles else "config.yaml"
 try:
     DATASETS = load(config, CONFIG_FILE)
+    EXPERIMENTS = load_experiments(config, DATASETS, CONFIG_FILE)
 except UserError as error:
     refuse(error)
 
@@ -103,8 +106,81 @@ def reports_of(dataset):
 
 WITH_TRUTH = [name for name, dataset in DATASETS.items() if "truth" in dataset.columns]
 
+GRIDS = grids(EXPERIMENTS)
+SEGMENTED = [name for name, experiment in EXPERIMENTS.items() if experiment.segmentation]
+
+
+def experiment_of(wildcards):
+    return EXPERIMENTS[wildcards.experiment]
+
+
+def options_of(run):
+    """Resolved options as JSON; a change of them reruns the training, or the fine-tuning, and what follows."""
+    return json.dumps(run.options, sort_keys=True)
+
+
+def manifest_files(views):
+    return [f"{view}/samples.parquet" for view in views]
+
+
+def truth_of(datasets):
+    """The exact motion, where there is any."""
+    return [
+        f"results/{dataset}/truth/{shard}.tar"
+        for dataset in datasets
+        if dataset in WITH_TRUTH
+        for shard in shards_of(dataset)
+    ]
+
+
+def launcher(wildcards):
+    """What starts the training: a process, or one for each device. A resource, so that another number redoes nothing."""
+    devices = experiment_of(wildcards).devices
+    return f"torchrun --standalone --nproc-per-node {devices} -m --" if devices > 1 else "python -m"
+
+
+def training_threads(wildcards):
+    """All cores of a laptop, which trains one model at a time; on a larger machine, what the loaders can use."""
+    experiment = experiment_of(wildcards)
+    return max(8, experiment.devices * (experiment.workers + 1))
+
+
+def checkpoint_of(wildcards):
+    """The weights that a fine-tuning starts from; none for one from scratch."""
+    start = experiment_of(wildcards).segmentation.starts[wildcards.start]
+    made = f"results/experiments/{wildcards.experiment}/encoder.safetensors"
+    return {"encoder": made, "scratch": []}.get(start, start)
+
+
+def segmentations_of(experiment):
+    """The result of each fine-tuning of an experiment."""
+    starts = EXPERIMENTS[experiment].segmentation.starts if experiment in SEGMENTED else []
+    return [f"results/experiments/{experiment}/segmentation/{start}.json" for start in starts]
+
+
+def results_of(experiment):
+    """What an experiment is to leave: numbers for machines, and what people look at."""
+    shown = ["curves.svg", "flow.html"] + ["segmentation.html"] * (experiment in SEGMENTED)
+    return [
+        f"results/experiments/{experiment}/metrics.json",
+        f"results/experiments/{experiment}/samples.png",
+        *(f"results/report/experiments/{experiment}/{name}" for name in shown),
+    ]
+
+
+def comparisons_of(grid):
+    return [f"results/report/experiments/{grid}/comparison.{ending}" for ending in ("html", "svg")]
+
+
+def one_of(names):
+    """A wildcard's constraint: these names and no others."""
+    return "|".join(names) or "(?!)"
+
 
 wildcard_constraints:
     dataset="[A-Za-z0-9_]+",
     shard=r"\d{6}",
     view="|".join(VIEWS),
+    experiment=one_of(EXPERIMENTS),
+    grid=one_of(GRIDS),
+    start="[A-Za-z0-9_-]+",

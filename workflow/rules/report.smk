@@ -77,3 +77,87 @@ rule flow_error:
         datasets=[f"results/{dataset}" for dataset in WITH_TRUTH],
     shell:
         "python -m pipeline flow-error {params.datasets} --to {output} > {log} 2>&1"
+
+
+rule experiment_report:
+    input:
+        "results/experiments/{experiment}/train.json",
+        "results/experiments/{experiment}/curves.csv",
+        "results/experiments/{experiment}/flow.json",
+        lambda wildcards: segmentations_of(wildcards.experiment),
+    output:
+        metrics="results/experiments/{experiment}/metrics.json",
+        flow=report(
+            "results/report/experiments/{experiment}/flow.html",
+            caption="../report/flow.rst",
+            category="Experiments",
+            labels={"experiment": "{experiment}", "what": "flow error"},
+        ),
+        curves=report(
+            "results/report/experiments/{experiment}/curves.svg",
+            caption="../report/curves.rst",
+            category="Experiments",
+            labels={"experiment": "{experiment}", "what": "curves"},
+        ),
+    log:
+        "logs/report/experiments/{experiment}.log",
+    wildcard_constraints:
+        experiment=one_of([name for name in EXPERIMENTS if name not in SEGMENTED]),
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        folder="results/report/experiments/{experiment}",
+    shell:
+        "python -m trainers report results/experiments/{wildcards.experiment} --to {params.folder} > {log} 2>&1"
+
+
+use rule experiment_report as segmentation_report with:
+    output:
+        metrics="results/experiments/{experiment}/metrics.json",
+        flow=report(
+            "results/report/experiments/{experiment}/flow.html",
+            caption="../report/flow.rst",
+            category="Experiments",
+            labels={"experiment": "{experiment}", "what": "flow error"},
+        ),
+        curves=report(
+            "results/report/experiments/{experiment}/curves.svg",
+            caption="../report/curves.rst",
+            category="Experiments",
+            labels={"experiment": "{experiment}", "what": "curves"},
+        ),
+        segmentation=report(
+            "results/report/experiments/{experiment}/segmentation.html",
+            caption="../report/segmentation.rst",
+            category="Experiments",
+            labels={"experiment": "{experiment}", "what": "segmentation"},
+        ),
+    wildcard_constraints:
+        experiment=one_of(SEGMENTED),
+
+
+rule grid_report:
+    input:
+        lambda wildcards: expand("results/experiments/{experiment}/metrics.json", experiment=GRIDS[wildcards.grid]),
+    output:
+        table=report(
+            "results/report/experiments/{grid}/comparison.html",
+            caption="../report/comparison.rst",
+            category="Experiments",
+            labels={"experiment": "{grid}", "what": "comparison"},
+        ),
+        plot=report(
+            "results/report/experiments/{grid}/comparison.svg",
+            caption="../report/comparison.rst",
+            category="Experiments",
+            labels={"experiment": "{grid}", "what": "comparison, plotted"},
+        ),
+    log:
+        "logs/report/experiments/{grid}.log",
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        experiments=lambda wildcards: [EXPERIMENTS[name].folder for name in GRIDS[wildcards.grid]],
+        folder="results/report/experiments/{grid}",
+    shell:
+        "python -m trainers compare {params.experiments} --to {params.folder} --title {wildcards.grid} > {log} 2>&1"
