@@ -1,8 +1,6 @@
 """The command line: `cmp` and the methods to come, what measures them, and what reports on them."""
 
-import logging
 import sys
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -27,8 +25,6 @@ Experiment = Annotated[Path, typer.Argument(help="An experiment's folder: result
 
 def main() -> None:
     """Runs the command line; what the user can put right is one line, without a traceback."""
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # it announces each device and process
-    warnings.filterwarnings("ignore", module="lightning")
     try:
         app(prog_name="python -m trainers")
     except UserError as error:
@@ -39,11 +35,12 @@ def main() -> None:
 def report(
     experiment: Experiment,
     to: Annotated[Path, typer.Option(help="A folder for tables (HTML) and curves (SVG).")],
+    segmentation: Annotated[list[Path] | None, typer.Option(help="One of its segmentation/START.json.")] = None,
 ) -> None:
     """Collect what an experiment measured: metrics.json beside it, tables and curves."""
     from trainers.report import summarise
 
-    summarise(experiment, to)
+    summarise(experiment, segmentation or [], to)
 
 
 @app.command()

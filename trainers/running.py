@@ -6,6 +6,7 @@ rate and random numbers are functions of the seed and the iteration, and the che
 
 import hashlib
 import io
+import logging
 import math
 import os
 import re
@@ -29,6 +30,8 @@ from pipeline.shards.files import write_atomic
 from trainers.data.steps import StepSampler
 from trainers.options import TrainingOptions
 from trainers.schedules import rate_at
+
+logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # it announces each process and its precision
 
 CHECKPOINT = "last.ckpt"
 MAX_ROWS = 1000  # of the curve: a longer run averages its loss over several iterations

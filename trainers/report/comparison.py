@@ -68,9 +68,12 @@ def _read(experiment: Path) -> Variant:
     if not experiment.is_dir():
         raise UserError(f"{experiment}: there is no such experiment: train it first")
     rows = read_flow(experiment / "flow.json")
-    segmented = {one.start: one.mean_iou for one in read_segmentations(experiment)}
+    segmentation = experiment / "segmentation" / f"{START}.json"
+    segmented = read_segmentations([segmentation] if segmentation.exists() else [])
     facts = read_json(experiment / "train.json") or {}
-    return Variant(parts[1], parts[2], facts, headline(rows) if rows else None, segmented.get(START))
+    return Variant(
+        parts[1], parts[2], facts, headline(rows) if rows else None, segmented[0].mean_iou if segmented else None
+    )
 
 
 def _page(title: str, variants: Sequence[Variant]) -> str:

@@ -3,7 +3,7 @@
 import csv
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -86,15 +86,18 @@ def headline(rows: list[FlowRow]) -> FlowRow:
     return next((row for row in estimated if row.dataset == ALL), estimated[0])
 
 
-def read_segmentations(folder: Path) -> list[Segmentation]:
-    """What stands in `segmentation/*.json` of an experiment's folder, in the order of the table.
+def read_segmentations(paths: Iterable[Path]) -> list[Segmentation]:
+    """What stands in some `segmentation/START.json`, in the order of the table.
 
     Raises:
-        UserError: a file is not one of them, or two are about different classes.
+        UserError: a file is missing or not one of them, or two are about different classes.
     """
     found: list[Segmentation] = []
-    for path in sorted((folder / "segmentation").glob("*.json")):
-        one = _checked(Segmentation, read_json(path), path)
+    for path in paths:
+        values = read_json(path)
+        if values is None:
+            raise UserError(f"{path}: there is no such file: run the segmentation first")
+        one = _checked(Segmentation, values, path)
         if len(one.iou) != len(one.classes):
             raise _garbled(path, f"{len(one.classes)} classes and {len(one.iou)} of iou")
         if found and one.classes != found[0].classes:

@@ -1,6 +1,7 @@
 """All that was measured of one experiment, for people and for machines."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,15 @@ from trainers.report.results import (
 from trainers.report.tables import flow_page, segmentation_page
 
 
-def summarise(experiment: Path, to: Path) -> None:
+def summarise(experiment: Path, segmentations: Sequence[Path], to: Path) -> None:
     """Collects an experiment's measurements.
 
     Writes `metrics.json` into the experiment's folder, and `flow.html`, `segmentation.html` and `curves.svg` into `to`;
     what has not been measured is left out.
 
     Args:
-        experiment: `results/experiments/NAME`, with some of `train.json`, `curves.csv`, `flow.json` and
-            `segmentation/*.json`.
+        experiment: `results/experiments/NAME`, with some of `train.json`, `curves.csv` and `flow.json`.
+        segmentations: those of its `segmentation/START.json` that count: others may be left over.
 
     Raises:
         UserError: there is none of these files, or one cannot be read.
@@ -45,7 +46,7 @@ def summarise(experiment: Path, to: Path) -> None:
     if rows:
         metrics["flow"] = [with_improvements(row) for row in rows]
         write_atomic(to / "flow.html", flow_page(name, rows).encode())
-    if found := read_segmentations(experiment):
+    if found := read_segmentations(segmentations):
         metrics["segmentation"] = {one.start: asdict(one) for one in found}
         write_atomic(to / "segmentation.html", segmentation_page(name, found).encode())
     if len(metrics) == 1:

@@ -84,7 +84,7 @@ rule experiment_report:
         "results/experiments/{experiment}/train.json",
         "results/experiments/{experiment}/curves.csv",
         "results/experiments/{experiment}/flow.json",
-        lambda wildcards: segmentations_of(wildcards.experiment),
+        segmentations=lambda wildcards: segmentations_of(wildcards.experiment),
     output:
         metrics="results/experiments/{experiment}/metrics.json",
         flow=report(
@@ -107,8 +107,10 @@ rule experiment_report:
         "../envs/pipeline.yaml"
     params:
         folder="results/report/experiments/{experiment}",
+        segmentations=lambda wildcards, input: [f"--segmentation {path}" for path in input.segmentations],
     shell:
-        "python -m trainers report results/experiments/{wildcards.experiment} --to {params.folder} > {log} 2>&1"
+        "python -m trainers report results/experiments/{wildcards.experiment} {params.segmentations} "
+        "--to {params.folder} > {log} 2>&1"
 
 
 use rule experiment_report as segmentation_report with:

@@ -31,7 +31,7 @@ def test_what_is_not_there_is_left_out(tmp_path: Path):
     assert read_flow(tmp_path / "flow.json") is None
     assert read_curve(tmp_path / "curves.csv") is None
     assert read_json(tmp_path / "train.json") is None
-    assert read_segmentations(tmp_path) == []
+    assert read_segmentations([]) == []
 
 
 def test_improvement_is_the_share_of_the_baselines_error_that_is_gone():
@@ -82,10 +82,24 @@ def test_a_garbled_evaluation_is_named_with_what_is_wrong(tmp_path: Path, values
     assert "\n" not in str(error.value)
 
 
+def segmentations(folder: Path) -> list[Path]:
+    return sorted(folder.glob("segmentation/*.json"))
+
+
+def test_a_missing_segmentation_is_named(tmp_path: Path):
+    with pytest.raises(UserError, match=r"encoder\.json: there is no such file"):
+        read_segmentations([tmp_path / "encoder.json"])
+
+
 def test_starts_stand_in_the_order_of_the_table(tmp_path: Path):
     for start in ("zebra", "scratch", "imagenet", "encoder"):
         write(tmp_path / "segmentation" / f"{start}.json", SEGMENTED | {"start": start})
-    assert [one.start for one in read_segmentations(tmp_path)] == ["encoder", "scratch", "imagenet", "zebra"]
+    assert [one.start for one in read_segmentations(segmentations(tmp_path))] == [
+        "encoder",
+        "scratch",
+        "imagenet",
+        "zebra",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -100,14 +114,14 @@ def test_starts_stand_in_the_order_of_the_table(tmp_path: Path):
 def test_a_garbled_segmentation_is_named(tmp_path: Path, change: dict[str, Any], why: str):
     write(tmp_path / "segmentation" / "encoder.json", SEGMENTED | change)
     with pytest.raises(UserError, match=why):
-        read_segmentations(tmp_path)
+        read_segmentations(segmentations(tmp_path))
 
 
 def test_segmentations_of_other_classes_make_no_table(tmp_path: Path):
     write(tmp_path / "segmentation" / "encoder.json", SEGMENTED)
     write(tmp_path / "segmentation" / "scratch.json", SEGMENTED | {"start": "scratch", "classes": ["sky", "cat"]})
     with pytest.raises(UserError, match="other classes than encoder"):
-        read_segmentations(tmp_path)
+        read_segmentations(segmentations(tmp_path))
 
 
 def test_cells_without_a_measurement_are_none(tmp_path: Path):

@@ -59,9 +59,13 @@ def experiment(
     return folder
 
 
+def report(folder: Path, to: Path) -> None:
+    summarise(folder, sorted(folder.glob("segmentation/*.json")), to)
+
+
 def test_all_that_was_measured_is_in_one_file(tmp_path: Path):
     folder = experiment(tmp_path / "small", [ROW], CURVE, {"samples": 88}, encoder=0.5, scratch=0.3)
-    summarise(folder, tmp_path / "report")
+    report(folder, tmp_path / "report")
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["experiment"] == "small"
     assert metrics["training"] == {"samples": 88}
@@ -77,7 +81,7 @@ def test_all_that_was_measured_is_in_one_file(tmp_path: Path):
 
 def test_the_table_of_flow_has_the_model_beside_the_baselines(tmp_path: Path):
     exact = ROW | {"flow": "exact", "epe": 1.0}
-    summarise(experiment(tmp_path / "small", [ROW, exact]), tmp_path / "report")
+    report(experiment(tmp_path / "small", [ROW, exact]), tmp_path / "report")
     header, estimated, known = Cells(tmp_path / "report/flow.html").rows
     assert header[5:] == ["model", "no motion", "better, %", "nearest point", "better, %"]
     assert estimated[:2] == ["demo", "estimated"]
@@ -86,7 +90,7 @@ def test_the_table_of_flow_has_the_model_beside_the_baselines(tmp_path: Path):
 
 
 def test_the_table_of_segmentation_has_a_column_for_each_start_and_the_mean_last(tmp_path: Path):
-    summarise(experiment(tmp_path / "small", encoder=0.5, scratch=0.3), tmp_path / "report")
+    report(experiment(tmp_path / "small", encoder=0.5, scratch=0.3), tmp_path / "report")
     assert Cells(tmp_path / "report/segmentation.html").rows == [
         ["class", "encoder", "scratch"],
         ["background", "90.00", "90.00"],
@@ -96,29 +100,35 @@ def test_the_table_of_segmentation_has_a_column_for_each_start_and_the_mean_last
 
 
 def test_the_baselines_of_the_evaluation_are_drawn_into_the_curves(tmp_path: Path):
-    summarise(experiment(tmp_path / "small", [ROW], CURVE), tmp_path / "report")
+    report(experiment(tmp_path / "small", [ROW], CURVE), tmp_path / "report")
     assert "nearest guidance point: 2.50" in (tmp_path / "report/curves.svg").read_text()
 
 
 def test_what_has_not_been_measured_is_left_out(tmp_path: Path):
     folder = experiment(tmp_path / "small", curve=CURVE)
-    summarise(folder, tmp_path / "report")
+    report(folder, tmp_path / "report")
     assert [path.name for path in (tmp_path / "report").iterdir()] == ["curves.svg"]
     assert set(json.loads((folder / "metrics.json").read_text())) == {"experiment", "curve"}
+
+
+def test_a_segmentation_that_is_not_asked_for_is_left_out(tmp_path: Path):
+    folder = experiment(tmp_path / "small", [ROW], encoder=0.5, left_over=0.3)
+    summarise(folder, [folder / "segmentation/encoder.json"], tmp_path / "report")
+    assert list(json.loads((folder / "metrics.json").read_text())["segmentation"]) == ["encoder"]
 
 
 def test_the_same_measurements_give_the_same_files(tmp_path: Path):
     folder = experiment(tmp_path / "small", [ROW], CURVE, encoder=0.5)
     found = []
-    for report in (tmp_path / "a", tmp_path / "b"):
-        summarise(folder, report)
-        found.append({path.name: path.read_bytes() for path in [*report.iterdir(), folder / "metrics.json"]})
+    for to in (tmp_path / "a", tmp_path / "b"):
+        report(folder, to)
+        found.append({path.name: path.read_bytes() for path in [*to.iterdir(), folder / "metrics.json"]})
     assert found[0] == found[1]
 
 
 def test_with_nothing_to_report_the_message_says_what_to_do(tmp_path: Path):
     with pytest.raises(UserError, match="train and evaluate it first"):
-        summarise(experiment(tmp_path / "small"), tmp_path / "report")
+        report(experiment(tmp_path / "small"), tmp_path / "report")
 
 
 def grid(folder: Path) -> list[Path]:
