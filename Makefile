@@ -12,11 +12,12 @@ help: ## This list.
 .venv/.installed: requirements.lock workflow/scripts/bootstrap.sh workflow/scripts/uv.sh
 	@sh workflow/scripts/bootstrap.sh
 
-demo: .venv/.installed ## Raw video to shards, manifest and report, on a small synthetic dataset.
+demo: .venv/.installed ## Raw video to shards, a trained model and a report, on a small synthetic dataset.
 	@snakemake --cores $(CORES) --quiet rules host
 	@snakemake --report results/report.html --quiet all
 	@python -m pipeline stats results/demo
 	@echo "Shards and manifest: results/demo/shards/cmp"
+	@echo "Trained model, curve and metrics: results/experiments/demo"
 	@echo "Report with pictures: results/report.html (open it in a browser)"
 	@echo "Next: write five lines for your own videos into config.yaml (its first lines show them), then run"
 	@echo "  $(BIN)/snakemake --cores all"

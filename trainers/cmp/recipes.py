@@ -44,10 +44,17 @@ RECIPES: dict[str, Mapping[str, Any]] = {
     # Not the paper's: minutes on a few cores, on small videos.
     "demo": {
         "model": {"encoder": "resnet18"},
-        "loss": {"limit": 20.0},
-        "guidance": {"kernel_size": 21, "grid_stride": 48},
-        "transforms": {"shorter_side": 112, "crop": 96},
-        "training": {"iterations": 300, "batch_size": 16, "validate_every": 100, "checkpoint_every": 100},
+        "loss": {"bins": 63, "limit": 16.0},
+        "guidance": {"kernel_size": 17, "grid_stride": 32},
+        "transforms": {"shorter_side": 192, "crop": 64, "flip": True},
+        "training": {
+            "iterations": 900,
+            "batch_size": 16,
+            "learning_rate": 0.05,
+            "precision": "bf16-mixed",
+            "validate_every": 150,
+            "checkpoint_every": 100,
+        },
     },
 }
 
