@@ -48,11 +48,11 @@ RECIPES: dict[str, Mapping[str, Any]] = {
         "guidance": {"kernel_size": 17, "grid_stride": 32},
         "transforms": {"shorter_side": 192, "crop": 64, "flip": True},
         "training": {
-            "iterations": 900,
+            "iterations": 500,
             "batch_size": 16,
             "learning_rate": 0.05,
             "precision": "bf16-mixed",
-            "validate_every": 150,
+            "validate_every": 100,
             "checkpoint_every": 100,
         },
     },
