@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from workspace import ROOT, SMALL, Workspace, changed
 
+from trainers.cmp.recipes import RECIPES
+
 pytestmark = pytest.mark.slow
 
 STAND_IN = '''
@@ -116,7 +118,7 @@ def test_training_is_asked_with_resolved_options(experiments: Workspace):
     assert option(lines["tiny"], "--threads") == "2", "all cores of this run"
     options = json.loads(option(lines["many-nets-two"], "--options"))
     assert options["model"] == {"encoder": "resnet18", "decoder": "plain", "strides": [1, 2]}
-    assert options["training"]["learning_rate"] == 0.1
+    assert options["training"]["learning_rate"] == RECIPES["demo"]["training"]["learning_rate"]
 
 
 def test_the_held_out_videos_are_evaluated(experiments: Workspace):
