@@ -35,7 +35,7 @@ def run() -> list[dict[str, Any]]:
     options = CMPOptions()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_view(folder, [encoded(number, *pair) for number, pair in enumerate(pairs(_resized, (SHORTER, 555)))])
+        write_view(folder, [encoded(number, *pair) for number, pair in enumerate(pairs(resized, (SHORTER, 555)))])
         ours = _rate(folder, CMPTransform(options, train=True), ROUNDS)
         peer = _rate(folder, partial(_published, joint=Joint(options.transforms, 0, train=True)), 1, PEER_SAMPLES)
     torch.set_num_threads(threads)
@@ -64,7 +64,7 @@ def _published(sample: Sample, joint: Joint) -> Sample:
     return crop | {"guidance": torch.from_numpy(guidance_map(published_points(flow), flow))}
 
 
-def _resized(image: Image) -> Image:
+def resized(image: Image) -> Image:
     height, width = image.shape[:2]
     scale = SHORTER / min(height, width)
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC

@@ -280,7 +280,7 @@ def _not_finite(iteration: int, keys: list[str], run: Path) -> str:
     kept = run / CHECKPOINT
     return (
         f"the loss is not finite at iteration {iteration}, on {', '.join(keys[:8])}"
-        f"{f' and {len(keys) - 8} more' if len(keys) > 8 else ''}: lower training.learning_rate"
+        f"{f' and {len(keys) - 8} more' if len(keys) > 8 else ''}: lower training.learning_rate, which starts a new run"
         + (f"; the last good state is kept in {kept}" if kept.exists() else "")
     )
 

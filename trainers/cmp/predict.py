@@ -14,6 +14,7 @@ from trainers.cmp.model import CMPNet
 from trainers.cmp.options import CMPOptions
 
 Guidance = NDArray[np.float64]
+LONGEST = 16  # sides of an image, the longer by the shorter: a panorama, not a strip
 
 
 @torch.inference_mode()
@@ -50,7 +51,16 @@ def as_image(picture: Picture) -> Tensor:
 
 
 def model_size(net: CMPNet, options: CMPOptions, size: tuple[int, int]) -> tuple[int, int]:
-    """Height and width at which the network sees an image of `size`."""
+    """Height and width at which the network sees an image of `size`.
+
+    Raises:
+        UserError: the image is a strip, for which the network would need memory without bound.
+    """
+    if max(size) > LONGEST * min(size):
+        raise UserError(
+            f"the image is {size[1]} wide and {size[0]} high: one side should be at most {LONGEST} times the other; "
+            "crop it"
+        )
     factor = options.transforms.crop / min(size)
     height, width = (max(round(side * factor / net.encoder.stride), 1) * net.encoder.stride for side in size)
     return height, width

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
@@ -65,6 +66,21 @@ class ShardDataset(Dataset[Any]):
 
     def __len__(self) -> int:
         return len(self._index.shard)
+
+    @property
+    def keys(self) -> pa.Array:
+        """Of all samples, in order: text, `(N,)`."""
+        return self._index.keys
+
+    @property
+    def extensions(self) -> list[str]:
+        """What every sample is made of, as in the manifest."""
+        return self._index.extensions
+
+    @property
+    def sums(self) -> list[str]:
+        """The sha256 of each shard that has samples."""
+        return [row.sha256 for row in self._index.shards.values() if row.samples]
 
     def __getitem__(self, index: int | tuple[int, int]) -> Any:
         """The sample of an index, or of `(epoch, index)` as `EpochSampler` has it."""

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
@@ -56,7 +55,7 @@ class Views(Dataset[Any]):
     def keys(self) -> list[str]:
         """Of all samples, in order."""
         return [
-            key for view, rows in zip(self.views, self.rows, strict=True) for key in _keys(view).take(rows).to_pylist()
+            key for view, rows in zip(self.views, self.rows, strict=True) for key in view.keys.take(rows).to_pylist()
         ]
 
     @property
@@ -101,7 +100,7 @@ def open_views(
     _check_distinct(views)
     rows, videos, held_out = [], set[str](), set[str]()
     for view in views:
-        ids = pc.list_element(pc.split_pattern(_keys(view), "-", max_splits=1, reverse=True), 0).dictionary_encode()
+        ids = pc.list_element(pc.split_pattern(view.keys, "-", max_splits=1, reverse=True), 0).dictionary_encode()
         names = ids.dictionary.to_pylist()
         held = np.array([_under(data.hold_out, name) for name in names], np.bool_)
         taken = {
@@ -123,12 +122,11 @@ def _opened(
     if not (folder / SAMPLES).is_file():
         raise UserError(f"{folder} has no manifest ({SAMPLES}): give a view's folder, results/DATASET/shards/VIEW")
     view = ShardDataset(folder, transform, damaged=damaged)
-    extensions = view._index.extensions
-    has = ["image" if extension == "jpg" else extension.rpartition(".")[0] for extension in extensions]
+    has = ["image" if extension == "jpg" else extension.rpartition(".")[0] for extension in view.extensions]
     for need in needs:
         if len(view) and need not in has:
             raise UserError(
-                f"{folder} has no {need}: its samples are of {', '.join(extensions)}; give a view with {need}"
+                f"{folder} has no {need}: its samples are of {', '.join(view.extensions)}; give a view with {need}"
             )
     return view
 
@@ -137,14 +135,9 @@ def _check_distinct(views: Sequence[ShardDataset]) -> None:
     """The same shard twice, be it in the same folder or in a copy of it, counts its samples twice."""
     seen: dict[str, Path] = {}
     for view in views:
-        sums = {row.sha256 for row in view._index.shards.values() if row.samples}
-        for sha256 in sums & seen.keys():
+        for sha256 in seen.keys() & view.sums:
             raise UserError(f"{view.folder} has the same samples as {seen[sha256]}: give each view once")
-        seen |= dict.fromkeys(sums, view.folder)
-
-
-def _keys(view: ShardDataset) -> pa.Array:
-    return view._index.keys
+        seen |= dict.fromkeys(view.sums, view.folder)
 
 
 def _under(share: float, name: str) -> bool:

@@ -21,11 +21,11 @@ class VGG(Encoder):
         self._strides = {pools[1]: 2, pools[2]: 4}  # of what goes into a pool
         for index in pools[:3]:
             self.features[index] = nn.MaxPool2d(2, 2, ceil_mode=True)
-        self.features[pools[3]] = _dense_pool(1)
+        self.features[pools[3]] = _dense_pool((0, 1), dilation=1)
         for layer in self.features[pools[3] : pools[4]]:
             if isinstance(layer, nn.Conv2d):
                 layer.dilation = layer.padding = (2, 2)
-        self.features[pools[4]] = _dense_pool(2)
+        self.features[pools[4]] = _dense_pool((2, 0), dilation=2)
 
     def features_of(self, image: Tensor) -> dict[int, Tensor]:
         features = {}
@@ -36,6 +36,10 @@ class VGG(Encoder):
         return {**features, self.stride: image}
 
 
-def _dense_pool(dilation: int) -> nn.Module:
-    """Pools 2x2 without a stride; the zeros to the right and below change nothing, because it follows a ReLU."""
-    return nn.Sequential(nn.ZeroPad2d((0, dilation, 0, dilation)), nn.MaxPool2d(2, stride=1, dilation=dilation))
+def _dense_pool(padding: tuple[int, int], dilation: int) -> nn.Module:
+    """Pools 2x2 without a stride, over zeros before and after each axis, which change nothing after a ReLU.
+
+    One pool looks right and down and the other left and up, so that feature `i` sits at pixel `8 i` (less half a pixel)
+    as in the other encoders.
+    """
+    return nn.Sequential(nn.ZeroPad2d(padding + padding), nn.MaxPool2d(2, stride=1, dilation=dilation))

@@ -114,6 +114,11 @@ def test_guidance_that_is_not_finite_is_refused(column: int, value: float):
         predict_flow(ColouredNet(), options(), as_image(canvas()), [row])
 
 
+def test_a_strip_is_refused():
+    with pytest.raises(UserError, match="2 wide and 480 high.*at most 16 times"):
+        predict_flow(ColouredNet(), options(), torch.zeros(3, 480, 2), [])
+
+
 @pytest.mark.parametrize("decoder", ["plain", "skip"])
 @pytest.mark.parametrize("kind", ["classification", "regression"])
 def test_a_real_network(decoder: str, kind: str):

@@ -80,7 +80,7 @@ def test_every_fourth_feature_of_vgg_is_the_strided_networks(image):
     net = net.features.eval()
     with torch.inference_mode():
         mine = encoder(image)
-        torch.testing.assert_close(mine[8][..., ::4, ::4], net(normalised(image)))
+        torch.testing.assert_close(mine[8][..., 2::4, 2::4], net(normalised(image)))
         torch.testing.assert_close(mine[4], net[:23](normalised(image)))
         torch.testing.assert_close(mine[2], net[:13](normalised(image)))
 
