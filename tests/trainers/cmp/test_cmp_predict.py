@@ -115,7 +115,7 @@ def test_guidance_that_is_not_finite_is_refused(column: int, value: float):
 
 
 def test_a_strip_is_refused():
-    with pytest.raises(UserError, match="2 wide and 480 high.*at most 16 times"):
+    with pytest.raises(UserError, match=r"2 wide and 480 high.*at most 16 times"):
         predict_flow(ColouredNet(), options(), torch.zeros(3, 480, 2), [])
 
 
