@@ -1,0 +1,1 @@
+"""Region trees: from contours to an ultrametric hierarchy of regions."""

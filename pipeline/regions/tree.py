@@ -1,0 +1,101 @@
+"""From a contour map to a tree of regions: oriented watershed transform and ultrametric contour map.
+
+Arbelaez et al., "Contour Detection and Hierarchical Image Segmentation", TPAMI 2011, section 4.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import cophenet
+from scipy.spatial.distance import squareform
+
+from pipeline.kernels.hierarchy import cut, merge_order
+from pipeline.kernels.orientation import oriented_strength
+from pipeline.kernels.watershed import edge_strength, watershed
+
+
+def region_tree(
+    strength: NDArray[np.floating], leaves: int = 40, orientation: NDArray[np.floating] | None = None
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """The regions of an image at their finest, and the order in which they merge.
+
+    The top of `basin_tree`: its last `leaves - 1` merges. What they merge are the leaves.
+
+    Args:
+        strength: `(H, W)`, of contours, in [0, 1].
+        leaves: how many regions at most, from 1 to 256.
+        orientation: `(H, W)`, radians, the direction across the contour, as `boundary_orientation` gives it.
+
+    Returns:
+        Labels `(H, W)`, 0 to R - 1 by the regions' first pixels, line by line; and a linkage matrix `(R - 1, 4)` as
+        SciPy has it: child, child, height in [0, 1], number of leaves. Heights never fall from row to row.
+        `scipy.cluster.hierarchy.cophenet(tree.astype(float))` is the distance d_T between leaves. An image that is one
+        region has a tree without rows, which SciPy does not take.
+
+    Raises:
+        ValueError: `leaves` or a shape does not fit, or a strength lies outside [0, 1].
+    """
+    if not 1 <= leaves <= 256:
+        raise ValueError(f"a tree of {leaves} leaves: labels are 8 bits, so it can have from 1 to 256")
+    labels, tree = cut(*basin_tree(strength, orientation), leaves)
+    return labels.astype(np.uint8), tree.astype(np.float32)
+
+
+def basin_tree(
+    strength: NDArray[np.floating], orientation: NDArray[np.floating] | None = None
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """The whole hierarchy, down to the basins of the watershed.
+
+    Args:
+        strength: `(H, W)`, in [0, 1].
+        orientation: `(H, W)`, radians; with it, the strength of a boundary counts in the boundary's own direction.
+
+    Returns:
+        Basins `(H, W)`, 0 to N - 1, and the linkage matrix `(N - 1, 4)` over them; see `merge_order`.
+
+    Raises:
+        ValueError: a shape does not fit, or a strength lies outside [0, 1].
+    """
+    if strength.ndim != 2 or not strength.size:
+        raise ValueError(f"a strength map is (H, W), each at least 1; this has the shape {strength.shape}")
+    if not (strength.min() >= 0 and strength.max() <= 1):
+        raise ValueError("a strength map lies in [0, 1]; this one has values outside, or that are not numbers")
+    basins = watershed(strength)
+    right, below = edge_strength(strength)
+    if orientation is not None:
+        if orientation.shape != strength.shape:
+            raise ValueError(f"orientations {orientation.shape} do not fit strengths {strength.shape}")
+        right, below = oriented_strength(basins, right, below, orientation)
+    return basins, merge_order(basins, right, below)
+
+
+def ultrametric_contour_map(labels: NDArray[np.integer], tree: NDArray[np.floating]) -> NDArray[np.float32]:
+    """The tree as a picture, in the Berkeley tools' double size (`ucm2`): each boundary as high as where it vanishes.
+
+    Pixel `(y, x)` lies at `(2 * y + 1, 2 * x + 1)` and is 0; an element between two pixels carries the distance d_T of
+    their leaves; a corner the highest of its four neighbours. The outer frame is all corners and outer sides of pixels:
+    0, but where a boundary runs into it.
+
+    Args:
+        labels: `(H, W)`, 0 to R - 1.
+        tree: `(R - 1, 4)`, a linkage matrix over them.
+
+    Returns:
+        `(2 * H + 1, 2 * W + 1)`.
+    """
+    distance = np.zeros((1, 1), np.float32)
+    if len(tree):
+        distance = squareform(cophenet(tree.astype(np.float64))).astype(np.float32)
+    height, width = labels.shape
+    ucm = np.zeros((2 * height + 1, 2 * width + 1), np.float32)
+    ucm[1::2, 2:-1:2] = distance[labels[:, :-1], labels[:, 1:]]
+    ucm[2:-1:2, 1::2] = distance[labels[:-1], labels[1:]]
+    vertical, horizontal = ucm[1::2, ::2], ucm[::2, 1::2]
+    corners = ucm[::2, ::2]
+    for corner, element in (
+        (corners[1:], vertical),
+        (corners[:-1], vertical),
+        (corners[:, 1:], horizontal),
+        (corners[:, :-1], horizontal),
+    ):
+        np.maximum(corner, element, out=corner)
+    return ucm

@@ -1,0 +1,98 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, is_monotonic, is_valid_linkage
+
+from pipeline.kernels.hierarchy import cut, merge_order
+from pipeline.kernels.watershed import watershed
+
+shapes = st.tuples(st.integers(1, 12), st.integers(1, 12))
+seeds = st.integers(0, 2**32 - 1)
+
+
+def defined_merges(
+    basins: NDArray[np.int32], right: NDArray[np.float64], below: NDArray[np.float64]
+) -> list[tuple[int, int, float, int]]:
+    """Every element of every boundary kept, and every mean taken anew, in fractions."""
+    height, width = basins.shape
+    elements: dict[frozenset[int], list[tuple[int, Fraction]]] = {}
+    for y in range(height):
+        for x in range(width):
+            for side, (b, a), strength in ((0, (y, x + 1), right), (1, (y + 1, x), below)):
+                if b < height and a < width and basins[y, x] != basins[b, a]:
+                    pair = frozenset((int(basins[y, x]), int(basins[b, a])))
+                    met = 2 * (y * width + x) + side
+                    elements.setdefault(pair, []).append((met, Fraction(float(strength[y, x]))))
+    count = int(basins.max()) + 1
+    size = dict.fromkeys(range(count), 1)
+    merges = []
+    for made in range(count, 2 * count - 1):
+        means = {pair: (sum(s for _, s in all_) / len(all_), min(all_)[0]) for pair, all_ in elements.items()}
+        weakest = min(means, key=means.__getitem__)
+        a, b = sorted(weakest)
+        size[made] = size[a] + size[b]
+        merges.append((a, b, float(means[weakest][0]), size[made]))
+        joined: dict[frozenset[int], list[tuple[int, Fraction]]] = {}
+        for pair, all_ in elements.items():
+            if pair != weakest:
+                joined.setdefault(frozenset(made if r in weakest else r for r in pair), []).extend(all_)
+        elements = joined
+    return merges
+
+
+@settings(deadline=None)  # the first call compiles
+@given(shape=shapes, seed=seeds, levels=st.sampled_from([1, 2, 4, 256]))
+def test_merges_come_in_the_defined_order(shape: tuple[int, int], seed: int, levels: int):
+    random = np.random.default_rng(seed)
+    basins = watershed(random.random(shape))
+    right, below = random.integers(0, levels, (2, *shape)) / 256  # exact in any order of adding
+    merges = merge_order(basins, right, below)
+    assert [tuple(row) for row in merges] == defined_merges(basins, right, below)
+    if len(merges):
+        assert is_valid_linkage(merges)
+        assert is_monotonic(merges)
+
+
+@settings(deadline=None)
+@given(shape=shapes, seed=seeds, leaves=st.integers(1, 12))
+def test_a_cut_keeps_the_last_merges(shape: tuple[int, int], seed: int, leaves: int):
+    random = np.random.default_rng(seed)
+    basins = watershed(random.random(shape))
+    merges = merge_order(basins, *random.random((2, *shape)))
+    labels, tree = cut(basins, merges, leaves)
+    regions = min(leaves, len(merges) + 1)
+    assert labels.max() + 1 == regions == len(tree) + 1
+    first = [int(np.argmax(labels.ravel() == label)) for label in range(regions)]
+    assert first == sorted(first)
+    np.testing.assert_array_equal(tree[:, 2], merges[len(merges) - len(tree) :, 2])
+    for k in range(1, regions + 1):  # both give the same k regions
+        ours = fcluster(tree, k, "maxclust")[labels] if len(tree) else labels
+        whole = fcluster(merges, k, "maxclust")[basins] if len(merges) else basins
+        pairs = np.unique(np.stack([ours.ravel(), whole.ravel()]), axis=1)
+        assert pairs.shape[1] == k
+    if len(tree):
+        assert is_valid_linkage(tree)
+
+
+def test_a_region_with_very_many_neighbours_takes_them_in_order():
+    side, across = 61, 30
+    basins = np.zeros((side, side), np.int32)
+    basins[1::2, 1::2] = np.arange(1, across**2 + 1).reshape(across, across)
+    height = np.random.default_rng(1).integers(0, 64, across**2) / 64
+    right, below = np.zeros((2, side, side))
+    for label, (y, x) in enumerate(np.argwhere(basins), start=1):
+        right[y, x] = right[y, x - 1] = below[y, x] = below[y - 1, x] = height[label - 1]
+    merges = merge_order(basins, right, below)
+    taken = np.where(merges[:, 0] == 0, merges[:, 1], merges[:, 0])
+    np.testing.assert_array_equal(taken, 1 + np.argsort(height, kind="stable"))
+    np.testing.assert_array_equal(merges[:, 2], np.sort(height))
+    np.testing.assert_array_equal(merges[:, 3], np.arange(len(merges)) + 2)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1)])
+def test_one_region_never_merges(shape: tuple[int, int]):
+    assert merge_order(np.zeros(shape, np.int32), np.zeros(shape), np.zeros(shape)).shape == (0, 4)
