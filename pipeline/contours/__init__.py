@@ -1,0 +1,1 @@
+"""Contour detectors: functions from an image to the strength of its contours."""

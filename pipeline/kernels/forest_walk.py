@@ -1,0 +1,336 @@
+"""From the channels of an image to the votes of a structured forest, and the sharpening of what it votes for.
+
+Dollar and Zitnick, "Fast Edge Detection Using Structured Forests", TPAMI 2015, sections 3 and 4.
+"""
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+FEATURE_BITS = 13  # of a packed node; the others are its left child
+MOST_NODES = 1 << (32 - FEATURE_BITS)  # of a tree
+
+_U = np.uint64  # numba looks whether a signed index counts from the end, which would take a third of a walk
+
+
+@njit(cache=True)
+def forest_leaves(
+    planes: NDArray[np.float32],
+    nodes: NDArray[np.uint32],
+    places: NDArray[np.int32],
+    voters: int,
+    rows: int,
+    columns: int,
+) -> NDArray[np.int32]:
+    """The leaf that each patch reaches in each tree that looks at it.
+
+    Patch (i, j) starts at pixel (i, j) of the channels; tree `(i + j) mod 2 voters` and the next ones look at it, so
+    that neighbours ask different trees. Tree by tree, since a tree fits into the cache and the forest does not; and the
+    patches of a line side by side, level by level and without branches, so that they wait for memory together.
+
+    Args:
+        planes: `(L,)`, the channels one after the other, finite.
+        nodes: `(T, N, 2)`, rows of `left child * 2^13 + feature` (0 for a leaf; the right child is the next), and the
+            threshold's bits: lower values go left.
+        places: `(F, 4)`: where in `planes` a feature's value is for patch (0, 0), where what is taken off it, and the
+            bits of 1.0 if anything is, of 0.0 if not; the last makes a row 16 bytes.
+        voters: trees to a patch.
+        rows, columns: of the patches. A line of the channels is `columns + 16` long.
+
+    Returns:
+        `(rows, columns, voters)`, numbered through all trees: tree * N + node.
+    """
+    trees, size = nodes.shape[:2]
+    thresholds, weights = nodes.view(np.float32), places.view(np.float32)
+    line = columns + 16
+    leaves = np.empty((rows, columns, voters), np.int32)
+    at = np.empty(columns, np.uint64)
+    where = np.empty(columns, np.uint64)
+    slot = np.empty(columns, np.int64)
+    for tree in range(trees):
+        splits, cuts = nodes[tree], thresholds[tree]
+        for i in range(rows):
+            live = _U(0)
+            for j in range(columns):
+                slot[j] = (tree - (i + j) % (2 * voters)) % trees
+                if slot[j] < voters:
+                    at[live] = 0
+                    where[live] = j
+                    live += _U(1)
+            base = i * line
+            while live > _U(0):
+                going = _U(0)
+                for a in range(live):
+                    node, j = at[a], where[a]
+                    split = _U(splits[node, _U(0)])
+                    feature = split & _U((1 << FEATURE_BITS) - 1)
+                    value = planes[_U(base + places[feature, _U(0)]) + j]
+                    value -= weights[feature, _U(2)] * planes[_U(base + places[feature, _U(1)]) + j]
+                    at[going] = (split >> _U(FEATURE_BITS)) + _U(value >= cuts[node, _U(1)])
+                    where[going] = j
+                    if split == _U(0):
+                        leaves[i, np.int64(j), slot[j]] = tree * size + np.int64(node)
+                    else:
+                        going += _U(1)
+                live = going
+    return leaves
+
+
+@njit(cache=True)
+def edge_votes(
+    leaves: NDArray[np.int32], edge_starts: NDArray[np.int32], edge_bins: NDArray[np.uint8]
+) -> NDArray[np.int32]:
+    """How many leaves see an edge at each pixel.
+
+    Args:
+        leaves: `(R, C, voters)`, of patches 2 pixels apart.
+        edge_starts: `(nodes + 1,)`, a leaf's own edges are from its entry to the next.
+        edge_bins: the edges' pixels in the 16 x 16 square, column by column.
+
+    Returns:
+        `(2 R + 14, 2 C + 14)`.
+    """
+    rows, columns, voters = leaves.shape
+    votes = np.zeros((2 * rows + 14, 2 * columns + 14), np.int32)
+    width = votes.shape[1]
+    flat = votes.ravel()
+    offset = np.empty(256, np.int64)
+    for b in range(256):
+        offset[b] = (b % 16) * width + b // 16
+    for i in range(rows):
+        for j in range(columns):
+            base = 2 * i * width + 2 * j
+            for k in range(voters):
+                leaf = leaves[i, j, k]
+                for e in range(edge_starts[leaf], edge_starts[leaf + 1]):
+                    flat[base + offset[edge_bins[e]]] += 1
+    return votes
+
+
+@njit(cache=True)
+def leaf_segments(
+    edge_starts: NDArray[np.int32], edge_bins: NDArray[np.uint8]
+) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """The segments that the edges of each leaf part: what is connected without them, grown over the edges evenly.
+
+    Args:
+        edge_starts, edge_bins: as in `edge_votes`.
+
+    Returns:
+        Of each node the row of its segments, -1 where it has fewer than two; and `(rows, 256)`, labels from 0 up.
+    """
+    nodes = len(edge_starts) - 1
+    row = np.full(nodes, -1, np.int32)
+    count = 0
+    for n in range(nodes):
+        count += edge_starts[n + 1] > edge_starts[n]
+    segments = np.empty((count, 256), np.uint8)
+    queue = np.empty(256, np.int64)
+    edge = np.empty(256, np.bool_)
+    label = np.empty(256, np.int64)
+    count = 0
+    for n in range(nodes):
+        if edge_starts[n + 1] == edge_starts[n]:
+            continue
+        edge[:] = False
+        for e in range(edge_starts[n], edge_starts[n + 1]):
+            edge[edge_bins[e]] = True
+        label[:] = -1
+        known = 0
+        for start in range(256):
+            if edge[start] or label[start] >= 0:
+                continue
+            label[start] = known
+            head, tail = 0, 1
+            queue[0] = start
+            while head < tail:
+                b = queue[head]
+                head += 1
+                for side in range(4):
+                    c = _neighbour(b, side)
+                    if c >= 0 and not edge[c] and label[c] < 0:
+                        label[c] = known
+                        queue[tail] = c
+                        tail += 1
+            known += 1
+        if known < 2:
+            continue
+        tail = 0
+        for b in range(256):
+            if label[b] >= 0:
+                queue[tail] = b
+                tail += 1
+        head = 0
+        while head < tail:
+            b = queue[head]
+            head += 1
+            for side in range(4):
+                c = _neighbour(b, side)
+                if c >= 0 and label[c] < 0:
+                    label[c] = label[b]
+                    queue[tail] = c
+                    tail += 1
+        for b in range(256):
+            segments[count, b] = label[b]
+        row[n] = count
+        count += 1
+    return row, segments[:count]
+
+
+@njit(cache=True, inline="always")
+def _neighbour(b: int, side: int) -> int:
+    """The pixel above, below, left or right in a 16 x 16 square held column by column; -1 outside."""
+    if side == 0:
+        return b - 1 if b % 16 > 0 else -1
+    if side == 1:
+        return b + 1 if b % 16 < 15 else -1
+    if side == 2:
+        return b - 16
+    return b + 16 if b < 240 else -1
+
+
+@njit(cache=True)
+def sharpened_votes(
+    leaves: NDArray[np.int32],
+    edge_starts: NDArray[np.int32],
+    edge_bins: NDArray[np.uint8],
+    row: NDArray[np.int32],
+    segments: NDArray[np.uint8],
+    colours: NDArray[np.float32],
+    steps: int,
+) -> NDArray[np.int32]:
+    """`edge_votes`, after the segments of each leaf have been fitted to the colours of the patch.
+
+    Section 3.3 ("edge sharpening"): in each step every pixel at a boundary goes over to the neighbouring segment whose
+    mean colour, over the leaf's own segment, is nearest to the pixel's.
+
+    Args:
+        leaves, edge_starts, edge_bins: as in `edge_votes`.
+        row, segments: as `leaf_segments` gives them.
+        colours: `(2 R + 14, 2 C + 14, 3)`.
+        steps: pixels by which a boundary may move.
+
+    Returns:
+        As `edge_votes`; a leaf without two segments votes for its own edges.
+    """
+    rows, columns, voters = leaves.shape
+    votes = np.zeros((2 * rows + 14, 2 * columns + 14), np.int32)
+    neighbours = np.empty((256, 4), np.uint16)  # a pixel's own number where the square ends
+    for b in range(256):
+        for side in range(4):
+            a = _neighbour(b, side)
+            neighbours[b, side] = a if a >= 0 else b
+    patch = np.empty((256, 3), np.float32)
+    label = np.empty(256, np.uint8)
+    mean = np.empty((256, 3), np.float32)
+    near = np.empty(256, np.uint16)  # the pixels that may be at a boundary, and whether a pixel is one of them
+    listed = np.zeros(256, np.bool_)
+    for i in range(rows):
+        for j in range(columns):
+            y, x = 2 * i, 2 * j
+            seen = False
+            for v in range(voters):
+                leaf = leaves[i, j, v]
+                first, last = edge_starts[leaf], edge_starts[leaf + 1]
+                if row[leaf] < 0:
+                    for e in range(first, last):
+                        votes[y + edge_bins[e] % 16, x + edge_bins[e] // 16] += 1
+                    continue
+                if not seen:
+                    seen = True
+                    for b in range(256):
+                        for c in range(3):
+                            patch[b, c] = colours[y + b % 16, x + b // 16, c]
+                _means(segments, row[leaf], patch, label, mean)
+                count = 0
+                for e in range(first, last):
+                    near[count] = edge_bins[e]
+                    listed[edge_bins[e]] = True
+                    count += 1
+                for _ in range(steps):
+                    _go_over(label, patch, mean, near, count, neighbours)
+                    count = _widened(near, count, listed, neighbours)
+                for n in range(count):
+                    b = near[n]
+                    listed[b] = False
+                    here = label[b]
+                    if (
+                        label[neighbours[b, 0]] != here
+                        or label[neighbours[b, 1]] != here
+                        or label[neighbours[b, 2]] != here
+                        or label[neighbours[b, 3]] != here
+                    ):
+                        votes[y + b % 16, x + b // 16] += 1
+    return votes
+
+
+@njit(cache=True)
+def _means(
+    segments: NDArray[np.uint8],
+    row: int,
+    patch: NDArray[np.float32],
+    label: NDArray[np.uint8],
+    mean: NDArray[np.float32],
+) -> None:
+    """Copy a row of segments to `label`, and fill `mean` with the mean colour of each."""
+    known = 0
+    for b in range(256):
+        label[b] = segments[row, b]
+        known = max(known, label[b] + 1)
+    size = np.zeros(known, np.float32)
+    for s in range(known):
+        mean[s, 0] = mean[s, 1] = mean[s, 2] = 0
+    for b in range(256):
+        s = label[b]
+        size[s] += 1
+        mean[s, 0] += patch[b, 0]
+        mean[s, 1] += patch[b, 1]
+        mean[s, 2] += patch[b, 2]
+    for s in range(known):
+        for c in range(3):
+            mean[s, c] /= size[s]
+
+
+@njit(cache=True)
+def _go_over(
+    label: NDArray[np.uint8],
+    patch: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    near: NDArray[np.uint16],
+    count: int,
+    neighbours: NDArray[np.uint16],
+) -> None:
+    """Let each of the first `count` pixels join a neighbour's segment if its colour is nearer to that segment's."""
+    for n in range(count):
+        b = near[n]
+        best = label[b]
+        least = _apart(patch, b, mean, best)
+        for side in range(4):
+            other = label[neighbours[b, side]]
+            if other != best:
+                distance = _apart(patch, b, mean, other)
+                if distance < least:
+                    least, best = distance, other
+        label[b] = best
+
+
+@njit(cache=True, inline="always")
+def _apart(patch: NDArray[np.float32], b: int, mean: NDArray[np.float32], s: int) -> np.float32:
+    d0 = patch[b, 0] - mean[s, 0]
+    d1 = patch[b, 1] - mean[s, 1]
+    d2 = patch[b, 2] - mean[s, 2]
+    return d0 * d0 + d1 * d1 + d2 * d2
+
+
+@njit(cache=True)
+def _widened(near: NDArray[np.uint16], count: int, listed: NDArray[np.bool_], neighbours: NDArray[np.uint16]) -> int:
+    """Add the neighbours of the first `count` pixels; how many there are then."""
+    grown = count
+    for n in range(count):
+        for side in range(4):
+            a = neighbours[near[n], side]
+            if not listed[a]:
+                listed[a] = True
+                near[grown] = a
+                grown += 1
+    return grown
