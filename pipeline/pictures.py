@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from pipeline.segment_pictures import draw_cut, draw_regions, draw_superpixels
+
 Picture = NDArray[np.uint8]
 Tile = tuple[Picture, str]
 
@@ -28,6 +30,7 @@ WHEEL_STEPS = (
 UNKNOWN_FLOW = 1e9  # Middlebury's files mark unknown flow by components beyond this
 
 DARK, GREY, WHITE = (32, 33, 36), (112, 117, 122), (255, 255, 255)
+CUTS = (12, 4)  # regions of the cuts of a tree that are shown beside it
 SHEET_WIDTH, TILE_WIDTH, GAP, TEXT_SIZE, LINE_HEIGHT = 1200, 384, 14, 13, 17
 
 
@@ -141,10 +144,11 @@ def label_colors(labels: NDArray[Any]) -> Picture:
 
 
 def sample_row(key: str, sample: Mapping[str, Any]) -> list[Tile]:
-    """The pictures of one sample with their captions: whichever of frame, flow, guidance and truth it has.
+    """The pictures of one sample with their captions: whichever of frame, flow, guidance, segments and truth it has.
 
     `sample` has decoded members by extension: `jpg (H, W, 3)`, `flow.b2 (2, H, W)`, `valid.png (H, W)`,
-    `guidance.npy (N, 3)`, `occlusion.png (H, W)`, `objects.png (H, W)`, `json`.
+    `guidance.npy (N, 3)`, `regions.png (H, W)` and `tree.npy (R - 1, 4)`, `superpixels.png (H, W)`,
+    `occlusion.png (H, W)`, `objects.png (H, W)`, `json`.
     """
     frame, flow, about = sample.get("jpg"), sample.get("flow.b2"), sample.get("json") or {}
     tiles: list[tuple[Picture, str, str]] = []
@@ -159,6 +163,8 @@ def sample_row(key: str, sample: Mapping[str, Any]) -> list[Tile]:
             canvas = np.full((*flow.shape[1:], 3), 40, np.uint8) if frame is None else _darken(frame)
             facts = f"{_count(len(points), 'point')} · arrows {scale:g} x motion"
             tiles.append((draw_arrows(canvas, points, flow, scale, fast), "guidance", facts))
+    if frame is not None:
+        tiles += _segment_tiles(frame, sample)
     if (occlusion := sample.get("occlusion.png")) is not None:
         hidden = np.repeat(occlusion[..., None] > 0, 3, axis=-1)
         tiles.append((_as_picture(255 * hidden), "occlusion", f"{hidden.mean():.1%} hidden in the next frame"))
@@ -168,6 +174,20 @@ def sample_row(key: str, sample: Mapping[str, Any]) -> list[Tile]:
         (picture, f"{name}\n{facts}" if i else f"{key}\n{name}: {facts}")
         for i, (picture, name, facts) in enumerate(tiles)
     ]
+
+
+def _segment_tiles(frame: Picture, sample: Mapping[str, Any]) -> list[tuple[Picture, str, str]]:
+    tiles: list[tuple[Picture, str, str]] = []
+    if (labels := sample.get("regions.png")) is not None:
+        tree = sample["tree.npy"]
+        highest = f", heights up to {tree[-1, 2]:.2f}" if len(tree) else ""
+        tiles.append((draw_regions(frame, labels, tree), "regions", f"{_count(len(tree) + 1, 'region')}{highest}"))
+        for regions in CUTS:
+            cut, count = draw_cut(frame, labels, tree, regions)
+            tiles.append((cut, "cut", f"{_count(count, 'region')}"))
+    if (labels := sample.get("superpixels.png")) is not None:
+        tiles.append((draw_superpixels(frame, labels), "superpixels", _count(int(labels.max()) + 1, "superpixel")))
+    return tiles
 
 
 def contact_sheet(rows: Sequence[Sequence[Tile]], title: str, legend: Picture | None = None) -> Picture:

@@ -20,12 +20,15 @@ class View:
 
     `columns` maps each column to its members; `anchor` is the column whose keys are the samples
     the view ought to have. `json` members are merged. `version` is raised when the same columns give other bytes.
+    `follow` names fields of a frame's `json` that lead to another frame of the same video: its members join, too, as
+    `{field}.{extension}`. Frames whose fields are null are no samples of such a view.
     """
 
     name: str
     version: int
     anchor: str
     columns: Mapping[str, tuple[str, ...]]
+    follow: tuple[str, ...] = ()
 
 
 CMP = View(
@@ -33,6 +36,19 @@ CMP = View(
     version=1,
     anchor="flow",
     columns={"frames": ("jpg", "json"), "flow": ("flow.b2", "json"), "guidance": ("guidance.npy",)},
+)
+GROUPING = View(
+    name="grouping",
+    version=1,
+    anchor="frames",
+    columns={"frames": ("jpg", "json"), "regions": ("regions.png", "tree.npy")},
+)
+SELFLOW = View(
+    name="selflow",
+    version=1,
+    anchor="frames",
+    columns={"frames": ("jpg", "json"), "superpixels": ("superpixels.png",)},
+    follow=("previous", "next"),
 )
 
 
@@ -47,17 +63,22 @@ def build_view(view: View, inputs: Mapping[str, Path], to: Path) -> Record:
     """
     with ExitStack() as stack:
         columns = {name: stack.enter_context(opened(inputs[name])) for name in view.columns}
-        wanted = columns[view.anchor].record.keys
+        parts = {key: _parts(view, columns, key) for key in columns[view.anchor].record.keys}
         failures = [failure for column in columns.values() for failure in column.record.failures]
         known = {failure["key"] for failure in failures}
 
         def samples() -> Iterator[tuple[str, dict[str, bytes]]]:
-            for key in progress(wanted, len(wanted), f"{view.name} {to.stem}"):
-                lacking = [name for name, column in columns.items() if key not in column]
+            wanted = [(key, keys) for key, keys in parts.items() if keys]
+            for key, keys in progress(wanted, len(wanted), f"{view.name} {to.stem}"):
+                lacking = [
+                    (name, part) for part in keys.values() for name, column in columns.items() if part not in column
+                ]
                 if not lacking:
-                    yield key, _joined(view, columns, key)
+                    yield key, _joined(view, columns, keys)
                 elif key not in known:
-                    failures.append({"key": key, "stage": lacking[0], "reason": "no such sample in this column"})
+                    stage, part = lacking[0]
+                    what = "such sample" if part == key else part
+                    failures.append({"key": key, "stage": stage, "reason": f"no {what} in this column"})
 
         def facts() -> dict[str, Any]:
             records = {name: column.record for name, column in columns.items()}
@@ -75,14 +96,25 @@ def build_view(view: View, inputs: Mapping[str, Path], to: Path) -> Record:
         return write_shard(to, samples(), facts)
 
 
-def _joined(view: View, columns: Mapping[str, Shard], key: str) -> dict[str, bytes]:
+def _parts(view: View, columns: Mapping[str, Shard], key: str) -> dict[str, str]:
+    """The keys of a sample's frames by prefix, the sample's own under `""`; empty where a neighbour is null."""
+    if not view.follow:
+        return {"": key}
+    facts, (video, _, _) = columns[view.anchor][key]["json"], key.rpartition("-")
+    if any(facts[field] is None for field in view.follow):
+        return {}
+    return {"": key} | {f"{field}.": f"{video}-{facts[field]:06d}" for field in view.follow}
+
+
+def _joined(view: View, columns: Mapping[str, Shard], keys: Mapping[str, str]) -> dict[str, bytes]:
     members: dict[str, bytes] = {}
     facts: dict[str, Any] = {}
-    for name, extensions in view.columns.items():
-        sample = columns[name][key]
-        for extension in extensions:
-            if extension == "json":
-                facts |= sample["json"]
-            else:
-                members[extension] = sample.encoded[extension]
+    for prefix, key in keys.items():
+        for name, extensions in view.columns.items():
+            sample = columns[name][key]
+            for extension in extensions:
+                if extension != "json":
+                    members[prefix + extension] = sample.encoded[extension]
+                elif not prefix:
+                    facts |= sample["json"]
     return members | {"json": json.dumps(facts).encode()}

@@ -1,0 +1,60 @@
+"""Pictures of superpixels and of region trees: boundaries over the image, and cuts of the tree in mean colours."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import cophenet, fcluster
+from scipy.spatial.distance import squareform
+
+Picture = NDArray[np.uint8]
+RED = np.array([230, 30, 40], np.float32)
+
+
+def draw_superpixels(image: Picture, labels: NDArray[np.uint16]) -> Picture:
+    """The image `(H, W, 3)` with the boundaries of the labels `(H, W)`."""
+    return _over(image, _between(labels, lambda one, other: (one != other).astype(np.float32)))
+
+
+def draw_regions(image: Picture, labels: NDArray[np.uint8], tree: NDArray[np.float32]) -> Picture:
+    """The image with its ultrametric contour map: the later two regions merge, the stronger the line between them.
+
+    Args:
+        image: `(H, W, 3)`, RGB.
+        labels: `(H, W)`, the leaves of the tree.
+        tree: `(R - 1, 4)`, SciPy's linkage of the R leaves.
+    """
+    if not len(tree):
+        return _over(image, np.zeros(labels.shape, np.float32))
+    distance = squareform(cophenet(tree.astype(np.float64))).astype(np.float32)
+    contours = _between(labels, lambda one, other: distance[one, other])
+    thick = cv2.dilate(contours, np.ones((2, 2), np.uint8))  # on both sides: sheets show images smaller
+    strength = thick / max(float(thick.max()), 1e-6)
+    return _over(image, np.where(strength > 0, 0.3 + 0.7 * strength, 0))
+
+
+def draw_cut(image: Picture, labels: NDArray[np.uint8], tree: NDArray[np.float32], regions: int) -> tuple[Picture, int]:
+    """The image in the mean colours of a cut of its tree, and how many regions the cut has: `regions` at most."""
+    leaves = len(tree) + 1
+    cut = fcluster(tree.astype(np.float64), regions, "maxclust") - 1 if leaves > 1 else np.zeros(1, np.intp)
+    of = cut[labels]
+    count = int(cut.max()) + 1
+    pixels = np.maximum(np.bincount(of.ravel(), minlength=count), 1)
+    means = [np.bincount(of.ravel(), image[..., channel].ravel(), count) / pixels for channel in range(3)]
+    return np.rint(np.stack(means, axis=-1)[of]).astype(np.uint8), count
+
+
+def _between(labels: NDArray[np.uint8 | np.uint16], weight: Callable[..., NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The weight of each pixel's strongest boundary, to the right or below, `(H, W)`."""
+    found = np.zeros(labels.shape, np.float32)
+    found[:, :-1] = weight(labels[:, :-1], labels[:, 1:])
+    found[:-1] = np.maximum(found[:-1], weight(labels[:-1], labels[1:]))
+    return found
+
+
+def _over(image: Picture, strength: NDArray[np.float32]) -> Picture:
+    """The image, paled, with red as strong as `strength (H, W)` in [0, 1]."""
+    pale = 0.55 * image + 0.45 * 255
+    share = strength[..., None]
+    return np.rint(pale * (1 - share) + RED * share).astype(np.uint8)
