@@ -16,7 +16,7 @@ demo: .venv/.installed ## Raw video to shards, a trained model and a report, on 
 	@snakemake --cores $(CORES) --quiet rules host
 	@snakemake --report results/report.html --quiet all
 	@python -m pipeline stats results/demo
-	@echo "Shards and manifest: results/demo/shards/cmp"
+	@echo "Shards and manifests: results/demo/shards/cmp, results/demo_segments/shards/grouping and .../selflow"
 	@echo "Trained model, curve and metrics: results/experiments/demo"
 	@echo "Report with pictures: results/report.html (open it in a browser)"
 	@echo "Next: write five lines for your own videos into config.yaml (its first lines show them), then run"

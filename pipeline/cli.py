@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import cv2
 import typer
 
+from pipeline import segment_cli
 from pipeline import show as drawing
 from pipeline import stats as statistics
 from pipeline import verify as verification
@@ -161,6 +162,10 @@ def fetch_weights(
     from pipeline.flow.weights import fetch_weights
 
     typer.echo(fetch_weights(estimator, checkpoint, directory, accept_licence))
+
+
+for _command in (segment_cli.segment, segment_cli.benchmark_segmentation, segment_cli.train_forest):
+    app.command()(_command)
 
 
 def _print(table: statistics.Table, page: Path | None) -> None:

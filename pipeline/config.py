@@ -17,6 +17,7 @@ from pipeline.errors import UserError
 from pipeline.registry import STAGES, VIEWS
 from pipeline.sources import SOURCES
 from pipeline.sources.source import Source, Video
+from pipeline.views import View
 
 SCHEMA = Path(__file__).resolve().parent.parent / "workflow" / "schemas" / "config.schema.yaml"
 VIDEOS_PER_SHARD = 64
@@ -38,9 +39,9 @@ class Dataset:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns to build: frames, what the views join, and the ground truth where the source has it."""
+        """The columns to build: frames, what the views join, and beside flow the exact one where the source has it."""
         joined = {column for view in self.views for column in VIEWS[view].columns}
-        if self.views and self.has_truth:
+        if "flow" in joined and self.has_truth:
             joined.add("truth")
         return tuple(name for name in STAGES if name == "frames" or name in joined)
 
@@ -87,8 +88,8 @@ def _dataset(name: str, values: Mapping[str, Any], where: str) -> Dataset:
     if single and paired:
         raise UserError(f"{where}.frames.pairs: images are videos of one frame and have no pairs: use none")
     views = tuple(values.get("views", ["cmp"] if paired else []))
-    if views and not paired:
-        raise UserError(f"{where}.views: {views[0]} needs pairs of frames, and frames.pairs is none: use views: []")
+    for view in views:
+        _check_frames(VIEWS[view], paired, stages["frames"].triplets, where)
     return Dataset(
         name=name,
         where=f"{where}.source",
@@ -99,6 +100,15 @@ def _dataset(name: str, values: Mapping[str, Any], where: str) -> Dataset:
         videos_per_shard=values.get("videos_per_shard", VIDEOS_PER_SHARD),
         min_success=values.get("min_success", MIN_SUCCESS),
     )
+
+
+def _check_frames(view: View, paired: bool, triplets: bool, where: str) -> None:
+    """Raises `UserError` where a view needs neighbours that the frames are not given."""
+    neighbours = {*view.follow, *(field for column in view.columns for field in STAGES[column].follow)}
+    if neighbours and not paired:
+        raise UserError(f"{where}.views: {view.name} needs pairs of frames, and frames.pairs is none: leave it out")
+    if "previous" in neighbours and not triplets:
+        raise UserError(f"{where}.views: {view.name} needs the frame before, too: set frames.triplets: true")
 
 
 def _resolved(options: type[Any], values: Mapping[str, Any], where: str) -> Any:

@@ -145,8 +145,21 @@ def _timm_split(records: list[Record]) -> dict[str, Any]:
     }
 
 
+_NOTES = {  # of the card, by the member they are about
+    "flow.b2": (
+        "Flow (`.b2`) is `u, v` in pixels, channels first; the shards' records (`NNNNNN.json`) say how it was made."
+    ),
+    "tree.npy": (
+        "Trees (`.tree.npy`) are SciPy linkage matrices of the regions; their heights are on the ultrametric contour\n"
+        "  map's scale, [0, 1]: scale them to the temperature that you draw with."
+    ),
+    "superpixels.png": "Superpixels (`.superpixels.png`) are labels of 16 bits, 0 to n-1.",
+}
+
+
 def _card(title: str, records: list[Record], extensions: list[str]) -> str:
     failures = sum(len(record.failures) for record in records)
+    notes = "\n".join(f"- {note}" for member, note in _NOTES.items() if member in extensions)
     return f"""# {title}
 
 {sum(record.samples for record in records)} samples in {len(records)} shards ({failures} failures, listed in
@@ -155,7 +168,7 @@ def _card(title: str, records: list[Record], extensions: list[str]) -> str:
 
 - Check it: `sha256sum -c {SUMS}`, or `python -m pipeline verify --full` on this folder.
 - `{SAMPLES}` gives each sample's shard and the offset and size of its members; `{SHARDS}` each shard's sum.
-- Flow (`.b2`) is `u, v` in pixels, channels first; the shards' records (`NNNNNN.json`) say how it was made.
+{notes}
 """
 
 

@@ -19,7 +19,7 @@ def one(**keys: Any) -> dict[str, Any]:
 
 
 def test_the_default_configuration_is_valid():
-    assert list(load(yaml.safe_load((ROOT / "config.yaml").read_text()))) == ["demo"]
+    assert list(load(yaml.safe_load((ROOT / "config.yaml").read_text()))) == ["demo", "demo_segments"]
 
 
 def test_five_lines_are_enough(tmp_path: Path):
@@ -39,6 +39,14 @@ def test_images_have_frames_alone():
 
 def test_truth_is_a_column_where_the_source_has_it():
     assert "truth" in load(one())["x"].columns
+
+
+def test_columns_are_those_that_the_views_join():
+    assert load(one(views=["grouping"]))["x"].columns == ("frames", "regions")
+    images = {"source": {"kind": "images", "path": "*.jpg"}, "views": ["grouping"]}
+    assert load({"datasets": {"x": images}})["x"].columns == ("frames", "regions")
+    triplets = load(one(frames={"triplets": True}, views=["selflow", "cmp"]))["x"]
+    assert triplets.columns == ("frames", "flow", "guidance", "superpixels", "truth")
 
 
 @pytest.mark.parametrize("stage", [name for name in STAGES if name in DEFINITIONS])
@@ -78,7 +86,10 @@ def test_the_schema_names_the_views_there_are():
         (one(frames={"select": "some"}), "datasets.x.frames: "),
         (one(frames={"pairs": {"gap": 2}}), "frames.pairs.gap is not a key"),
         (one(frames={"pairs": "none"}, views=["cmp"]), "views: cmp needs pairs of frames"),
-        (one(views=["selflow"]), "datasets.x.views[0] is 'selflow': should be one of cmp"),
+        (one(views=["selfflow"]), "datasets.x.views[0] is 'selfflow': should be one of cmp, grouping, selflow"),
+        (one(views=["selflow"]), "datasets.x.views: selflow needs the frame before, too: set frames.triplets: true"),
+        (one(frames={"pairs": "none"}, views=["selflow"]), "selflow needs pairs of frames, and frames.pairs is none"),
+        (one(regions={"maps": "folder"}), "datasets.x.regions: maps is the folder of the detector maps"),
         ({"datasets": {"x": {"source": {"kind": "videos"}}}}, "datasets.x.source lacks path"),
         ({"datasets": {"x": {"source": {"kind": "video", "path": "a"}}}}, "is 'video': should be one of videos"),
         ({"datasets": {"x": {"source": {"kind": "synthetic", "path": "a"}}}}, "datasets.x.source.path is not a key"),

@@ -230,6 +230,7 @@ def test_flow_error_is_that_of_the_estimator(built: Path):
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_each_dataset_has_a_contact_sheet(built: Path, dataset: str):
-    sheet = cv2.imread(str(built / "report" / dataset / "contact_sheet.png"))
+    [path] = (built / "report" / dataset).glob("contact_sheet_*.png")
+    sheet = cv2.imread(str(path))
     assert min(sheet.shape[:2]) > 200
     assert sheet.std() > 20

@@ -101,7 +101,8 @@ def finished(dataset):
 
 
 def reports_of(dataset):
-    return [f"results/report/{dataset}/{name}" for name in ("contact_sheet.png", "columns.html")]
+    shown = DATASETS[dataset].views or ("frames",)
+    return [f"results/report/{dataset}/{name}" for name in (*(f"contact_sheet_{part}.png" for part in shown), "columns.html")]
 
 
 WITH_TRUTH = [name for name, dataset in DATASETS.items() if "truth" in dataset.columns]
@@ -181,6 +182,7 @@ wildcard_constraints:
     dataset="[A-Za-z0-9_]+",
     shard=r"\d{6}",
     view="|".join(VIEWS),
+    shown="|".join([*VIEWS, "frames"]),
     experiment=one_of(EXPERIMENTS),
     grid=one_of(GRIDS),
     start="[A-Za-z0-9_-]+",

@@ -7,19 +7,19 @@ rule contact_sheet:
         lambda wildcards: finished(wildcards.dataset),
     output:
         report(
-            "results/report/{dataset}/contact_sheet.png",
+            "results/report/{dataset}/contact_sheet_{shown}.png",
             caption="../report/contact_sheet.rst",
             category="{dataset}",
-            labels={"what": "contact sheet"},
+            labels={"what": "contact sheet: {shown}"},
         ),
     log:
-        "logs/report/{dataset}/contact_sheet.log",
+        "logs/report/{dataset}/contact_sheet_{shown}.log",
     conda:
         "../envs/pipeline.yaml"
     params:
-        shown=lambda wildcards: "shards/cmp" if DATASETS[wildcards.dataset].views else "frames",
+        folder=lambda wildcards: f"shards/{wildcards.shown}" if wildcards.shown in VIEWS else wildcards.shown,
     shell:
-        "python -m pipeline show results/{wildcards.dataset}/{params.shown} --to {output} 2> {log}"
+        "python -m pipeline show results/{wildcards.dataset}/{params.folder} --to {output} 2> {log}"
 
 
 rule statistics:
