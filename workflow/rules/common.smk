@@ -101,8 +101,8 @@ def finished(dataset):
 
 
 def reports_of(dataset):
-    shown = DATASETS[dataset].views or ("frames",)
-    return [f"results/report/{dataset}/{name}" for name in (*(f"contact_sheet_{part}.png" for part in shown), "columns.html")]
+    sheets = [f"contact_sheet_{part}.png" for part in DATASETS[dataset].views or ("frames",)]
+    return [f"results/report/{dataset}/{name}" for name in (*sheets, "columns.html")]
 
 
 WITH_TRUTH = [name for name, dataset in DATASETS.items() if "truth" in dataset.columns]
