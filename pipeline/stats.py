@@ -1,7 +1,7 @@
 """Statistics: what a researcher asks of a dataset, from the records alone, and flow error where the truth is known."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from pipeline.shards.column import Shard
 from pipeline.shards.record import Record
 
 PLAN, VIEWS = "plan.json", "shards"
+POINTS = "points"
 GRID_STRIDE = 200  # the paper's setting, beside K = 81
 MOST_REASONS = 40
 DECODED_BYTES = {"jpg": 3, "flow.b2": 8, "backward.b2": 8}  # a pixel
@@ -135,6 +136,28 @@ def _size(held: Holdings, shards: Sequence[str]) -> tuple[int, int] | None:
     return sides[0], sides[1]
 
 
+@dataclass(frozen=True)
+class _Measured:
+    """A column of the table of shards: what of which measure."""
+
+    title: str
+    measure: str
+    of: Callable[[Records, str], float | None]
+    note: str = ""
+
+
+_MEASURED = [
+    _Measured("flow mean", "magnitude_mean", _mean, "Flow in pixels."),
+    _Measured("flow max", "magnitude_max", _most),
+    _Measured("points mean", POINTS, _mean),
+    _Measured("points min", POINTS, lambda records, measure: _whole(_least(records, measure))),
+    _Measured("points max", POINTS, lambda records, measure: _whole(_most(records, measure))),
+    _Measured("regions mean", "regions", _mean),
+    _Measured("highest", "highest", _most, "Highest: of the region trees' heights, in [0, 1]."),
+    _Measured("superpixels mean", "superpixels", _mean),
+]
+
+
 # The tables.
 
 
@@ -173,30 +196,30 @@ def _compression(held: Holdings, by_shard: Mapping[str, Record]) -> float | None
 
 def _by_shard(held: Holdings) -> Table:
     shards = list(held.videos)
-    rows = [_row(held, shard, [shard]) for shard in shards]
+    known = [measured for measured in _MEASURED if held.records(shards, measured.measure)]
+    guided = any(measured.measure == POINTS for measured in known)
+    titles = ["shard", "videos", *held.parts, "failures", *(measured.title for measured in known)]
+    notes = [measured.note for measured in known if measured.note]
+    if guided:
+        titles.append("grid")
+        notes.append(f"Points: guidance key-points of an image; a grid of stride {GRID_STRIDE} adds `grid` more.")
     return Table(
         f"{held.name}: shards",
-        [
-            *("shard", "videos", *held.parts, "failures", "flow mean", "flow max"),
-            *("points mean", "points min", "points max", "grid", "MB"),
-        ],
-        [*rows, _row(held, "all", shards)],
-        f"Flow in pixels. Points: guidance key-points of an image; a grid of stride {GRID_STRIDE} adds `grid` more.",
+        [*titles, "MB"],
+        [_row(held, name, part, known, guided) for name, part in [*((s, [s]) for s in shards), ("all", shards)]],
+        " ".join(notes),
     )
 
 
-def _row(held: Holdings, name: str, shards: Sequence[str]) -> list[Any]:
+def _row(held: Holdings, name: str, shards: Sequence[str], known: Sequence[_Measured], guided: bool) -> list[Any]:
     made = {part: [by_shard[shard] for shard in shards if shard in by_shard] for part, by_shard in held.parts.items()}
     samples = [sum(record.samples for record in records) if records else None for records in made.values()]
-    means, fastest, points = (held.records(shards, m) for m in ("magnitude_mean", "magnitude_max", "points"))
-    size = _size(held, shards)
-    return [
-        *(name, sum(held.videos[shard] for shard in shards), *samples, len(set(_failed(held, shards)))),
-        *(_mean(means, "magnitude_mean"), _most(fastest, "magnitude_max")),
-        *(_mean(points, "points"), _whole(_least(points, "points")), _whole(_most(points, "points"))),
-        None if size is None else len(grid_points(*size, GRID_STRIDE)),
-        sum(record.bytes for records in made.values() for record in records) / 1e6,
-    ]
+    row: list[Any] = [name, sum(held.videos[shard] for shard in shards), *samples, len(set(_failed(held, shards)))]
+    row += [measured.of(held.records(shards, measured.measure), measured.measure) for measured in known]
+    if guided:
+        size = _size(held, shards)
+        row.append(None if size is None else len(grid_points(*size, GRID_STRIDE)))
+    return [*row, sum(record.bytes for records in made.values() for record in records) / 1e6]
 
 
 def _failed(held: Holdings, shards: Iterable[str]) -> Iterator[tuple[str, str, str]]:

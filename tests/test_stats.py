@@ -88,14 +88,30 @@ def test_a_view_from_elsewhere_has_statistics_too(dataset: Path):
     assert len(failures.rows) == 1
 
 
-def test_what_no_record_measures_is_left_open(tmp_path: Path):
+def test_what_no_record_measures_is_left_out(tmp_path: Path):
     facts = {"stage": "frames", "version": 1, "options": {}, "inputs": {}}
     write_shard(tmp_path / "frames/000000.tar", [("v-000000", {"jpg": b"1"})], lambda: facts)
     by_part, by_shard, failures = stats(tmp_path / "frames")
     assert by_name(by_part)["frames"]["compression"] is None
-    row = by_name(by_shard)["all"]
-    assert [row[name] for name in ("flow mean", "flow max", "points mean", "grid")] == [None] * 4
+    assert by_shard.columns == ["shard", "videos", "frames", "failures", "MB"]
     assert (failures.rows, failures.note) == ([], "Nothing failed.")
+
+
+def test_regions_and_superpixels_have_columns_of_their_own(tmp_path: Path):
+    measures = {"regions": 40.0, "highest": 0.5, "superpixels": 300.0}
+    facts = {
+        "stage": "frames",
+        "version": 1,
+        "options": {},
+        "inputs": {},
+        "statistics": {name: dict.fromkeys(("mean", "min", "max"), value) for name, value in measures.items()},
+    }
+    write_shard(tmp_path / "frames/000000.tar", [("v-000000", {"jpg": b"1"})], lambda: facts)
+    by_shard = stats(tmp_path / "frames")[1]
+    row = by_name(by_shard)["all"]
+    assert [row[name] for name in ("regions mean", "highest", "superpixels mean")] == [40, 0.5, 300]
+    assert "flow mean" not in row
+    assert "grid" not in row
 
 
 def test_frames_of_several_sizes_have_no_one_grid(tmp_path: Path):
@@ -105,7 +121,7 @@ def test_frames_of_several_sizes_have_no_one_grid(tmp_path: Path):
         "version": 1,
         "options": {},
         "inputs": {},
-        "statistics": {"width": side, "height": side},
+        "statistics": {"width": side, "height": side, "points": side},
     }
     write_shard(tmp_path / "frames/000000.tar", [("v-000000", {"jpg": b"1"})], lambda: facts)
     by_part, by_shard, _ = stats(tmp_path / "frames")
