@@ -16,7 +16,7 @@ from skimage import data
 from pipeline.contours.detectors import SHIPPED
 from pipeline.contours.forest import Forest, ForestOptions, detect, load_forest
 from pipeline.kernels.orientation import boundary_orientation
-from pipeline.regions.stage import RegionOptions, regions_of
+from pipeline.regions.stage import RegionOptions, contours_of, regions_of
 from pipeline.regions.tree import region_tree
 
 BSDS = Path(__file__).resolve().parents[2] / "shared" / "data" / "bsds500" / "images" / "val"
@@ -76,7 +76,7 @@ def _detection(forest: Forest, images: list[Image]) -> list[dict[str, Any]]:
         return opencv.detectEdges(image.astype(np.float32) / np.float32(255))
 
     def stage(image: Image) -> object:
-        return regions_of(detect(forest, image), options)
+        return regions_of(contours_of(detect(forest, image), options), options)
 
     def half(image: Image) -> object:
         return detect(forest, image, ForestOptions(scale=0.5))

@@ -13,7 +13,7 @@ from pipeline.contours.detectors import create_detector
 from pipeline.contours.ridges import ridges
 from pipeline.errors import SampleError, UserError
 from pipeline.progress import progress
-from pipeline.regions.stage import RegionOptions, regions_of
+from pipeline.regions.stage import RegionOptions, contours_of, regions_of
 from pipeline.regions.tree import ultrametric_contour_map
 from pipeline.shards.files import write_atomic
 from pipeline.sources.reading import read_image
@@ -24,8 +24,9 @@ ENDINGS = (".jpg", ".jpeg", ".png")
 def segment(images: Path, to: Path, options: RegionOptions) -> list[Path]:
     """Writes each image's contours and ultrametric contour map.
 
-    `to/contours/NAME.png` is `(H, W)`, 16 bits for [0, 1], as the detector `maps` reads it; `to/ridges/NAME.png` is the
-    same one pixel wide, as benchmarks want it; `to/ucm2/NAME.mat` has the tree's `(2H+1, 2W+1)` map as `ucm2`.
+    `to/contours/NAME.png` is `(H, W)`, 16 bits for [0, 1], as the detector `maps` reads it; `to/ridges/NAME.png` is
+    what becomes regions, spectral signal and all, one pixel wide as benchmarks want it; `to/ucm2/NAME.mat` has the
+    tree's `(2H+1, 2W+1)` map as `ucm2`.
 
     Args:
         images: a folder of `.jpg` or `.png` images.
@@ -45,10 +46,11 @@ def segment(images: Path, to: Path, options: RegionOptions) -> list[Path]:
             strength = detector({"jpg": image, "json": {"video": path.stem, "frame": 0}})
         except SampleError as error:
             raise UserError(f"{path}: {error}") from error
+        whole = contours_of(strength, options)
         matrix = io.BytesIO()
-        scipy.io.savemat(matrix, {"ucm2": ultrametric_contour_map(*regions_of(strength, options))}, do_compression=True)
+        scipy.io.savemat(matrix, {"ucm2": ultrametric_contour_map(*regions_of(whole, options))}, do_compression=True)
         write_atomic(contours / f"{path.stem}.png", _png(strength))
-        write_atomic(thin / f"{path.stem}.png", _png(ridges(strength)))
+        write_atomic(thin / f"{path.stem}.png", _png(ridges(whole)))
         write_atomic(ucm2 / f"{path.stem}.mat", matrix.getvalue())
     return folders
 

@@ -33,10 +33,15 @@ class RegionOptions(ContourOptions):
             raise ValueError(f"leaves is {self.leaves}: labels have 8 bits, so take 1 to 256 (the paper has 40)")
 
 
-def regions_of(strength: NDArray[np.float32], options: RegionOptions) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def contours_of(strength: NDArray[np.float32], options: RegionOptions) -> NDArray[np.float32]:
+    """What a detector found, `(H, W)` in [0, 1], averaged with its spectral signal where that is asked for."""
+    return reinforced(strength) if options.spectral else strength
+
+
+def regions_of(contours: NDArray[np.float32], options: RegionOptions) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Leaf labels `(H, W)` and linkage matrix `(R - 1, 4)` of contours `(H, W)`; see `region_tree`."""
-    orientation = boundary_orientation(strength) if options.oriented else None
-    return region_tree(reinforced(strength) if options.spectral else strength, options.leaves, orientation)
+    orientation = boundary_orientation(contours) if options.oriented else None
+    return region_tree(contours, options.leaves, orientation)
 
 
 def _run(items: Items, options: RegionOptions) -> Outcomes:
@@ -44,7 +49,7 @@ def _run(items: Items, options: RegionOptions) -> Outcomes:
     detector = create_detector(options)
 
     def annotate(sample: Sample, options: RegionOptions) -> Sample:
-        labels, tree = regions_of(detector(sample), options)
+        labels, tree = regions_of(contours_of(detector(sample), options), options)
         return {"regions.png": labels, "tree.npy": tree}
 
     return each(annotate)(items, options)
