@@ -184,7 +184,7 @@ def _segment_tiles(frame: Picture, sample: Mapping[str, Any]) -> list[tuple[Pict
         tiles.append((draw_regions(frame, labels, tree), "regions", f"{_count(len(tree) + 1, 'region')}{highest}"))
         for regions in CUTS:
             cut, count = draw_cut(frame, labels, tree, regions)
-            tiles.append((cut, "cut", f"{_count(count, 'region')}"))
+            tiles.append((cut, "cut", _count(count, "region")))
     if (labels := sample.get("superpixels.png")) is not None:
         tiles.append((draw_superpixels(frame, labels), "superpixels", _count(int(labels.max()) + 1, "superpixel")))
     return tiles

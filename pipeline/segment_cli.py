@@ -41,10 +41,8 @@ def benchmark_segmentation(
     shared = sorted(set.intersection(*(set(bsds.held(folder)) for folder in results)))
     if not shared:
         raise UserError("the folders of results have no image in common")
-    if len({folder.name for folder in results}) < len(results):
-        names = [str(folder) for folder in results]
-    else:
-        names = [folder.name for folder in results]
+    distinct = len({folder.name for folder in results}) == len(results)
+    names = [folder.name if distinct else str(folder) for folder in results]
     scores = {
         name: bsds.evaluate(folder, truth, thresholds, shared, contours)
         for name, folder in zip(names, results, strict=True)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.bsds.matching import matched_pixels
-from pipeline.bsds.thinning import thinned
 from pipeline.bsds.truth import Human
+from pipeline.kernels.boundary_matching import matched_pixels
+from pipeline.kernels.thinning import thinned
 
 TOLERANCE = 0.0075  # how far apart two matched pixels may be, as a share of the image's diagonal
 _BETWEEN = 100  # points that a curve is looked at from one threshold to the next

@@ -1,7 +1,8 @@
 """Matlab's .mat files, in which BSDS500 keeps segmentations."""
 
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,15 +10,22 @@ from scipy.io import loadmat
 
 from pipeline.errors import UserError
 
+_MOST_BYTES = 1 << 28  # of a file's variables
+_COMPRESSED = 15  # the type of a compressed variable
+
 
 def read_variables(path: Path) -> dict[str, Any]:
     """A file's variables by name.
 
     Raises:
-        UserError: the file cannot be read.
+        UserError: the file cannot be read, or unpacks to more than any segmentation has reason to be.
     """
     try:
+        if _unpacked_bytes(path) > _MOST_BYTES:
+            raise UserError(f"{path}: unpacks to more than {_MOST_BYTES >> 20} MB, and no segmentation has that many")
         found = loadmat(path)
+    except UserError:
+        raise
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file") from None
     except NotImplementedError as error:  # HDF5
@@ -25,6 +33,31 @@ def read_variables(path: Path) -> dict[str, Any]:
     except Exception as error:  # a garbled file raises whatever its bytes happen to hit
         raise UserError(f"{path}: is no .mat file that can be read ({type(error).__name__}: {error})") from error
     return {name: value for name, value in found.items() if not name.startswith("__")}
+
+
+def _unpacked_bytes(path: Path) -> int:
+    """At least how many bytes a file unpacks to; counting ends once there are too many.
+
+    A variable of version 5 is a tag of type and size, and zlib data if it is of the compressed type. Other versions
+    have nothing that is compressed: there the file's own size is returned.
+    """
+    if path.stat().st_size > _MOST_BYTES:
+        return path.stat().st_size
+    data = path.read_bytes()
+    total, at = len(data), 128
+    order: Literal["little", "big"] = "big" if data[126:128] == b"MI" else "little"
+    if data[126:128] not in (b"IM", b"MI"):
+        return total
+    while at + 8 <= len(data) and total <= _MOST_BYTES:
+        kind, size = (int.from_bytes(data[i : i + 4], order) for i in (at, at + 4))
+        if kind == _COMPRESSED:
+            unpack = zlib.decompressobj()
+            packed = data[at + 8 : at + 8 + size]
+            while packed and total <= _MOST_BYTES:
+                total += len(unpack.decompress(packed, 1 << 20))
+                packed = unpack.unconsumed_tail
+        at += 8 + size
+    return total
 
 
 def cells(value: Any) -> list[Any]:

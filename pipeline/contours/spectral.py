@@ -8,12 +8,12 @@ derivative is its step from one basin to the next.
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 from scipy.sparse import coo_array, csc_array, diags_array
 from scipy.sparse.linalg import LinearOperator, eigsh, splu
 
+from pipeline.kernels.basins import basin_graph, largest_steps
 from pipeline.kernels.watershed import watershed
 
 _SHIFT = 1e-5  # of the spectrum, so that the matrix to be inverted is positive definite
@@ -57,11 +57,11 @@ def spectral_signal(strength: NDArray[np.floating], eigenvectors: int = 16, scal
     count = int(basins.max()) + 1
     if count == 1:
         return np.zeros(level.shape, np.float32)
-    degree, ends, likeness = _basin_graph(level, basins, scale, count)
+    degree, ends, likeness = basin_graph(level, basins, scale, count)
     values, vectors = _normalised_cut(degree, ends, likeness, min(eigenvectors, count - 1))
     weights = 1 / np.sqrt(np.maximum(values, _LOWEST))
     vectors *= weights / weights.sum() / (vectors.max(axis=0) - vectors.min(axis=0))
-    steps = _steps(basins, np.ascontiguousarray(vectors))
+    steps = largest_steps(basins, np.ascontiguousarray(vectors))
     return np.minimum(_GAIN * steps, 1).astype(np.float32)
 
 
@@ -98,49 +98,3 @@ def _lowest(laplacian: csc_array, wanted: int) -> tuple[NDArray[np.float64], NDA
     largest, vectors = eigsh(inverse, k=wanted, which="LA", v0=start)
     order = np.argsort(-largest)
     return 1 / largest[order] - _SHIFT, vectors[:, order]
-
-
-@njit(cache=True)
-def _basin_graph(
-    level: NDArray[np.float64], basins: NDArray[np.int32], scale: float, count: int
-) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]:
-    """The degree of each basin, and for each boundary element its two basins `(2, E)` and how alike its pixels are."""
-    height, width = level.shape
-    degree = np.zeros(count, np.float64)
-    ends = np.empty((2, 2 * height * width), np.int32)
-    likeness = np.empty(2 * height * width, np.float64)
-    elements = 0
-    for y in range(height):
-        for x in range(width):
-            for down, right in ((0, 1), (1, 0)):
-                if y + down == height or x + right == width:
-                    continue
-                a, b = basins[y, x], basins[y + down, x + right]
-                alike = np.exp(-max(level[y, x], level[y + down, x + right]) / scale)
-                degree[a] += alike
-                degree[b] += alike
-                if a != b:
-                    ends[0, elements], ends[1, elements], likeness[elements] = a, b, alike
-                    elements += 1
-    return degree, ends[:, :elements].copy(), likeness[:elements].copy()
-
-
-@njit(cache=True)
-def _steps(basins: NDArray[np.int32], vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """At each pixel the largest of the steps to its four neighbours: the sum over the vectors' absolute differences."""
-    height, width = basins.shape
-    steps = np.zeros((height, width), np.float64)
-    for y in range(height):
-        for x in range(width):
-            for down, right in ((0, 1), (1, 0)):
-                if y + down == height or x + right == width:
-                    continue
-                a, b = basins[y, x], basins[y + down, x + right]
-                if a == b:
-                    continue
-                step = 0.0
-                for k in range(vectors.shape[1]):
-                    step += abs(vectors[a, k] - vectors[b, k])
-                steps[y, x] = max(steps[y, x], step)
-                steps[y + down, x + right] = max(steps[y + down, x + right], step)
-    return steps

@@ -1,3 +1,4 @@
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +132,14 @@ def test_what_is_wrong_is_one_clear_line(tmp_path: Path, name: str, content: Any
         read_result(path, SHAPE)
     assert str(path) in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_file_that_unpacks_without_end_is_refused(tmp_path: Path):
+    pack = zlib.compressobj()
+    packed = b"".join(pack.compress(bytes(1 << 20)) for _ in range(257)) + pack.flush()
+    header = b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM"
+    path = tmp_path / "bomb.mat"
+    path.write_bytes(header + (15).to_bytes(4, "little") + len(packed).to_bytes(4, "little") + packed)
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(UserError, match="unpacks to more than 256 MB"):
+        read_result(path, (20, 30))

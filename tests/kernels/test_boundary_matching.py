@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from pipeline.bsds.matching import matched_pixels
+from pipeline.kernels.boundary_matching import matched_pixels
 
 SHAPE = (11, 13)
 

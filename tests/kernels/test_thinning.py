@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from skimage.morphology import thin
 
-from pipeline.bsds.thinning import thinned
+from pipeline.kernels.thinning import thinned
 
 
 @settings(deadline=None)  # the first call compiles
