@@ -38,12 +38,18 @@ def run() -> list[dict[str, Any]]:
         *_detection(forest, images[:6]),
         _row(what, "12 ms, 8x", *_times(ours, by_higra, [(strength,) for strength in strengths[:6]])),
         _row(f"{what}, oriented", "8x", *_times(ours, by_higra, list(zip(strengths, orientations, strict=True))[:6])),
-        _growth(strengths),
+        _growth("region tree", ours, by_higra, strengths),
+        _growth("regions, the whole stage", partial(stage, forest), None, images),
     ]
 
 
 def ours(strength: Strength, orientation: Strength | None = None) -> object:
     return region_tree(strength, LEAVES, orientation)
+
+
+def stage(forest: Forest, image: Image) -> object:
+    options = RegionOptions()
+    return regions_of(contours_of(detect(forest, image), options), options)
 
 
 def by_higra(strength: Strength, orientation: Strength | None = None) -> object:
@@ -70,13 +76,9 @@ def photographs(count: int) -> tuple[str, list[Image]]:
 def _detection(forest: Forest, images: list[Image]) -> list[dict[str, Any]]:
     """The forest against OpenCV's detector of the same file, and the stage against OpenCV's and Higra's together."""
     opencv = cv2.ximgproc.createStructuredEdgeDetection(str(SHIPPED))
-    options = RegionOptions()
 
     def by_opencv(image: Image) -> Strength:
         return opencv.detectEdges(image.astype(np.float32) / np.float32(255))
-
-    def stage(image: Image) -> object:
-        return regions_of(contours_of(detect(forest, image), options), options)
 
     def half(image: Image) -> object:
         return detect(forest, image, ForestOptions(scale=0.5))
@@ -93,7 +95,7 @@ def _detection(forest: Forest, images: list[Image]) -> list[dict[str, Any]]:
         _row(
             "regions, the whole stage: 384x384",
             "60 ms",
-            *_times(stage, lambda image: by_higra(np.clip(by_opencv(image), 0, 1)), squares),
+            *_times(partial(stage, forest), lambda image: by_higra(np.clip(by_opencv(image), 0, 1)), squares),
         ),
     ]
 
@@ -115,24 +117,29 @@ def _milliseconds(run: Callable[..., object], inputs: tuple[Any, ...]) -> float:
     return 1e3 * (time.process_time() - started)
 
 
-def _growth(strengths: list[Strength]) -> dict[str, Any]:
-    """Sixteen contour maps one by one, in four mosaics of four, and in one of all: the same pixels in each."""
-    fours = [np.block([[strengths[i], strengths[i + 1]], [strengths[i + 4], strengths[i + 5]]]) for i in (0, 2, 8, 10)]
-    sixteen = np.vstack([np.hstack(fours[:2]), np.hstack(fours[2:])])
-    mine, peer = (
-        [
-            statistics.mean(min(_milliseconds(run, (each,)) for _ in range(n)) for each in maps)
-            for maps in (strengths, fours, [sixteen])
-        ]
-        for run, n in ((ours, 6), (by_higra, 1))
-    )
+def _growth(
+    what: str, run: Callable[..., object], peer: Callable[..., object] | None, maps: list[Any]
+) -> dict[str, Any]:
+    """Sixteen maps one by one, in four mosaics of four, and in one of all: the same pixels in each."""
+    fours = [_mosaic(maps[i : i + 4], 2) for i in range(0, 16, 4)]
+    groups = [maps, fours, [_mosaic(maps, 4)]]
+    mine = [_mean_time(run, group, 5) for group in groups]
+    theirs = [_mean_time(peer, group, 1) for group in groups] if peer else []
     return {
-        "what": "region tree: 1x, 4x, 16x the pixels (ms); the ratio is ours, 16x by 1x",
+        "what": f"{what}: 1x, 4x, 16x the pixels (ms); the ratio is ours, 16x by 1x",
         "ours": ", ".join(f"{each:.1f}" for each in mine),
-        "peer": ", ".join(f"{each:.0f}" for each in peer),
+        "peer": ", ".join(f"{each:.0f}" for each in theirs) or "-",
         "ratio": f"{mine[2] / mine[0]:.1f}",
         "reach": "16",
     }
+
+
+def _mosaic(maps: list[Any], side: int) -> Any:
+    return np.vstack([np.hstack(maps[i : i + side]) for i in range(0, len(maps), side)])
+
+
+def _mean_time(run: Callable[..., object], maps: list[Any], repeats: int) -> float:
+    return statistics.mean(min(_milliseconds(run, (each,)) for _ in range(repeats)) for each in maps)
 
 
 def _row(what: str, reach: str, ours: float, peer: float) -> dict[str, Any]:
