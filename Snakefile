@@ -19,12 +19,13 @@ include: "workflow/rules/truth.smk"
 include: "workflow/rules/shards.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/targets.smk"
 
 
 rule all:
     default_target: True
     input:
         [columns_of(dataset) + manifests_of(dataset) + reports_of(dataset) for dataset in LISTED],
-        "results/report/flow_error.html" if LISTED and WITH_TRUTH else [],
-        [results_of(experiment) for experiment in EXPERIMENTS],
-        [comparisons_of(grid) for grid in GRIDS],
+        rules.report.input,
+        rules.experiments.input,
+    localrule: True

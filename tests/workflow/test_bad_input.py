@@ -159,7 +159,9 @@ def test_a_lowered_min_success_makes_that_shard_and_what_follows(
     workspace = Workspace(tmp_path / "copy")
     before = workspace.tree()
     workspace.configure(DATASETS | {"strict": DATASETS["strict"] | {"min_success": 0.5}})
-    assert workspace.make(*TARGETS) == dict.fromkeys(("frames", "flow", "guidance", "view", "manifest"), 1)
+    assert workspace.make(*TARGETS) == {"manifest": 1} | dict.fromkeys(
+        ("frames_shard", "flow_shard", "guidance_shard", "view_shard"), 1
+    )
     after = workspace.tree()
     assert before.items() <= after.items()
     assert failures(workspace, "strict") == dict.fromkeys(("b1", "b2"), "the file is empty")
@@ -238,7 +240,7 @@ def test_a_damaged_shard_stops_what_would_be_made_from_it(built: Workspace):
     flow.write_bytes(data)
     os.utime(flow, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))  # as disks do it
     assert not built.planned(), "nobody has noticed"
-    done = built.snakemake("--forcerun", "guidance", "--", "results/small/guidance/000000.tar")
+    done = built.snakemake("--forcerun", "guidance_shard", "--", "results/small/guidance/000000.tar")
     assert done.returncode != 0
     log = (built.folder / "logs/guidance/small/000000.log").read_text()
     assert log.startswith("error: results/small/flow/000000.tar: ")

@@ -85,7 +85,7 @@ def trained(made: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Worksp
         (workspace.folder / name).mkdir()
     workspace.configure({"small": SMALL}, ALL)
     ran = workspace.make()
-    assert not {"frames", "view", "manifest"} & set(ran), "the dataset was there"
+    assert not {"frames_shard", "view_shard", "manifest"} & set(ran), "the dataset was there"
     assert ran == {
         **{"train": 4, "evaluate": 4, "segmentation": 2},
         **{"experiment_report": 3, "segmentation_report": 1, "grid_report": 1},
@@ -188,14 +188,14 @@ def test_another_start_runs_alone(experiments: Workspace):
 def test_more_videos_train_again(experiments: Workspace):
     experiments.configure(changed(source={"videos": 4}), ALL)
     planned = experiments.planned()
-    assert planned["frames"] == 1
+    assert planned["frames_shard"] == 1
     assert planned["train"] == 4
 
 
 def test_a_new_option_of_a_dataset_is_made_before_it_is_trained_on(experiments: Workspace):
     experiments.configure(changed(guidance={"kernel_size": 15}), {"tiny": ALL["tiny"]})
     planned = experiments.planned()
-    assert (planned["guidance"], planned["manifest"], planned["train"]) == (3, 1, 1)
+    assert (planned["guidance_shard"], planned["manifest"], planned["train"]) == (3, 1, 1)
 
 
 def test_several_devices_start_as_many_processes(experiments: Workspace):

@@ -118,9 +118,9 @@ def difference(sample: dict[str, Any], bgr: np.ndarray) -> float:
 def test_each_dataset_takes_one_job_a_stage(run: tuple[Workspace, Counter[str]]):
     with_truth = 3
     assert run[1] == {
-        **dict.fromkeys(("frames", "contact_sheet", "statistics"), len(DATASETS)),
-        **dict.fromkeys(("flow", "guidance", "view", "manifest"), len(PAIRED)),
-        "truth": with_truth,
+        **dict.fromkeys(("frames_shard", "contact_sheet", "statistics"), len(DATASETS)),
+        **dict.fromkeys(("flow_shard", "guidance_shard", "view_shard", "manifest"), len(PAIRED)),
+        "truth_shard": with_truth,
         "flow_error": 1,
     }
 

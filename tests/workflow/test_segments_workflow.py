@@ -67,8 +67,8 @@ def test_superpixel_options_redo_superpixels_and_their_view(segmented: Workspace
     segmented.configure(changed(**TRIPLETS, superpixels={"segments": 50}))
     planned = segmented.planned()
     (segmented.folder / "config.yaml").write_text(config)
-    assert planned["superpixels"] == planned["view"] == 3
-    assert not {"frames", "flow", "guidance", "regions"} & set(planned)
+    assert planned["superpixels_shard"] == planned["view_shard"] == 3
+    assert not {"frames_shard", "flow_shard", "guidance_shard", "regions_shard"} & set(planned)
 
 
 def test_ready_made_contours_are_taken(workspace: Workspace):

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from workspace import ROOT, Workspace, changed
+from workspace import ROOT, SMALL, Workspace, changed
 
 pytestmark = pytest.mark.slow
 
@@ -32,9 +32,9 @@ def test_nothing_to_do_means_no_jobs(built: Workspace):
 def test_changed_guidance_options_redo_guidance_and_what_follows(built: Workspace):
     built.configure(changed(guidance={"kernel_size": 15}))
     planned = built.planned()
-    assert planned["guidance"] == 3
-    assert planned["view"] == 3
-    assert not {"frames", "flow", "truth"} & set(planned)
+    assert planned["guidance_shard"] == 3
+    assert planned["view_shard"] == 3
+    assert not {"frames_shard", "flow_shard", "truth_shard"} & set(planned)
 
 
 def test_a_raised_stage_version_redoes_the_stage_and_what_follows(built: Workspace, tmp_path: Path):
@@ -46,8 +46,8 @@ def test_a_raised_stage_version_redoes_the_stage_and_what_follows(built: Workspa
     stage = built.root / "pipeline/guidance.py"
     stage.write_text(stage.read_text().replace("version=1,", "version=2,"))
     planned = built.planned()
-    assert planned["guidance"] == 3
-    assert not {"frames", "flow", "truth"} & set(planned)
+    assert planned["guidance_shard"] == 3
+    assert not {"frames_shard", "flow_shard", "truth_shard"} & set(planned)
 
 
 def test_a_lowered_min_success_redoes_nothing(built: Workspace):
@@ -58,7 +58,7 @@ def test_a_lowered_min_success_redoes_nothing(built: Workspace):
 def test_growing_a_dataset_makes_new_shards_only(built: Workspace):
     before = built.tree()
     built.configure(changed(source={"videos": 5}))
-    assert built.planned()["frames"] == 2
+    assert built.planned()["frames_shard"] == 2
     built.make()
     after = built.tree()
     old = [name for name in before if name.endswith(".tar")]
@@ -75,7 +75,7 @@ def test_removing_a_video_rebuilds_its_shard_only(built: Workspace, tmp_path: Pa
     built.make()
     before = built.tree()
     subprocess.run(["rm", "-r", str(frames / "yak")], check=True)
-    assert built.planned()["frames"] == 1
+    assert built.planned()["frames_shard"] == 1
     built.make()
     after = built.tree()
     assert after["animals/frames/000001.tar"] == before["animals/frames/000001.tar"]
@@ -123,3 +123,38 @@ def test_bad_configuration_is_refused_in_one_line_before_any_job(
     assert says in done.stderr + done.stdout
     assert "Traceback" not in done.stderr + done.stdout
     assert not (workspace.folder / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "made"),
+    [
+        ("frames", {"frames_shard": 3}),
+        ("flow", {"frames_shard": 3, "flow_shard": 3}),
+        ("guidance", {"frames_shard": 3, "flow_shard": 3, "guidance_shard": 3}),
+        ("regions", {"frames_shard": 3, "regions_shard": 3}),
+        ("truth", {"frames_shard": 3, "truth_shard": 3}),
+        (
+            "shards",
+            dict.fromkeys(("frames_shard", "flow_shard", "guidance_shard", "regions_shard"), 3)
+            | {"view_shard": 6, "manifest": 2},
+        ),
+    ],
+)
+def test_a_stage_is_a_target(workspace: Workspace, target: str, made: dict[str, int]):
+    workspace.configure(changed(views=["cmp", "grouping"]))
+    assert workspace.planned("--", target) == ({target: 1} | made)
+
+
+def test_a_target_that_no_dataset_has_is_one_clear_line(workspace: Workspace):
+    workspace.configure({"small": SMALL})
+    done = workspace.snakemake("--", "superpixels")
+    assert done.returncode == 1
+    assert "error: config.yaml: no dataset has superpixels: give one a view that needs it" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_report_and_all_are_targets(workspace: Workspace):
+    workspace.configure({"small": SMALL})
+    report = workspace.planned("--", "report")
+    assert report.pop("report") == 1
+    assert report == workspace.planned("--", "all")

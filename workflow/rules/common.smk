@@ -82,12 +82,23 @@ def min_success(wildcards):
 
 def columns_of(dataset):
     """Every shard of every column that the dataset has."""
-    return expand(
-        "results/{dataset}/{column}/{shard}.tar",
-        dataset=dataset,
-        column=DATASETS[dataset].columns,
-        shard=shards_of(dataset),
-    )
+    return [path for column in DATASETS[dataset].columns for path in expand_shards(column, [dataset])]
+
+
+def column(name):
+    """Every shard of a column, of all datasets that have it; asked for when it is a target."""
+
+    def shards(wildcards):
+        datasets = [dataset for dataset in LISTED if name in DATASETS[dataset].columns]
+        if not datasets:
+            refuse(f"{CONFIG_FILE}: no dataset has {name}: give one a view that needs it (docs/configuration.md)")
+        return expand_shards(name, datasets)
+
+    return shards
+
+
+def expand_shards(column, datasets):
+    return [f"results/{dataset}/{column}/{shard}.tar" for dataset in datasets for shard in shards_of(dataset)]
 
 
 def manifests_of(dataset):
@@ -126,12 +137,7 @@ def manifest_files(views):
 
 def truth_of(datasets):
     """The exact motion, where there is any."""
-    return [
-        f"results/{dataset}/truth/{shard}.tar"
-        for dataset in datasets
-        if dataset in WITH_TRUTH
-        for shard in shards_of(dataset)
-    ]
+    return expand_shards("truth", [dataset for dataset in datasets if dataset in WITH_TRUTH])
 
 
 def launcher(wildcards):

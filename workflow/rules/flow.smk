@@ -1,4 +1,4 @@
-rule flow:
+rule flow_shard:
     input:
         frames="results/{dataset}/frames/{shard}.tar",
     output:

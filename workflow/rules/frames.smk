@@ -1,4 +1,4 @@
-rule frames:
+rule frames_shard:
     output:
         tar="results/{dataset}/frames/{shard}.tar",
         record="results/{dataset}/frames/{shard}.json",

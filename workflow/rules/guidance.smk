@@ -1,4 +1,4 @@
-rule guidance:
+rule guidance_shard:
     input:
         flow="results/{dataset}/flow/{shard}.tar",
     output:

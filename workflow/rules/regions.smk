@@ -1,4 +1,4 @@
-rule regions:
+rule regions_shard:
     input:
         frames="results/{dataset}/frames/{shard}.tar",
     output:

@@ -1,4 +1,4 @@
-rule view:
+rule view_shard:
     input:
         lambda wildcards: expand(
             "results/{dataset}/{column}/{shard}.tar",

@@ -1,4 +1,4 @@
-rule superpixels:
+rule superpixels_shard:
     input:
         frames="results/{dataset}/frames/{shard}.tar",
     output:

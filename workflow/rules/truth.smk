@@ -1,4 +1,4 @@
-rule truth:
+rule truth_shard:
     input:
         frames="results/{dataset}/frames/{shard}.tar",
     output:

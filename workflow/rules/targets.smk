@@ -1,0 +1,58 @@
+# What to ask for by name: `snakemake guidance` makes that column of every dataset that has it, and what it is made from.
+localrules:
+    frames,
+    flow,
+    guidance,
+    regions,
+    superpixels,
+    truth,
+    shards,
+    experiments,
+    report,
+
+
+rule frames:
+    input:
+        column("frames"),
+
+
+rule flow:
+    input:
+        column("flow"),
+
+
+rule guidance:
+    input:
+        column("guidance"),
+
+
+rule regions:
+    input:
+        column("regions"),
+
+
+rule superpixels:
+    input:
+        column("superpixels"),
+
+
+rule truth:
+    input:
+        column("truth"),
+
+
+rule shards:
+    input:
+        [manifests_of(dataset) for dataset in LISTED],
+
+
+rule experiments:
+    input:
+        [results_of(experiment) for experiment in EXPERIMENTS],
+        [comparisons_of(grid) for grid in GRIDS],
+
+
+rule report:
+    input:
+        [reports_of(dataset) for dataset in LISTED],
+        "results/report/flow_error.html" if LISTED and WITH_TRUTH else [],
