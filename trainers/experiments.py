@@ -18,6 +18,7 @@ from trainers.options import build, merged
 from trainers.segmentation.options import segmentation_options
 
 FOLDER = "results/experiments"
+NODES = 1
 DEVICES = 1
 WORKERS = 2
 STARTS = ("encoder", "scratch")
@@ -68,7 +69,8 @@ class Experiment:
     train: tuple[str, ...]  # datasets
     validate: tuple[str, ...]  # others, whole; without any, the held-out videos of `train`
     options: dict[str, Any]  # of the method, as JSON
-    devices: int
+    nodes: int
+    devices: int  # of each node
     workers: int
     segmentation: Segmentation | None
     place: Variant | None  # in a grid
@@ -169,6 +171,7 @@ def _experiment(
         train=tuple(values["train"]),
         validate=tuple(values.get("validate", [])),
         options=_json(options),
+        nodes=values.get("nodes", NODES),
         devices=values.get("devices", DEVICES),
         workers=values.get("workers", WORKERS),
         segmentation=_segmentation(segmentation, options.model.encoder, f"{where}.segmentation")

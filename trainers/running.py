@@ -20,6 +20,7 @@ import cv2
 import torch
 from lightning.fabric import Fabric
 from lightning.fabric.loggers.tensorboard import TensorBoardLogger
+from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from lightning.fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -180,6 +181,8 @@ def _fabric(options: TrainingOptions, machine: Machine) -> Fabric:
         num_nodes=world // local,
         strategy="ddp" if world > 1 else "auto",
         precision=options.precision,  # type: ignore[arg-type]
+        # Said outright: Lightning would take the tasks of a SLURM job for its processes, which torchrun starts here.
+        plugins=TorchElasticEnvironment() if "WORLD_SIZE" in os.environ else LightningEnvironment(),
     )
     fabric.launch()
     return fabric

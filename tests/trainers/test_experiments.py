@@ -166,7 +166,7 @@ def definition(start: str, path: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-OF_EXPERIMENTS = {"method", "recipe", "train", "validate", "devices", "workers", "segmentation", "grid"}
+OF_EXPERIMENTS = {"method", "recipe", "train", "validate", "nodes", "devices", "workers", "segmentation", "grid"}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 # Helpers of the rules: the checked configuration, the plans, and what each dataset's targets are.
 import json
 import os
+import shutil
 import sys
 from functools import cache
 from pathlib import Path
@@ -140,10 +141,46 @@ def truth_of(datasets):
     return expand_shards("truth", [dataset for dataset in datasets if dataset in WITH_TRUTH])
 
 
+ON_NODES = [name for name, experiment in EXPERIMENTS.items() if experiment.nodes > 1]
+
+
 def launcher(wildcards):
     """What starts the training: a process, or one for each device. A resource, so that another number redoes nothing."""
     devices = experiment_of(wildcards).devices
     return f"torchrun --standalone --nproc-per-node {devices} -m --" if devices > 1 else "python -m"
+
+
+def launcher_on_nodes(wildcards, threads):
+    """SLURM starts a torchrun on each node; they meet on the first, where the job's script runs, at a port of the job."""
+    if not shutil.which("srun"):
+        refuse(f"{CONFIG_FILE}: experiments.{wildcards.experiment}.nodes: several nodes need SLURM, and there is no srun")
+    experiment = experiment_of(wildcards)
+    tasks = f"--nodes {experiment.nodes} --ntasks {experiment.nodes} --ntasks-per-node 1 --cpus-per-task {threads}"
+    place = "--rdzv-backend c10d --rdzv-id $SLURM_JOB_ID --rdzv-endpoint $(hostname):$((20000 + SLURM_JOB_ID % 20000))"
+    return (
+        f"srun {tasks} torchrun --nnodes {experiment.nodes} --nproc-per-node {experiment.devices} {place} -m --"
+    )
+
+
+def said_of(resource):
+    """What the profile says of a resource for all rules; None where it says nothing."""
+    said = (workflow.resource_settings.default_resources or {}).get(resource)
+    return said and said.raw
+
+
+# profiles/slurm names the partition with GPUs, or none: then such jobs are jobs as any other.
+GPU_PARTITION = said_of("gpu_partition")
+WITH_GPUS = GPU_PARTITION != "none"
+GPU_JOBS_GO_TO = GPU_PARTITION if GPU_PARTITION and WITH_GPUS else said_of("slurm_partition")
+ON_GPU = [
+    name
+    for name, dataset in DATASETS.items()
+    if "flow" in dataset.columns and dataset.options("flow")["estimator"].startswith("ptlflow:")
+]
+
+
+def gpus(wildcards):
+    return experiment_of(wildcards).devices if WITH_GPUS else 0
 
 
 def training_threads(wildcards):

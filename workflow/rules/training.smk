@@ -13,14 +13,16 @@ rule train:
         "logs/train/{experiment}.log",
     conda:
         "../envs/pipeline.yaml"
+    wildcard_constraints:
+        experiment=one_of([name for name in EXPERIMENTS if name not in ON_NODES]),
     threads: training_threads
     resources:
         launcher=launcher,
         workers=lambda wildcards: experiment_of(wildcards).workers,
         process_threads=lambda wildcards, threads: max(1, threads // experiment_of(wildcards).devices),
-        gpu=lambda wildcards: experiment_of(wildcards).devices,
-        mem_mb=lambda wildcards: 16000 * experiment_of(wildcards).devices,
-        runtime=1440,
+        gpu=gpus,
+        slurm_partition=GPU_JOBS_GO_TO,
+        mem_mb=lambda wildcards, attempt: 16000 * experiment_of(wildcards).devices * attempt,
     params:
         method=lambda wildcards: experiment_of(wildcards).method,
         views=lambda wildcards: experiment_of(wildcards).views,
@@ -32,6 +34,22 @@ rule train:
         "{resources.launcher} trainers {params.method} train {params.views} {params.validate} "
         "--options {params.options:q} --to {params.folder} "
         "--workers {resources.workers} --threads {resources.process_threads} > {log} 2>&1"
+
+
+use rule train as train_on_nodes with:
+    wildcard_constraints:
+        experiment=one_of(ON_NODES),
+    resources:
+        launcher=launcher_on_nodes,
+        workers=lambda wildcards: experiment_of(wildcards).workers,
+        process_threads=lambda wildcards, threads: max(1, threads // experiment_of(wildcards).devices),
+        mpi="srun",  # the job starts its tasks itself
+        nodes=lambda wildcards: experiment_of(wildcards).nodes,
+        tasks=lambda wildcards: experiment_of(wildcards).nodes,
+        tasks_per_gpu=0,
+        gres=lambda wildcards: f"gpu:{gpus(wildcards)}" if WITH_GPUS else None,
+        slurm_partition=GPU_JOBS_GO_TO,
+        mem_mb=lambda wildcards, attempt: 16000 * experiment_of(wildcards).devices * attempt,
 
 
 rule evaluate:
@@ -53,9 +71,8 @@ rule evaluate:
         "../envs/pipeline.yaml"
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=16000,
-        runtime=240,
+        gpu=int(WITH_GPUS),
+        slurm_partition=GPU_JOBS_GO_TO,
     params:
         method=lambda wildcards: experiment_of(wildcards).method,
         views=lambda wildcards: experiment_of(wildcards).evaluated_views,
@@ -79,9 +96,9 @@ rule segmentation:
         launcher=launcher,
         workers=lambda wildcards: experiment_of(wildcards).workers,
         process_threads=lambda wildcards, threads: max(1, threads // experiment_of(wildcards).devices),
-        gpu=lambda wildcards: experiment_of(wildcards).devices,
-        mem_mb=lambda wildcards: 16000 * experiment_of(wildcards).devices,
-        runtime=1440,
+        gpu=gpus,
+        slurm_partition=GPU_JOBS_GO_TO,
+        mem_mb=lambda wildcards, attempt: 16000 * experiment_of(wildcards).devices * attempt,
     params:
         encoder=lambda wildcards: experiment_of(wildcards).segmentation.encoder,
         start=lambda wildcards: experiment_of(wildcards).segmentation.starts[wildcards.start],
