@@ -4,10 +4,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 CORES ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench lock
+.PHONY: help demo test test-slurm lint format bench lock
 
 help: ## This list.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/.installed: requirements.lock workflow/scripts/bootstrap.sh workflow/scripts/uv.sh
 	@sh workflow/scripts/bootstrap.sh
@@ -23,7 +23,11 @@ demo: .venv/.installed ## Raw video to shards, a trained model and a report, on 
 	@echo "  $(BIN)/snakemake --cores all"
 
 test: lint ## Lint, then every test.
-	@python -m pytest -n auto --dist loadfile
+	@python -m pytest -n auto --dist loadfile -m "not slurm"
+
+test-slurm: .venv/.installed ## The workflow on a real SLURM on this machine (as root; installs it).
+	@sh tests/slurm/install.sh
+	@python -m pytest -m slurm -rs tests/slurm
 
 lint: .venv/.installed ## ruff, mypy, snakefmt and snakemake --lint.
 	@ruff format --check .

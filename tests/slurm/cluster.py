@@ -18,7 +18,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-PROGRAMS = ("munged", "mariadbd", "mariadb-install-db", "slurmdbd", "slurmctld", "slurmd", "sbatch", "sacctmgr")
+PROGRAMS = (
+    "setpriv",
+    "munged",
+    "mariadbd",
+    "mariadb-install-db",
+    "slurmdbd",
+    "slurmctld",
+    "slurmd",
+    "sbatch",
+    "sacctmgr",
+)
 NODES = ("node1", "node2")
 # Snakemake's jobs drop the variable SLURM_CONF.
 CONFIG = Path("/etc/slurm/slurm.conf")
@@ -159,7 +169,9 @@ def _daemon(command: Sequence[str], folder: Path) -> Iterator[None]:
     # slurmdbd finds its database by this variable only.
     environment = os.environ | {"MYSQL_UNIX_PORT": f"{folder}/mariadb.socket"}
     with (folder / f"{command[0]}.log").open("ab") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        # With setpriv it ends with this process, however that ends.
+        mortal = ["setpriv", "--pdeathsig", "TERM", *command]
+        process = subprocess.Popen(mortal, stdout=log, stderr=log, env=environment)
     try:
         yield
     finally:
@@ -193,6 +205,8 @@ if __name__ == "__main__":
         sys.exit(f"error: {reason}")
     place = Path(sys.argv[1]).resolve()
     place.mkdir(parents=True, exist_ok=True)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit())
     with cluster(place):
         print("SLURM runs", flush=True)
-        signal.sigwait([signal.SIGINT, signal.SIGTERM])
+        signal.pause()

@@ -1,0 +1,180 @@
+"""The literal `snakemake --profile slurm all`, on a real SLURM that cancels, preempts and limits its jobs."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from workspace import ROOT, Workspace
+
+pytestmark = pytest.mark.slurm
+
+MINUTE = 60
+
+
+@dataclass(frozen=True)
+class Clone:
+    """The repository's files in a folder of their own, with a profile for the test's cluster."""
+
+    folder: Path
+
+    def snakemake(self, *arguments: str) -> subprocess.Popen[str]:
+        command = [str(Path(sys.executable).with_name("snakemake")), "--profile", "slurm", *arguments]
+        with (self.folder / "said.txt").open("w") as said:
+            return subprocess.Popen(command, cwd=self.folder, stdout=said, stderr=said, text=True)
+
+    def made(self, process: subprocess.Popen[str], minutes: float) -> None:
+        """Waits until Snakemake ends well."""
+        code = process.wait(minutes * MINUTE)
+        assert code == 0, (self.folder / "said.txt").read_text()[-6000:]
+
+    def edit(self, name: str, change: Callable[[dict[str, Any]], None]) -> None:
+        path = self.folder / name
+        values = yaml.safe_load(path.read_text())
+        change(values)
+        path.write_text(yaml.safe_dump(values))
+
+    def shards(self) -> dict[str, bytes]:
+        """All that is made of the datasets, by path."""
+        paths = [path for path in (self.folder / "results").glob("demo*/**/*") if path.is_file()]
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in paths}
+
+
+def clone(folder: Path) -> Clone:
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, tracked.split("\0")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
+    made = Clone(folder)
+    made.edit("config.yaml", lambda config: config["datasets"]["demo"].update(videos_per_shard=80))
+    return made
+
+
+def on_test_cluster(profile: dict[str, Any]) -> None:
+    profile["default-resources"].update(slurm_account="lab", slurm_partition="cpu", gpu_partition="gpu")
+    profile.update({"slurm-init-seconds-before-status-checks": 5, "slurm-status-command": "sacct"})
+
+
+def too_little_at_first(profile: dict[str, Any]) -> None:
+    """A first try of guidance lacks memory, and one of training lacks time."""
+    profile["set-resources"]["guidance_shard"]["mem_mb"] = "100 if attempt == 1 else 4000"
+    profile["set-resources"]["train"]["runtime"] = "1 if attempt == 1 else 60"
+
+
+@dataclass(frozen=True)
+class Job:
+    id: str
+    rule: str
+    state: str
+
+
+def jobs(*options: str) -> list[Job]:
+    """SLURM's own account of its jobs, with each try of one that was requeued."""
+    columns = "jobid,comment,state"
+    said = subprocess.run(
+        ["sacct", "-n", "-P", "-X", "--duplicates", "-o", columns, *options], capture_output=True, text=True, check=True
+    ).stdout
+    rows = [line.split("|") for line in said.splitlines()]
+    return [Job(number, comment.split("_wildcards")[0], state.split()[0]) for number, comment, state in rows if comment]
+
+
+def wait_for(rule: str, process: subprocess.Popen[str], *, then: float = 0) -> str:
+    """The id of a job of the rule that runs now, and has run for some seconds."""
+    while process.poll() is None:
+        for job in jobs("--state=RUNNING"):
+            if job.rule == f"rule_{rule}":
+                time.sleep(then)
+                return job.id
+        time.sleep(0.5)
+    raise AssertionError(f"no job of {rule} ran")
+
+
+@pytest.fixture(scope="session")
+def disturbed(slurm: None, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """Everything was made: with a flow job cancelled, and the training preempted."""
+    made = clone(tmp_path_factory.mktemp("clone"))
+    made.edit("profiles/slurm/config.yaml", on_test_cluster)
+    made.edit("profiles/default/config.yaml", too_little_at_first)
+    process = made.snakemake("all")
+    try:
+        subprocess.run(["scancel", wait_for("flow_shard", process)], check=True)
+        wait_for("train", process, then=30)
+        urgent = ["--partition=urgent", "--account=lab", "--nodes=2", "--exclusive", "--output=/dev/null"]
+        subprocess.run(["sbatch", *urgent, "--wrap=sleep 1"], check=True, capture_output=True)
+        made.made(process, minutes=30)
+    finally:
+        process.terminate()
+        process.wait()
+    return made
+
+
+def test_what_was_cancelled_or_had_too_little_was_tried_again(disturbed: Clone):
+    ended = {rule: Counter(job.state for job in jobs() if job.rule == f"rule_{rule}") for rule in RULES}
+    assert ended["flow_shard"] == {"CANCELLED": 1, "COMPLETED": 2}
+    assert ended["guidance_shard"] == {"FAILED": 2, "COMPLETED": 2}  # killed for its memory
+    assert ended["train"]["PREEMPTED"] == ended["train"]["TIMEOUT"] == ended["train"]["COMPLETED"] == 1
+    assert ended["regions_shard"] == ended["manifest"] == {"COMPLETED": 3}
+
+
+RULES = ("flow_shard", "guidance_shard", "train", "regions_shard", "manifest")
+
+
+def test_shards_are_those_of_an_undisturbed_run_without_slurm(disturbed: Clone, tmp_path: Path):
+    plain = clone(tmp_path)
+    Workspace(plain.folder, plain.folder).make("--", "shards", "truth")
+    expected = plain.shards()
+    assert len(expected) > 40
+    assert disturbed.shards() == expected
+
+
+def test_training_went_on_from_its_checkpoint(disturbed: Clone):
+    (run,) = (disturbed.folder / "results/experiments/demo/runs").iterdir()
+    # A purge in TensorBoard's events stands for each time that the run was taken up again.
+    assert len(list(run.glob("events.*"))) == 3
+    metrics = json.loads((disturbed.folder / "results/experiments/demo/metrics.json").read_text())
+    assert metrics["training"]["iterations"] == 500
+
+
+def test_shards_are_arrays_and_training_is_on_the_gpu_partition(disturbed: Clone):
+    said = subprocess.run(
+        ["sacct", "-n", "-P", "-X", "-o", "jobid,comment,partition,reqtres%100"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    rows = [line.split("|") for line in said.splitlines()]
+    of_rule = {rule: [row for row in rows if row[1].split("_wildcards")[0] == f"rule_{rule}"] for rule in RULES}
+    assert any("_" in number for number, *_ in of_rule["flow_shard"])
+    assert {partition for _, _, partition, _ in of_rule["train"]} == {"gpu"}
+    assert all("gres/gpu=1" in asked for *_, asked in of_rule["train"])
+    assert {partition for _, _, partition, _ in of_rule["flow_shard"]} == {"cpu"}
+
+
+def test_a_second_run_has_no_jobs(disturbed: Clone):
+    before = len(jobs())
+    disturbed.made(disturbed.snakemake("all"), minutes=5)
+    assert "Nothing to be done" in (disturbed.folder / "said.txt").read_text()
+    assert len(jobs()) == before
+
+
+def test_several_nodes_train_together(disturbed: Clone):
+    def one_on_two_nodes(config: dict[str, Any]) -> None:
+        training = {"iterations": 4, "batch_size": 4, "checkpoint_every": 4, "validate_every": 4}
+        config["experiments"]["two"] = config["experiments"]["demo"] | {"nodes": 2, "workers": 0, "training": training}
+
+    disturbed.edit("config.yaml", one_on_two_nodes)
+    disturbed.made(disturbed.snakemake("results/experiments/two/model.safetensors"), minutes=10)
+    said = subprocess.run(
+        ["sacct", "-n", "-P", "-o", "jobname,state,nnodes,ntasks"], capture_output=True, text=True, check=True
+    ).stdout
+    assert "torchrun|COMPLETED|2|2" in said
+    log = (disturbed.folder / "logs/train/two.log").read_text()
+    assert "MEMBER: 2/2" in log
