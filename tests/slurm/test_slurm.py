@@ -18,6 +18,7 @@ from workspace import ROOT, Workspace
 pytestmark = pytest.mark.slurm
 
 MINUTE = 60
+ITERATIONS = 1000  # more than a minute's, also after it was preempted
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,13 @@ def clone(folder: Path) -> Clone:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
     made = Clone(folder)
-    made.edit("config.yaml", lambda config: config["datasets"]["demo"].update(videos_per_shard=80))
+    made.edit("config.yaml", few_shards_long_training)
     return made
+
+
+def few_shards_long_training(config: dict[str, Any]) -> None:
+    config["datasets"]["demo"]["videos_per_shard"] = 80
+    config["experiments"]["demo"]["training"] = {"iterations": ITERATIONS, "checkpoint_every": 50}
 
 
 def on_test_cluster(profile: dict[str, Any]) -> None:
@@ -74,27 +80,43 @@ class Job:
     id: str
     rule: str
     state: str
+    partition: str
+    asked: str
 
 
-def jobs(*options: str) -> list[Job]:
-    """SLURM's own account of its jobs, with each try of one that was requeued."""
-    columns = "jobid,comment,state"
-    said = subprocess.run(
-        ["sacct", "-n", "-P", "-X", "--duplicates", "-o", columns, *options], capture_output=True, text=True, check=True
-    ).stdout
-    rows = [line.split("|") for line in said.splitlines()]
-    return [Job(number, comment.split("_wildcards")[0], state.split()[0]) for number, comment, state in rows if comment]
+def table(*command: str) -> list[list[str]]:
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return [line.split("|") for line in said.splitlines()]
 
 
-def wait_for(rule: str, process: subprocess.Popen[str], *, then: float = 0) -> str:
-    """The id of a job of the rule that runs now, and has run for some seconds."""
+def rule_of(comment: str) -> str:
+    return comment.split("_wildcards")[0].removeprefix("rule_")
+
+
+def jobs() -> list[Job]:
+    """SLURM's account of all its jobs that ended, with each try of one that was requeued."""
+    rows = table("sacct", "-n", "-P", "-X", "--duplicates", "-o", "jobid,comment,state,partition,reqtres%100")
+    return [
+        Job(number, rule_of(comment), state.split()[0], partition, asked)
+        for number, comment, state, partition, asked in rows
+        if comment
+    ]
+
+
+def wait_for(rule: str, process: subprocess.Popen[str]) -> str:
+    """The id of a job of the rule, once one runs."""
     while process.poll() is None:
-        for job in jobs("--state=RUNNING"):
-            if job.rule == f"rule_{rule}":
-                time.sleep(then)
-                return job.id
+        for number, comment in table("squeue", "--noheader", "--states=RUNNING", "--format=%i|%k"):
+            if rule_of(comment) == rule:
+                return number
         time.sleep(0.5)
     raise AssertionError(f"no job of {rule} ran")
+
+
+def wait_until(true: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    while not true():
+        assert process.poll() is None
+        time.sleep(0.2)
 
 
 @pytest.fixture(scope="session")
@@ -106,7 +128,8 @@ def disturbed(slurm: None, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     process = made.snakemake("all")
     try:
         subprocess.run(["scancel", wait_for("flow_shard", process)], check=True)
-        wait_for("train", process, then=30)
+        wait_for("train", process)
+        wait_until(lambda: any(made.folder.glob("results/experiments/demo/runs/*/last.ckpt")), process)
         urgent = ["--partition=urgent", "--account=lab", "--nodes=2", "--exclusive", "--output=/dev/null"]
         subprocess.run(["sbatch", *urgent, "--wrap=sleep 1"], check=True, capture_output=True)
         made.made(process, minutes=30)
@@ -117,14 +140,14 @@ def disturbed(slurm: None, tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 
 def test_what_was_cancelled_or_had_too_little_was_tried_again(disturbed: Clone):
-    ended = {rule: Counter(job.state for job in jobs() if job.rule == f"rule_{rule}") for rule in RULES}
+    ended = {rule: Counter(job.state for job in jobs() if job.rule == rule) for rule in RULES}
     assert ended["flow_shard"] == {"CANCELLED": 1, "COMPLETED": 2}
     assert ended["guidance_shard"] == {"FAILED": 2, "COMPLETED": 2}  # killed for its memory
     assert ended["train"]["PREEMPTED"] == ended["train"]["TIMEOUT"] == ended["train"]["COMPLETED"] == 1
     assert ended["regions_shard"] == ended["manifest"] == {"COMPLETED": 3}
 
 
-RULES = ("flow_shard", "guidance_shard", "train", "regions_shard", "manifest")
+RULES = ("frames_shard", "flow_shard", "guidance_shard", "train", "regions_shard", "manifest")
 
 
 def test_shards_are_those_of_an_undisturbed_run_without_slurm(disturbed: Clone, tmp_path: Path):
@@ -140,22 +163,15 @@ def test_training_went_on_from_its_checkpoint(disturbed: Clone):
     # A purge in TensorBoard's events stands for each time that the run was taken up again.
     assert len(list(run.glob("events.*"))) == 3
     metrics = json.loads((disturbed.folder / "results/experiments/demo/metrics.json").read_text())
-    assert metrics["training"]["iterations"] == 500
+    assert metrics["training"]["iterations"] == ITERATIONS
 
 
 def test_shards_are_arrays_and_training_is_on_the_gpu_partition(disturbed: Clone):
-    said = subprocess.run(
-        ["sacct", "-n", "-P", "-X", "-o", "jobid,comment,partition,reqtres%100"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    rows = [line.split("|") for line in said.splitlines()]
-    of_rule = {rule: [row for row in rows if row[1].split("_wildcards")[0] == f"rule_{rule}"] for rule in RULES}
-    assert any("_" in number for number, *_ in of_rule["flow_shard"])
-    assert {partition for _, _, partition, _ in of_rule["train"]} == {"gpu"}
-    assert all("gres/gpu=1" in asked for *_, asked in of_rule["train"])
-    assert {partition for _, _, partition, _ in of_rule["flow_shard"]} == {"cpu"}
+    frames, train = ([job for job in jobs() if job.rule == rule] for rule in ("frames_shard", "train"))
+    assert {job.id.split("_")[1] for job in frames} == {"1", "2", "3"}
+    assert {job.partition for job in frames} == {"cpu"}
+    assert {job.partition for job in train} == {"gpu"}
+    assert all("gres/gpu=1" in job.asked for job in train)
 
 
 def test_a_second_run_has_no_jobs(disturbed: Clone):
@@ -172,9 +188,6 @@ def test_several_nodes_train_together(disturbed: Clone):
 
     disturbed.edit("config.yaml", one_on_two_nodes)
     disturbed.made(disturbed.snakemake("results/experiments/two/model.safetensors"), minutes=10)
-    said = subprocess.run(
-        ["sacct", "-n", "-P", "-o", "jobname,state,nnodes,ntasks"], capture_output=True, text=True, check=True
-    ).stdout
-    assert "torchrun|COMPLETED|2|2" in said
+    assert ["torchrun", "COMPLETED", "2", "2"] in table("sacct", "-n", "-P", "-o", "jobname,state,nnodes,ntasks")
     log = (disturbed.folder / "logs/train/two.log").read_text()
     assert "MEMBER: 2/2" in log

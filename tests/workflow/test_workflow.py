@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from workspace import ROOT, SMALL, Workspace, changed
+from workspace import ROOT, SMALL, Workspace, changed, jobs
 
 pytestmark = pytest.mark.slow
 
@@ -158,3 +159,13 @@ def test_report_and_all_are_targets(workspace: Workspace):
     report = workspace.planned("--", "report")
     assert report.pop("report") == 1
     assert report == workspace.planned("--", "all")
+
+
+def test_the_slurm_profile_works_from_a_clone_and_in_another_directory(workspace: Workspace):
+    workspace.configure({"small": SMALL})
+    snakemake = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--directory", str(workspace.folder)]
+    done = subprocess.run([*snakemake, "--dry-run", "shards"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "slurm_account=" in done.stdout
+    assert jobs(done.stdout)["frames_shard"] == 3
+    assert not (workspace.folder / "results").exists()
