@@ -141,6 +141,13 @@ def truth_of(datasets):
     return expand_shards("truth", [dataset for dataset in datasets if dataset in WITH_TRUTH])
 
 
+def trained_on(wildcards):
+    experiment = experiment_of(wildcards)
+    if experiment.nodes > 1 and not shutil.which("srun"):
+        refuse(f"{CONFIG_FILE}: experiments.{experiment.name}.nodes: several nodes need SLURM, and there is no srun")
+    return manifest_files(experiment.views + experiment.validation_views)
+
+
 ON_NODES = [name for name, experiment in EXPERIMENTS.items() if experiment.nodes > 1]
 
 
@@ -152,14 +159,10 @@ def launcher(wildcards):
 
 def launcher_on_nodes(wildcards, threads):
     """SLURM starts a torchrun on each node; they meet on the first, where the job's script runs, at a port of the job."""
-    if not shutil.which("srun"):
-        refuse(f"{CONFIG_FILE}: experiments.{wildcards.experiment}.nodes: several nodes need SLURM, and there is no srun")
     experiment = experiment_of(wildcards)
     tasks = f"--nodes {experiment.nodes} --ntasks {experiment.nodes} --ntasks-per-node 1 --cpus-per-task {threads}"
     place = "--rdzv-backend c10d --rdzv-id $SLURM_JOB_ID --rdzv-endpoint $(hostname):$((20000 + SLURM_JOB_ID % 20000))"
-    return (
-        f"srun {tasks} torchrun --nnodes {experiment.nodes} --nproc-per-node {experiment.devices} {place} -m --"
-    )
+    return f"srun {tasks} torchrun --nnodes {experiment.nodes} --nproc-per-node {experiment.devices} {place} -m --"
 
 
 def said_of(resource):

@@ -3,7 +3,7 @@
 # does not know it, so a job that is killed, or runs out of time, goes on where it stopped.
 rule train:
     input:
-        lambda wildcards: manifest_files(experiment_of(wildcards).views + experiment_of(wildcards).validation_views),
+        trained_on,
     output:
         "results/experiments/{experiment}/model.safetensors",
         "results/experiments/{experiment}/encoder.safetensors",
@@ -11,10 +11,10 @@ rule train:
         "results/experiments/{experiment}/train.json",
     log:
         "logs/train/{experiment}.log",
-    conda:
-        "../envs/pipeline.yaml"
     wildcard_constraints:
         experiment=one_of([name for name in EXPERIMENTS if name not in ON_NODES]),
+    conda:
+        "../envs/pipeline.yaml"
     threads: training_threads
     resources:
         launcher=launcher,
