@@ -66,7 +66,7 @@ def few_shards_long_training(config: dict[str, Any]) -> None:
 
 def on_test_cluster(profile: dict[str, Any]) -> None:
     profile["default-resources"].update(slurm_account="lab", slurm_partition="cpu", gpu_partition="gpu")
-    profile.update({"slurm-init-seconds-before-status-checks": 5, "slurm-status-command": "sacct"})
+    profile.update({"jobs": 2, "slurm-init-seconds-before-status-checks": 5, "slurm-status-command": "sacct"})
 
 
 def too_little_at_first(profile: dict[str, Any]) -> None:
@@ -168,7 +168,7 @@ def test_training_went_on_from_its_checkpoint(disturbed: Clone):
 
 def test_shards_are_arrays_and_training_is_on_the_gpu_partition(disturbed: Clone):
     frames, train = ([job for job in jobs() if job.rule == rule] for rule in ("frames_shard", "train"))
-    assert {job.id.split("_")[1] for job in frames} == {"1", "2", "3"}
+    assert sum("_" in job.id for job in frames) == 2  # of three, as two jobs are in the queue at once
     assert {job.partition for job in frames} == {"cpu"}
     assert {job.partition for job in train} == {"gpu"}
     assert all("gres/gpu=1" in job.asked for job in train)

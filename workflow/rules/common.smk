@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +20,14 @@ from pipeline.errors import UserError
 from pipeline.registry import STAGES, VIEWS
 from trainers.experiments import METHODS, grids, load as load_experiments
 from trainers.segmentation.options import VERSION as SEGMENTATION_VERSION
+
+# The SLURM executor (2.8) drops jobs that it could put into a larger array later: they never run, and the workflow never
+# ends (snakemake/snakemake-executor-plugin-slurm#473). Told that no others are ready, it submits what it is given.
+if workflow.is_main_process:
+    with suppress(ImportError):
+        import snakemake_executor_plugin_slurm
+
+        snakemake_executor_plugin_slurm.pending_jobs_for_rule = lambda dag, rule: 0
 
 
 def refuse(error):
