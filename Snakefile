@@ -25,7 +25,7 @@ include: "workflow/rules/targets.smk"
 rule all:
     default_target: True
     input:
-        [columns_of(dataset) + manifests_of(dataset) + reports_of(dataset) for dataset in LISTED],
+        [columns_of(dataset) + manifests_of(dataset) + reports_of(dataset) for dataset in WANTED],
         rules.report.input,
         rules.experiments.input,
     localrule: True

@@ -21,6 +21,7 @@ from pipeline.registry import STAGES, VIEWS
 from pipeline.runner import SOURCE, run_stage
 from pipeline.shards.files import write_atomic
 from pipeline.shards.record import Record, record_path
+from pipeline.sharing import cli as sharing_cli
 from pipeline.sources import SOURCES
 from pipeline.stages import Stage
 from pipeline.tables import html_table, text_table
@@ -164,7 +165,12 @@ def fetch_weights(
     typer.echo(fetch_weights(estimator, checkpoint, directory, accept_licence))
 
 
-for _command in (segment_cli.segment, segment_cli.benchmark_segmentation, segment_cli.train_forest):
+for _command in (
+    segment_cli.segment,
+    segment_cli.benchmark_segmentation,
+    segment_cli.train_forest,
+    sharing_cli.adopt,
+):
     app.command()(_command)
 
 

@@ -4,7 +4,7 @@ Every refusal names the key by its path and says what would be right.
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,9 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
+from pipeline.adopted import ADOPTED
 from pipeline.errors import UserError
+from pipeline.manifest import SAMPLES
 from pipeline.registry import STAGES, VIEWS
 from pipeline.sources import SOURCES
 from pipeline.sources.source import Source, Video
@@ -26,7 +28,10 @@ MIN_SUCCESS = 0.9
 
 @dataclass(frozen=True)
 class Dataset:
-    """One dataset of config.yaml: its source, the options of every stage, and what is to be built."""
+    """One dataset of config.yaml: its source, the options of every stage, and what is to be built.
+
+    Of an adopted dataset, `views` and `columns` are those that are there.
+    """
 
     name: str
     where: str
@@ -34,21 +39,14 @@ class Dataset:
     source_options: Any
     stages: dict[str, Any]
     views: tuple[str, ...]
+    columns: tuple[str, ...]
     videos_per_shard: int
     min_success: float
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns to build: frames, what the views join, and beside flow the exact one where the source has it."""
-        joined = {column for view in self.views for column in VIEWS[view].columns}
-        if "flow" in joined and self.has_truth:
-            joined.add("truth")
-        return tuple(name for name in STAGES if name == "frames" or name in joined)
-
-    @property
-    def has_truth(self) -> bool:
-        """Whether the source knows the exact flow."""
-        return self.source.truth is not None and getattr(self.source_options, "flow", True) is not None
+    def adopted(self) -> bool:
+        """Whether its shards were made elsewhere, so that nothing of it is built."""
+        return self.source is SOURCES["adopted"]
 
     def options(self, stage: str) -> dict[str, Any]:
         """A stage's resolved options, as JSON."""
@@ -59,15 +57,18 @@ class Dataset:
         return self.source.videos(self.source_options, self.where)
 
 
-def load(config: Mapping[str, Any], file: str = "config.yaml") -> dict[str, Dataset]:
-    """Validates a configuration and resolves its datasets.
+def load(config: Mapping[str, Any], file: str = "config.yaml", results: Path = Path("results")) -> dict[str, Dataset]:
+    """Validates a configuration and resolves its datasets; the adopted ones have to be in `results`.
 
     Raises:
         UserError: the first thing that is wrong, by its path in `file`, and what would be right.
     """
     if errors := sorted(_validator().iter_errors(config), key=lambda error: list(map(str, error.absolute_path))):
         raise UserError(_explain(errors[0], file))
-    return {name: _dataset(name, values, f"{file}: datasets.{name}") for name, values in config["datasets"].items()}
+    return {
+        name: _dataset(name, values, f"{file}: datasets.{name}", results / str(name))
+        for name, values in config["datasets"].items()
+    }
 
 
 @cache
@@ -75,8 +76,14 @@ def _validator() -> Draft202012Validator:
     return Draft202012Validator(yaml.safe_load(SCHEMA.read_text()))
 
 
-def _dataset(name: str, values: Mapping[str, Any], where: str) -> Dataset:
+def _dataset(name: str, values: Mapping[str, Any], where: str, place: Path) -> Dataset:
     source = SOURCES[values["source"]["kind"]]
+    if source is SOURCES["adopted"]:
+        return _adopted(name, values, where, place)
+    if (place / ADOPTED).exists():
+        raise UserError(
+            f"{where}.source.kind: {place} was adopted: set it to adopted, or give this dataset another name"
+        )
     source_keys = {key: value for key, value in values["source"].items() if key != "kind"}
     frames: dict[str, Any] = {"select": source.select} | dict(values.get("frames", {}))
     single = source.name == "images"
@@ -90,15 +97,45 @@ def _dataset(name: str, values: Mapping[str, Any], where: str) -> Dataset:
     views = tuple(values.get("views", ["cmp"] if paired else []))
     for view in views:
         _check_frames(VIEWS[view], paired, stages["frames"].triplets, where)
+    source_options = _resolved(source.options, source_keys, f"{where}.source")
     return Dataset(
         name=name,
         where=f"{where}.source",
         source=source,
-        source_options=_resolved(source.options, source_keys, f"{where}.source"),
+        source_options=source_options,
         stages=stages,
         views=views,
+        columns=_columns(views, source, source_options),
         videos_per_shard=values.get("videos_per_shard", VIDEOS_PER_SHARD),
         min_success=values.get("min_success", MIN_SUCCESS),
+    )
+
+
+def _columns(views: Iterable[str], source: Source, options: Any) -> tuple[str, ...]:
+    """The columns to build: frames, what the views join, and beside flow the exact one where the source has it."""
+    joined = {column for view in views for column in VIEWS[view].columns}
+    if "flow" in joined and source.truth is not None and getattr(options, "flow", True) is not None:
+        joined.add("truth")
+    return tuple(name for name in STAGES if name == "frames" or name in joined)
+
+
+def _adopted(name: str, values: Mapping[str, Any], where: str, place: Path) -> Dataset:
+    """A dataset whose shards were made elsewhere: what is there, and nothing to choose."""
+    if more := [key for key in values if key != "source"]:
+        raise UserError(f"{where}.{more[0]}: an adopted dataset is as it was made: leave this out")
+    if not (place / ADOPTED).exists():
+        raise UserError(f"{where}: nothing was adopted as {place}: run `python -m pipeline adopt DIR --dataset {name}`")
+    source = SOURCES["adopted"]
+    return Dataset(
+        name=name,
+        where=f"{where}.source",
+        source=source,
+        source_options=source.options(),
+        stages={stage.name: stage.options() for stage in STAGES.values()},
+        views=tuple(view for view in VIEWS if (place / "shards" / view / SAMPLES).exists()),
+        columns=tuple(column for column in STAGES if any((place / column).glob("*.tar"))),
+        videos_per_shard=VIDEOS_PER_SHARD,
+        min_success=MIN_SUCCESS,
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.adopted import ADOPTED, read_adopted, shard_names
 from pipeline.catalog import read_catalog, read_plan, shard_digests
 from pipeline.errors import ShardError, UserError
 from pipeline.manifest import SAMPLES, SHARDS, SUMS, read_samples, read_shards
@@ -102,14 +103,17 @@ def _dataset(folder: Path, full: bool) -> Problems:
         digests["source"] = dict(zip(_names(plan), shard_digests(plan, videos), strict=True))
     except UserError as error:
         yield Problem(folder / CATALOG, _fault(error, folder / CATALOG), "the shards cannot be compared with it")
+    adopted = read_adopted(folder)
     for place, records in made.items():
+        if adopted and str(place.relative_to(folder)) in adopted.given:
+            continue  # made from what there was elsewhere
         for shard, record in records.items():
             yield from _chain(place / f"{shard}.tar", record, digests)
 
 
 def _column(folder: Path, full: bool, made: Records) -> Problems:
     """The problems of a column; its sound records are put into `made`."""
-    shards = _names(read_plan(folder.resolve().parent / PLAN))
+    shards = shard_names(folder.resolve().parent)
     yield from _shards(folder, shards, full, made)
     yield from _strangers(folder, shards, ())
 
@@ -126,7 +130,7 @@ def _view(folder: Path, full: bool, made: Records) -> Problems:
         except (ShardError, KeyError) as error:
             yield Problem(folder / SHARDS, _fault(error, folder / SHARDS), _replace(folder / SHARDS))
     home = _home(folder)
-    shards = list(rows) if home is None else _names(read_plan(home / PLAN))
+    shards = list(rows) if home is None else shard_names(home)
     if rows and list(rows) != shards:
         yield Problem(folder / SHARDS, f"lists other shards than {PLAN} has", _replace(folder / SHARDS))
     yield from _shards(folder, shards, full, made)
@@ -150,6 +154,8 @@ def _make(path: Path) -> str:
     home = _home(path)
     if home is None:
         return "fetch it again from where the view came from"
+    if (home / ADOPTED).exists():
+        return f"run `python -m pipeline adopt DIR --dataset {home.name}` again"
     # Snakemake makes nothing for a missing file that nothing else waits for, unless it is asked for by name.
     target = Path(home.parent.name) / path.resolve().relative_to(home.parent)
     return f"run `snakemake --cores all {target}` to make it"

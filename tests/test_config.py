@@ -111,3 +111,28 @@ def test_a_pattern_that_matches_nothing_names_its_key(tmp_path: Path):
     with pytest.raises(UserError) as refused:
         load(config)["mylab"].videos()
     assert str(refused.value) == f"config.yaml: datasets.mylab.source.path '{tmp_path}/*.mp4' matches no file"
+
+
+ADOPTED = {"datasets": {"x": {"source": {"kind": "adopted"}}}}
+
+
+def test_an_adopted_dataset_has_what_is_there(tmp_path: Path):
+    for name in ("adopted.json", "shards/grouping/samples.parquet", "flow/000003.tar"):
+        (tmp_path / "x" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "x" / name).touch()
+    dataset = load(ADOPTED, results=tmp_path)["x"]
+    assert (dataset.views, dataset.columns, dataset.adopted) == (("grouping",), ("flow",), True)
+    with pytest.raises(UserError, match=r"datasets\.x\.source\.kind: .*/x was adopted: set it to adopted"):
+        load(one(), results=tmp_path)
+
+
+def test_an_adopted_dataset_that_is_not_there_names_the_command():
+    with pytest.raises(
+        UserError, match=r"nothing was adopted as results/x: run `python -m pipeline adopt DIR --dataset"
+    ):
+        load(ADOPTED)
+
+
+def test_an_adopted_dataset_takes_no_options():
+    with pytest.raises(UserError, match=r"datasets\.x\.flow: an adopted dataset is as it was made: leave this out"):
+        load({"datasets": {"x": {"source": {"kind": "adopted"}, "flow": {"preset": "fast"}}}})

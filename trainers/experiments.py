@@ -198,7 +198,8 @@ def _check_dataset(name: str, datasets: Mapping[str, Dataset], view: str, where:
         raise UserError(f"{where}: there is no dataset {name!r}: should be one of {', '.join(map(str, datasets))}")
     if view not in datasets[name].views:
         able = [str(other) for other, dataset in datasets.items() if view in dataset.views]
-        advice = f"should be one of {', '.join(able)}" if able else f"add {view} to datasets.{name}.views"
+        add = f"adopt one that has {view}" if datasets[name].adopted else f"add {view} to datasets.{name}.views"
+        advice = f"should be one of {', '.join(able)}" if able else add
         raise UserError(f"{where}: dataset {name!r} has no view {view}: {advice}")
 
 

@@ -14,6 +14,7 @@ os.environ.update(
     PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")])),
 )
 
+from pipeline.adopted import shard_names
 from pipeline.catalog import extended, read_catalog, read_plan, shard_digests, write_listing
 from pipeline.config import load
 from pipeline.errors import UserError
@@ -43,15 +44,19 @@ except UserError as error:
     refuse(error)
 
 
-# The datasets' videos and plans. Only the main process lists the sources: the jobs of a running workflow, which read this
-# file again, take what it wrote.
+# The files of an adopted dataset are taken as they are: no rule that makes shards matches its name.
+BUILT = [name for name, dataset in DATASETS.items() if not dataset.adopted]
+
+# The videos and plans of the others. Only the main process lists the sources, and asks for targets: the jobs of a running
+# workflow, which read this file again, take what it wrote.
+WANTED = list(DATASETS) if workflow.is_main_process else []
 LISTED = {}
 if workflow.is_main_process:
     try:
-        for name, dataset in DATASETS.items():
-            videos = dataset.videos()
+        for name in BUILT:
+            videos = DATASETS[name].videos()
             old = read_plan(Path(f"results/{name}/plan.json"))
-            LISTED[name] = videos, extended(old, (video.video for video in videos), dataset.videos_per_shard)
+            LISTED[name] = videos, extended(old, (video.video for video in videos), DATASETS[name].videos_per_shard)
     except UserError as error:
         refuse(error)
 
@@ -61,7 +66,10 @@ def plan_of(dataset):
     return LISTED[dataset][1] if dataset in LISTED else read_plan(Path(f"results/{dataset}/plan.json"))
 
 
+@cache
 def shards_of(dataset):
+    if DATASETS[dataset].adopted:
+        return shard_names(Path(f"results/{dataset}"))
     return [f"{number:06d}" for number in range(len(plan_of(dataset)))]
 
 
@@ -99,7 +107,7 @@ def column(name):
     """Every shard of a column, of all datasets that have it; asked for when it is a target."""
 
     def shards(wildcards):
-        datasets = [dataset for dataset in LISTED if name in DATASETS[dataset].columns]
+        datasets = [dataset for dataset in DATASETS if name in DATASETS[dataset].columns]
         if not datasets:
             refuse(f"{CONFIG_FILE}: no dataset has {name}: give one a view that needs it (docs/configuration.md)")
         return expand_shards(name, datasets)
@@ -122,11 +130,11 @@ def finished(dataset):
 
 
 def reports_of(dataset):
-    sheets = [f"contact_sheet_{part}.png" for part in DATASETS[dataset].views or ("frames",)]
+    sheets = [f"contact_sheet_{part}.png" for part in DATASETS[dataset].views or DATASETS[dataset].columns[:1]]
     return [f"results/report/{dataset}/{name}" for name in (*sheets, "columns.html")]
 
 
-WITH_TRUTH = [name for name, dataset in DATASETS.items() if "truth" in dataset.columns]
+WITH_TRUTH = [name for name, dataset in DATASETS.items() if {"flow", "truth"} <= set(dataset.columns)]
 
 GRIDS = grids(EXPERIMENTS)
 SEGMENTED = [name for name, experiment in EXPERIMENTS.items() if experiment.segmentation]
@@ -234,10 +242,10 @@ def one_of(names):
 
 
 wildcard_constraints:
-    dataset="[A-Za-z0-9_]+",
+    dataset=one_of(BUILT),
     shard=r"\d{6}",
     view="|".join(VIEWS),
-    shown="|".join([*VIEWS, "frames"]),
+    shown="|".join([*VIEWS, *STAGES]),
     experiment=one_of(EXPERIMENTS),
     grid=one_of(GRIDS),
     start="[A-Za-z0-9_-]+",

@@ -14,6 +14,8 @@ rule contact_sheet:
         ),
     log:
         "logs/report/{dataset}/contact_sheet_{shown}.log",
+    wildcard_constraints:
+        dataset=one_of(DATASETS),
     conda:
         "../envs/pipeline.yaml"
     params:
@@ -46,6 +48,8 @@ rule statistics:
         ),
     log:
         "logs/report/{dataset}/statistics.log",
+    wildcard_constraints:
+        dataset=one_of(DATASETS),
     conda:
         "../envs/pipeline.yaml"
     params:

@@ -43,7 +43,7 @@ rule truth:
 
 rule shards:
     input:
-        [manifests_of(dataset) for dataset in LISTED],
+        [manifests_of(dataset) for dataset in WANTED],
 
 
 rule experiments:
@@ -54,5 +54,5 @@ rule experiments:
 
 rule report:
     input:
-        [reports_of(dataset) for dataset in LISTED],
-        "results/report/flow_error.html" if LISTED and WITH_TRUTH else [],
+        [reports_of(dataset) for dataset in WANTED],
+        "results/report/flow_error.html" if WANTED and WITH_TRUTH else [],

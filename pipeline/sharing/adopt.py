@@ -1,0 +1,150 @@
+"""Adopting: shards from elsewhere become a dataset here, which nothing builds again."""
+
+import re
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipeline.adopted import Adopted, read_adopted, write_adopted
+from pipeline.catalog import Plan, read_catalog, write_catalog, write_plan
+from pipeline.errors import ShardError, UserError
+from pipeline.manifest import SAMPLES, read_shards, write_manifest
+from pipeline.progress import progress
+from pipeline.registry import STAGES, VIEWS
+from pipeline.shards.files import sync_folder
+from pipeline.shards.record import Record, record_path
+from pipeline.sharing.copying import copy_shard
+from pipeline.sources.source import Video
+from pipeline.verify import verify
+
+CATALOG = "catalog.parquet"
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """What came of it: the shards that are there now, and those that the manifest names and the folder lacks."""
+
+    shards: list[str]
+    missing: list[str]
+
+
+def adopt(folder: Path, dataset: Path) -> Adoption:
+    """Makes a dataset of a folder of shards: a view or a column with its manifest, however it was copied.
+
+    Every byte is checked first. Shards that are not in the folder are not missed: the others keep their numbers. All
+    is put together beside `dataset` and moved there in the end, so that nothing half-adopted is ever there.
+
+    Args:
+        dataset: `results/NAME`; one adopted before is replaced where `folder` has all of its shards, unchanged.
+
+    Raises:
+        UserError: the folder has no manifest, or `dataset` is something else.
+        ShardError: a shard is damaged.
+    """
+    shards, missing = _present(folder)
+    check_shards(folder, missing)
+    records = {shard: Record.read(folder / f"{shard}.json") for shard in shards}
+    part = _part(folder, records.values())
+    check_place(dataset, part, records)
+    staging = dataset.with_name(f".{dataset.name}.adopt.tmp")
+    shutil.rmtree(staging, ignore_errors=True)
+    try:
+        for shard in progress(shards, len(shards), f"adopting {dataset.name}"):
+            copy_shard(folder / f"{shard}.tar", staging / part / f"{shard}.tar")
+        if part.startswith("shards/"):
+            write_manifest(staging / part, shards, f"{dataset.name} ({part.removeprefix('shards/')})")
+        plan = planned(records)
+        write_catalog(staging / CATALOG, _videos(folder, plan))
+        write_plan(staging / "plan.json", plan)
+        write_adopted(staging, Adopted(tuple(shards), (part,)))
+        put(staging, dataset)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return Adoption(shards, missing)
+
+
+def _present(folder: Path) -> tuple[list[str], list[str]]:
+    """The shards of the manifest that the folder has, and those that it lacks."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: there is no such folder")
+    if not (folder / SAMPLES).exists():
+        raise UserError(f"{folder}: no shards with their manifest: it lacks {SAMPLES}")
+    names = read_shards(folder)["shard"].to_pylist()
+    for name in names:
+        if not isinstance(name, str) or not re.fullmatch("[0-9]{6}", name):
+            raise ShardError(f"{folder}/shards.parquet: {name!r} does not name a shard")
+    here = [name for name in names if all((folder / f"{name}{suffix}").exists() for suffix in (".tar", ".json"))]
+    if not here:
+        raise UserError(f"{folder}: has none of the {len(names)} shards that its manifest names: copy some of them")
+    return here, [name for name in names if name not in set(here)]
+
+
+def check_shards(folder: Path, missing: Iterable[str]) -> None:
+    """Raises ShardError for anything in the folder that is not as its manifest says, save for `missing` shards."""
+    lacking = {f"{name}{suffix}" for name in missing for suffix in (".tar", ".json")}
+    problems = [p for p in verify(folder, full=True) if not p.harmless and p.path.name not in lacking]
+    if problems:
+        listed = "".join(f"\n  {problem.path.name}: {problem.fault}" for problem in problems)
+        raise ShardError(
+            f"{folder}: nothing was adopted, because of{listed}\n"
+            "Copy what is damaged again; or delete a damaged shard and its record, to adopt the others."
+        )
+
+
+def _part(folder: Path, records: Iterable[Record]) -> str:
+    """What the shards are of: `shards/VIEW`, or a column's name."""
+    names = {record.stage for record in records}
+    if len(names) > 1 or not names <= {*STAGES, *VIEWS}:
+        raise UserError(f"{folder}: holds shards of {', '.join(sorted(names))}, where one view or column is wanted")
+    (name,) = names
+    return f"shards/{name}" if name in VIEWS else name
+
+
+def check_place(dataset: Path, part: str, records: dict[str, Record]) -> None:
+    """Raises UserError where something else is there than an earlier, smaller adoption of the same shards."""
+    if not dataset.exists():
+        return
+    other = "give another name with --dataset, or delete it first"
+    adopted = read_adopted(dataset)
+    if adopted is None:
+        raise UserError(f"{dataset}: is there already, and was not adopted: {other}")
+    for shard in adopted.shards:
+        tar = dataset / part / f"{shard}.tar"
+        if shard not in records or Record.read(record_path(tar)).sha256 != records[shard].sha256:
+            raise UserError(f"{dataset}: holds a shard {shard} that is not among these: {other}")
+
+
+def planned(records: dict[str, Record]) -> Plan:
+    """Which videos stand in which shard; a shard that has not come has an empty place."""
+    plan: Plan = [[] for _ in range(max(map(int, records)) + 1)]
+    for shard, record in records.items():
+        # The failure of a whole video has the video's id as its key.
+        keys = [*record.keys, *(failure["key"] for failure in record.failures)]
+        videos = sorted({key.rpartition("-")[0] or key for key in keys})
+        if odd := [video for video in videos if not re.fullmatch("[A-Za-z0-9_]+", video)]:
+            raise ShardError(f"{shard}.json: {odd[0]!r} is no video's id (letters, digits and _)")
+        plan[int(shard)] = videos
+    return plan
+
+
+def _videos(folder: Path, plan: Plan) -> list[Video]:
+    """The catalog of what came: what the folder says about the videos, and that they are not here."""
+    path = folder / CATALOG
+    known = {video.video: video for video in read_catalog(path)} if path.exists() else {}
+    for video in known.values():
+        if not isinstance(video.uri, str) or not isinstance(video.license, str | None):
+            raise ShardError(f"{path}: {video.video}: uri and license must be text")
+    ids = [video for shard in plan for video in shard]
+    return [replace(known.get(video, Video(video, "", "")), kind="adopted", bytes=None) for video in dict.fromkeys(ids)]
+
+
+def put(staging: Path, dataset: Path) -> None:
+    """Moves a whole dataset to its place, over an earlier one."""
+    old = dataset.with_name(f".{dataset.name}.old.tmp")
+    shutil.rmtree(old, ignore_errors=True)
+    if dataset.exists():
+        dataset.rename(old)
+    staging.rename(dataset)
+    sync_folder(dataset.parent)
+    shutil.rmtree(old, ignore_errors=True)
