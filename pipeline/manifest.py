@@ -3,15 +3,17 @@
 import hashlib
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.croissant import About, croissant
 from pipeline.errors import ShardError
 from pipeline.shards.files import write_atomic
-from pipeline.shards.record import Record
+from pipeline.shards.record import Record, file_sha256
 
 SAMPLES, SHARDS, SUMS = "samples.parquet", "shards.parquet", "SHA256SUMS"
 
@@ -28,25 +30,54 @@ def write_manifest(folder: Path, shards: list[str], title: str) -> None:
         ShardError: a record is missing or damaged.
     """
     records = [Record.read(folder / f"{shard}.json") for shard in shards]
+    extensions = members(folder, records)
+    files = tables(records, extensions) | {"README.md": _card(title, records, extensions).encode()}
+    sums = shard_sums(folder, records) | sums_of(files)
+    about = About(title, described(title, extensions))
+    files["croissant.json"] = as_json(croissant(about, sums, {SAMPLES: extensions}))
+    files[SUMS] = sums_file(sums | sums_of(files))
+    for name, data in files.items():
+        write_atomic(folder / name, data)
+
+
+def members(folder: Path, records: list[Record]) -> list[str]:
+    """The extensions of a folder's samples. Raises `ShardError` where shards differ in them."""
     extensions = next((record.extensions for record in records if record.samples), [])
     for record in records:
         if record.samples and record.extensions != extensions:
             raise ShardError(f"{folder}/{record.shard}.tar: has members {record.extensions}, the others {extensions}")
-    files = {
+    return extensions
+
+
+def tables(records: list[Record], extensions: list[str]) -> dict[str, bytes]:
+    """The manifest's files that are read by machines, from the records alone."""
+    return {
         SAMPLES: _parquet(_samples(records, extensions)),
         SHARDS: _parquet(pa.Table.from_pylist([_shard_row(record) for record in records], schema=_SHARD_SCHEMA)),
-        "_info.json": _json({"splits": {"train": _timm_split(records)}}),
-        "sizes.json": _json({f"{record.shard}.tar": record.samples for record in records}),
-        "README.md": _card(title, records, extensions).encode(),
+        "_info.json": as_json({"splits": {"train": _timm_split(records)}}),
+        "sizes.json": as_json({f"{record.shard}.tar": record.samples for record in records}),
     }
+
+
+def described(title: str, extensions: list[str]) -> str:
+    """What the shards are, in a sentence."""
+    return f"{title}: shards of {', '.join(extensions)}, with one row a sample."
+
+
+def shard_sums(folder: Path, records: list[Record]) -> dict[str, str]:
+    """The sha256 of each tar, as recorded, and of each record."""
     sums = {f"{record.shard}.tar": record.sha256 for record in records}
-    sums |= {f"{record.shard}.json": _sha256((folder / f"{record.shard}.json").read_bytes()) for record in records}
-    sums |= {name: _sha256(data) for name, data in files.items()}
-    files["croissant.json"] = _json(_croissant(title, sums, extensions))
-    sums["croissant.json"] = _sha256(files["croissant.json"])
-    files[SUMS] = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)).encode()
-    for name, data in files.items():
-        write_atomic(folder / name, data)
+    return sums | {f"{record.shard}.json": file_sha256(folder / f"{record.shard}.json") for record in records}
+
+
+def sums_of(files: Mapping[str, bytes]) -> dict[str, str]:
+    """The sha256 of each file."""
+    return {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+
+
+def sums_file(sums: Mapping[str, str]) -> bytes:
+    """What `sha256sum -c` reads."""
+    return "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)).encode()
 
 
 def read_samples(folder: Path) -> pa.Table:
@@ -172,74 +203,12 @@ def _card(title: str, records: list[Record], extensions: list[str]) -> str:
 """
 
 
-def _croissant(title: str, sums: dict[str, str], extensions: list[str]) -> dict[str, Any]:
-    """The folder in Croissant 1.0: its files with their sums, and the samples' table."""
-    distribution = [
-        {
-            "@type": "cr:FileObject",
-            "@id": name,
-            "name": name,
-            "contentUrl": name,
-            "encodingFormat": "application/x-tar" if name.endswith(".tar") else "application/vnd.apache.parquet",
-            "sha256": sums[name],
-        }
-        for name in sorted(sums)
-        if name.endswith((".tar", ".parquet"))
-    ]
-    columns = {"key": "sc:Text", "video": "sc:Text", "frame": "sc:Integer", "shard": "sc:Text", "failure": "sc:Text"}
-    columns |= {f"{extension}.{what}": "sc:Integer" for extension in extensions for what in ("offset", "size")}
-    fields = [
-        {
-            "@type": "cr:Field",
-            "@id": f"samples/{name}",
-            "name": f"samples/{name}",
-            "description": name,
-            "dataType": kind,
-            "source": {"fileObject": {"@id": SAMPLES}, "extract": {"column": name}},
-        }
-        for name, kind in columns.items()
-    ]
-    return {
-        "@context": {
-            "@language": "en",
-            "@vocab": "https://schema.org/",
-            "sc": "https://schema.org/",
-            "cr": "http://mlcommons.org/croissant/",
-            "dct": "http://purl.org/dc/terms/",
-            "conformsTo": "dct:conformsTo",
-            "column": "cr:column",
-            "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-            "extract": "cr:extract",
-            "field": "cr:field",
-            "fileObject": "cr:fileObject",
-            "recordSet": "cr:recordSet",
-            "source": "cr:source",
-        },
-        "@type": "sc:Dataset",
-        "conformsTo": "http://mlcommons.org/croissant/1.0",
-        "name": title,
-        "description": f"{title}: shards of {', '.join(extensions)}, with one row a sample.",
-        "distribution": distribution,
-        "recordSet": [
-            {
-                "@type": "cr:RecordSet",
-                "@id": "samples",
-                "name": "samples",
-                "field": fields,
-            }
-        ],
-    }
-
-
 def _parquet(table: pa.Table) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     return buffer.getvalue()
 
 
-def _json(value: Any) -> bytes:
+def as_json(value: Any) -> bytes:
+    """A JSON file for people and machines."""
     return (json.dumps(value, indent=1) + "\n").encode()
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

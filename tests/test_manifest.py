@@ -113,6 +113,19 @@ def test_croissant_names_every_shard_with_its_sum(view: Path):
     assert set(fields) <= set(read_samples(view).column_names)
 
 
+def test_the_validator_of_croissant_accepts_it(view: Path):
+    """What it still recommends is for those to say who publish the shards: `share` asks them."""
+    from mlcroissant import Dataset
+
+    dataset = Dataset(view / "croissant.json")
+    assert dataset.metadata.issues.errors == set()
+    recommended = {"https://schema.org/license", "https://schema.org/datePublished"}
+    warned = {warning.split('"')[1] for warning in dataset.metadata.issues.warnings}
+    assert warned == recommended
+    (first, *_) = dataset.records("samples")
+    assert first["samples/key"] == b"ape-000000"
+
+
 def test_writing_twice_gives_the_same_bytes(view: Path):
     before = {path.name: path.read_bytes() for path in view.iterdir()}
     write_manifest(view, SHARDS, "small (cmp)")

@@ -1,0 +1,128 @@
+"""Descriptions of shards in Croissant 1.0 (mlcommons.org/croissant): their files with their sums, and their tables."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SOFTWARE = "Common Fate"
+VERSION = "1.0.0"
+KINDS = {".tar": "application/x-tar", ".parquet": "application/x-parquet"}
+"""The files that are described, by their ending."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What Croissant wants to know of a dataset; what is not known is left out."""
+
+    name: str
+    description: str
+    licenses: tuple[str, ...] = ()
+    cite: str | None = None
+    url: str | None = None
+    published: str | None = None  # a date, YYYY-MM-DD
+
+
+def croissant(about: About, sums: Mapping[str, str], tables: Mapping[str, Iterable[str]]) -> dict[str, Any]:
+    """A folder in Croissant.
+
+    Args:
+        sums: the sha256 of each file, by its path in the folder.
+        tables: for each table of samples, by its path, the extensions of its samples.
+    """
+    known = {
+        "license": list(about.licenses),
+        "url": about.url,
+        "datePublished": about.published,
+        "citeAs": about.cite
+        or f"@misc{{{_label(about.name)}, title = {{{about.name}}}, note = {{Made with {SOFTWARE}}}}}",
+    }
+    return {
+        "@context": _CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "name": about.name,
+        "description": about.description,
+        "version": VERSION,
+        **{name: value for name, value in known.items() if value},
+        "distribution": [_file(name, sums[name]) for name in sorted(sums) if _ending(name) in KINDS],
+        "recordSet": [_records(path, extensions) for path, extensions in tables.items()],
+    }
+
+
+def _ending(name: str) -> str:
+    return name[name.rfind(".") :]
+
+
+def _label(name: str) -> str:
+    return "_".join("".join(letter if letter.isalnum() else " " for letter in name).split())
+
+
+def _file(name: str, sha256: str) -> dict[str, str]:
+    return {
+        "@type": "cr:FileObject",
+        "@id": name,
+        "name": name,
+        "contentUrl": name,
+        "encodingFormat": KINDS[_ending(name)],
+        "sha256": sha256,
+    }
+
+
+def _records(path: str, extensions: Iterable[str]) -> dict[str, Any]:
+    """The samples' table: `samples` beside the file, `flow/samples` of `flow/samples.parquet`."""
+    name = path.removesuffix(".parquet")
+    columns = {"key": "sc:Text", "video": "sc:Text", "frame": "sc:Integer", "shard": "sc:Text", "failure": "sc:Text"}
+    columns |= {f"{extension}.{what}": "sc:Integer" for extension in extensions for what in ("offset", "size")}
+    fields = [
+        {
+            "@type": "cr:Field",
+            "@id": f"{name}/{column}",
+            "name": f"{name}/{column}",
+            "description": column,
+            "dataType": kind,
+            "source": {"fileObject": {"@id": path}, "extract": {"column": column}},
+        }
+        for column, kind in columns.items()
+    ]
+    return {"@type": "cr:RecordSet", "@id": name, "name": name, "field": fields}
+
+
+_CONTEXT = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "citeAs": "cr:citeAs",
+    "column": "cr:column",
+    "conformsTo": "dct:conformsTo",
+    "cr": "http://mlcommons.org/croissant/",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "extract": "cr:extract",
+    "field": "cr:field",
+    "fileProperty": "cr:fileProperty",
+    "fileObject": "cr:fileObject",
+    "fileSet": "cr:fileSet",
+    "format": "cr:format",
+    "includes": "cr:includes",
+    "isLiveDataset": "cr:isLiveDataset",
+    "jsonPath": "cr:jsonPath",
+    "key": "cr:key",
+    "md5": "cr:md5",
+    "parentField": "cr:parentField",
+    "path": "cr:path",
+    "recordSet": "cr:recordSet",
+    "references": "cr:references",
+    "regex": "cr:regex",
+    "repeated": "cr:repeated",
+    "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
+    "sc": "https://schema.org/",
+    "separator": "cr:separator",
+    "source": "cr:source",
+    "subField": "cr:subField",
+    "transform": "cr:transform",
+}
+"""Croissant's own, whole: its validator wants nothing less."""
