@@ -73,12 +73,17 @@ def write_plan(path: Path, plan: Plan) -> None:
     write_atomic(path, f'{{"shards": [\n{lines}\n]}}\n'.encode())
 
 
-def write_catalog(path: Path, videos: Iterable[Video]) -> None:
-    """Writes catalog.parquet: one row a video, in the order of the listing."""
+def catalog_file(videos: Iterable[Video]) -> bytes:
+    """The bytes of catalog.parquet: one row a video, in the order of the listing."""
     table = pa.Table.from_pylist([asdict(video) for video in videos], schema=_SCHEMA)
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
-    write_atomic(path, buffer.getvalue())
+    return buffer.getvalue()
+
+
+def write_catalog(path: Path, videos: Iterable[Video]) -> None:
+    """Writes catalog.parquet."""
+    write_atomic(path, catalog_file(videos))
 
 
 def write_listing(dataset: Path, videos: list[Video], plan: Plan) -> None:

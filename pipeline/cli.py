@@ -169,6 +169,7 @@ for _command in (
     segment_cli.segment,
     segment_cli.benchmark_segmentation,
     segment_cli.train_forest,
+    sharing_cli.share,
     sharing_cli.adopt,
 ):
     app.command()(_command)

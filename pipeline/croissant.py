@@ -11,18 +11,22 @@ KINDS = {".tar": "application/x-tar", ".parquet": "application/x-parquet"}
 
 
 @dataclass(frozen=True)
-class About:
-    """What Croissant wants to know of a dataset; what is not known is left out."""
+class Publication:
+    """What only those can say who publish; what is not known is left out."""
 
-    name: str
-    description: str
     licenses: tuple[str, ...] = ()
     cite: str | None = None
     url: str | None = None
     published: str | None = None  # a date, YYYY-MM-DD
 
 
-def croissant(about: About, sums: Mapping[str, str], tables: Mapping[str, Iterable[str]]) -> dict[str, Any]:
+def croissant(
+    name: str,
+    description: str,
+    sums: Mapping[str, str],
+    tables: Mapping[str, Iterable[str]],
+    publication: Publication,
+) -> dict[str, Any]:
     """A folder in Croissant.
 
     Args:
@@ -30,18 +34,17 @@ def croissant(about: About, sums: Mapping[str, str], tables: Mapping[str, Iterab
         tables: for each table of samples, by its path, the extensions of its samples.
     """
     known = {
-        "license": list(about.licenses),
-        "url": about.url,
-        "datePublished": about.published,
-        "citeAs": about.cite
-        or f"@misc{{{_label(about.name)}, title = {{{about.name}}}, note = {{Made with {SOFTWARE}}}}}",
+        "license": list(publication.licenses),
+        "url": publication.url,
+        "datePublished": publication.published,
+        "citeAs": publication.cite or f"@misc{{{_label(name)}, title = {{{name}}}, note = {{Made with {SOFTWARE}}}}}",
     }
     return {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
-        "name": about.name,
-        "description": about.description,
+        "name": name,
+        "description": description,
         "version": VERSION,
         **{name: value for name, value in known.items() if value},
         "distribution": [_file(name, sums[name]) for name in sorted(sums) if _ending(name) in KINDS],

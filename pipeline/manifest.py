@@ -10,12 +10,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.croissant import About, croissant
+from pipeline.croissant import Publication, croissant
 from pipeline.errors import ShardError
 from pipeline.shards.files import write_atomic
 from pipeline.shards.record import Record, file_sha256
 
 SAMPLES, SHARDS, SUMS = "samples.parquet", "shards.parquet", "SHA256SUMS"
+MAX_SUMS_BYTES = 256 * 2**20
 
 
 def write_manifest(folder: Path, shards: list[str], title: str) -> None:
@@ -33,8 +34,8 @@ def write_manifest(folder: Path, shards: list[str], title: str) -> None:
     extensions = members(folder, records)
     files = tables(records, extensions) | {"README.md": _card(title, records, extensions).encode()}
     sums = shard_sums(folder, records) | sums_of(files)
-    about = About(title, described(title, extensions))
-    files["croissant.json"] = as_json(croissant(about, sums, {SAMPLES: extensions}))
+    description = f"{title}: shards of {', '.join(extensions)}, with one row a sample."
+    files["croissant.json"] = as_json(croissant(title, description, sums, {SAMPLES: extensions}, Publication()))
     files[SUMS] = sums_file(sums | sums_of(files))
     for name, data in files.items():
         write_atomic(folder / name, data)
@@ -59,11 +60,6 @@ def tables(records: list[Record], extensions: list[str]) -> dict[str, bytes]:
     }
 
 
-def described(title: str, extensions: list[str]) -> str:
-    """What the shards are, in a sentence."""
-    return f"{title}: shards of {', '.join(extensions)}, with one row a sample."
-
-
 def shard_sums(folder: Path, records: list[Record]) -> dict[str, str]:
     """The sha256 of each tar, as recorded, and of each record."""
     sums = {f"{record.shard}.tar": record.sha256 for record in records}
@@ -73,6 +69,13 @@ def shard_sums(folder: Path, records: list[Record]) -> dict[str, str]:
 def sums_of(files: Mapping[str, bytes]) -> dict[str, str]:
     """The sha256 of each file."""
     return {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+
+
+def read_sums(path: Path) -> dict[str, str]:
+    """The sums of SHA256SUMS by file. Raises ValueError where it is not what `sha256sum -c` reads, or beyond reason."""
+    if path.stat().st_size > MAX_SUMS_BYTES:
+        raise ValueError(f"larger than {MAX_SUMS_BYTES} bytes")
+    return {name: digest for digest, name in (line.split("  ") for line in path.read_text().splitlines())}
 
 
 def sums_file(sums: Mapping[str, str]) -> bytes:

@@ -165,6 +165,8 @@ def sample_row(key: str, sample: Mapping[str, Any]) -> list[Tile]:
             tiles.append((draw_arrows(canvas, points, flow, scale, fast), "guidance", facts))
     if frame is not None:
         tiles += _segment_tiles(frame, sample)
+    else:
+        tiles += _label_tiles(sample)
     if (occlusion := sample.get("occlusion.png")) is not None:
         hidden = np.repeat(occlusion[..., None] > 0, 3, axis=-1)
         tiles.append((_as_picture(255 * hidden), "occlusion", f"{hidden.mean():.1%} hidden in the next frame"))
@@ -188,6 +190,15 @@ def _segment_tiles(frame: Picture, sample: Mapping[str, Any]) -> list[tuple[Pict
     if (labels := sample.get("superpixels.png")) is not None:
         tiles.append((draw_superpixels(frame, labels), "superpixels", _count(int(labels.max()) + 1, "superpixel")))
     return tiles
+
+
+def _label_tiles(sample: Mapping[str, Any]) -> list[tuple[Picture, str, str]]:
+    """Segments whose frame is not there, which often may not be."""
+    named = [(name, sample[f"{name}.png"]) for name in ("regions", "superpixels") if f"{name}.png" in sample]
+    return [
+        (label_colors(labels.astype(np.int64) + 1), name, _count(int(labels.max()) + 1, name.removesuffix("s")))
+        for name, labels in named
+    ]
 
 
 def contact_sheet(rows: Sequence[Sequence[Tile]], title: str, legend: Picture | None = None) -> Picture:

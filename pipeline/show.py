@@ -15,7 +15,7 @@ LEGEND_SIZE = 56
 FLOW = "flow.b2"
 
 
-def show(path: Path, samples: int) -> Picture:
+def show(path: Path, samples: int, title: str = "") -> Picture:
     """Draws samples spread evenly over a column, a view or one shard; the same ones each time.
 
     A column's samples are joined with those they were made from, where they are still there: flow beside its frame,
@@ -23,6 +23,7 @@ def show(path: Path, samples: int) -> Picture:
 
     Args:
         path: the folder, or a `NNNNNN.tar`.
+        title: what it is called; else its folders say it.
 
     Returns:
         `(H, W, 3)` uint8, RGB.
@@ -42,7 +43,7 @@ def show(path: Path, samples: int) -> Picture:
     if not pictures:
         raise UserError(f"{path}: its samples have nothing that can be drawn: no images, no flow")
     legend = color_wheel_legend(LEGEND_SIZE) if any(FLOW in sample for _, sample in chosen) else None
-    return contact_sheet(pictures, f"{_title(path)}: {len(pictures)} of {sum(counts):,} samples", legend)
+    return contact_sheet(pictures, f"{title or _title(path)}: {len(pictures)} of {sum(counts):,} samples", legend)
 
 
 def spread(counts: Sequence[int], samples: int) -> dict[int, list[int]]:

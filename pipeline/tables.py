@@ -45,6 +45,12 @@ def text_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return _table(columns, rows, "simple")
 
 
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A table for a README, aligned and rounded as in `text_table`."""
+    escaped = [[cell.replace("|", "\\|") if isinstance(cell, str) else cell for cell in row] for row in rows]
+    return _table(columns, escaped, "pipe")
+
+
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], style: str) -> str:
     by_column = [[row[i] for row in rows] for i in range(len(columns))]
     cells = list(zip(*map(_cells, by_column), strict=True))

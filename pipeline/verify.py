@@ -17,11 +17,12 @@ import pyarrow.compute as pc
 from pipeline.adopted import ADOPTED, read_adopted, shard_names
 from pipeline.catalog import read_catalog, read_plan, shard_digests
 from pipeline.errors import ShardError, UserError
-from pipeline.manifest import SAMPLES, SHARDS, SUMS, read_samples, read_shards
+from pipeline.manifest import SAMPLES, SHARDS, SUMS, read_samples, read_shards, read_sums
 from pipeline.progress import progress
 from pipeline.shards.codecs import decode
 from pipeline.shards.record import Record, file_sha256, record_path
 from pipeline.shards.tar import walk
+from pipeline.sharing.shared import BESIDE, SHARE, SHEET, read_shared
 
 PLAN, CATALOG, VIEWS = "plan.json", "catalog.parquet", "shards"
 INFO, SIZES = "_info.json", "sizes.json"
@@ -60,8 +61,12 @@ def verify(folder: Path, full: bool) -> list[Problem]:
         raise UserError(f"{folder}: there is no such folder")
     if (folder / PLAN).exists():
         return list(_dataset(folder, full))
+    if (shared := read_shared(folder)) and shared.frames:
+        from pipeline.sharing.checking import shared_columns  # which needs what is here
+
+        return list(shared_columns(folder, shared, full))
     if _is_view(folder):
-        return list(_view(folder, full, {}))
+        return list(view_problems(folder, full, {}))
     if folder.name != VIEWS and (folder.resolve().parent / PLAN).exists():
         return list(_column(folder, full, {}))
     raise UserError(
@@ -70,7 +75,7 @@ def verify(folder: Path, full: bool) -> list[Problem]:
 
 
 def _is_view(folder: Path) -> bool:
-    return folder.resolve().parent.name == VIEWS or any((folder / name).exists() for name in (SAMPLES, SHARDS))
+    return folder.resolve().parent.name == VIEWS or any((folder / name).exists() for name in (SAMPLES, SHARDS, SHARE))
 
 
 def _is_column(folder: Path) -> bool:
@@ -95,7 +100,7 @@ def _dataset(folder: Path, full: bool) -> Problems:
     for column in columns:
         yield from _column(column, full, made[column])
     for view in views:
-        yield from _view(view, full, made[view])
+        yield from view_problems(view, full, made[view])
     digests = {column.name: {shard: record.sha256 for shard, record in made[column].items()} for column in columns}
     try:
         plan = read_plan(folder / PLAN)
@@ -118,9 +123,10 @@ def _column(folder: Path, full: bool, made: Records) -> Problems:
     yield from _strangers(folder, shards, ())
 
 
-def _view(folder: Path, full: bool, made: Records) -> Problems:
+def view_problems(folder: Path, full: bool, made: Records) -> Problems:
     """The problems of a view and its manifest; its sound records are put into `made`."""
-    for name in MANIFEST:
+    beside = BESIDE if (folder / SHARE).exists() else ()
+    for name in (*MANIFEST, *(name for name in beside if name != SHEET)):
         if not (folder / name).exists():
             yield Problem(folder / name, "missing", _make(folder / name))
     rows: dict[str, dict[str, Any]] = {}
@@ -134,13 +140,13 @@ def _view(folder: Path, full: bool, made: Records) -> Problems:
     if rows and list(rows) != shards:
         yield Problem(folder / SHARDS, f"lists other shards than {PLAN} has", _replace(folder / SHARDS))
     yield from _shards(folder, shards, full, made)
-    yield from _strangers(folder, shards, MANIFEST)
+    yield from _strangers(folder, shards, (*MANIFEST, *beside))
     for shard in made:
         yield from _listed(folder / f"{shard}.json", made[shard], rows.get(shard))
     yield from _samples(folder, shards, made)
     if len(made) == len(shards):
         yield from _counts(folder, list(made.values()))
-    yield from _sums(folder, shards, made, full)
+    yield from _sums(folder, shards, made, beside, full)
 
 
 def _names(plan: Sequence[Any]) -> list[str]:
@@ -366,14 +372,16 @@ def _counts(folder: Path, records: Sequence[Record]) -> Problems:
             yield Problem(path, "does not give the samples of each shard that the records do", _replace(path))
 
 
-def _sums(folder: Path, shards: Sequence[str], made: Records, full: bool) -> Problems:
+def _sums(folder: Path, shards: Sequence[str], made: Records, beside: Sequence[str], full: bool) -> Problems:
     """SHA256SUMS against the records, and in full against every file. Shards are compared where they are sound."""
     path = folder / SUMS
     if not path.exists():
         return
-    expected = {f"{shard}{suffix}" for shard in shards for suffix in (".tar", ".json")} | {*MANIFEST} - {SUMS}
+    expected = {f"{shard}{suffix}" for shard in shards for suffix in (".tar", ".json")} | {*MANIFEST, *beside} - {SUMS}
+    if not (folder / SHEET).exists():
+        expected -= {SHEET}
     try:
-        sums = {name: digest for digest, name in (line.split("  ") for line in _small(path).decode().splitlines())}
+        sums = read_sums(path)
     except ValueError:
         yield Problem(path, "not what `sha256sum -c` reads", _replace(path))
         return

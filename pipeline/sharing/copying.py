@@ -5,6 +5,7 @@ unpacks, touches or edits one would reach into the other lab's results, or make 
 """
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import ShardError
@@ -14,8 +15,11 @@ from pipeline.shards.record import Record, file_sha256, record_path
 CHUNK = 2**20
 
 
-def copy_shard(tar: Path, to: Path) -> Record:
+def copy_shard(tar: Path, to: Path, told: Callable[[Record], Record] = lambda record: record) -> Record:
     """Copies a shard and then its record; one that is there with the same bytes stays.
+
+    Args:
+        told: what the new record is to say, from the old one.
 
     Raises:
         ShardError: the bytes are not those that were recorded; nothing is left under the new name.
@@ -25,6 +29,7 @@ def copy_shard(tar: Path, to: Path) -> Record:
     if not (to.exists() and to.stat().st_size == record.bytes and file_sha256(to) == record.sha256):
         record_path(to).unlink(missing_ok=True)  # of another shard, which the new tar must never stand beside
         _copy(tar, to, record.sha256)
+    record = told(record)
     record.write(record_path(to))
     return record
 
