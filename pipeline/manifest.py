@@ -32,7 +32,7 @@ def write_manifest(folder: Path, shards: list[str], title: str) -> None:
     """
     records = [Record.read(folder / f"{shard}.json") for shard in shards]
     extensions = members(folder, records)
-    files = tables(records, extensions) | {"README.md": _card(title, records, extensions).encode()}
+    files = manifest_tables(records, extensions) | {"README.md": _card(title, records, extensions).encode()}
     sums = shard_sums(folder, records) | sums_of(files)
     description = f"{title}: shards of {', '.join(extensions)}, with one row a sample."
     files["croissant.json"] = as_json(croissant(title, description, sums, {SAMPLES: extensions}, Publication()))
@@ -50,7 +50,7 @@ def members(folder: Path, records: list[Record]) -> list[str]:
     return extensions
 
 
-def tables(records: list[Record], extensions: list[str]) -> dict[str, bytes]:
+def manifest_tables(records: list[Record], extensions: list[str]) -> dict[str, bytes]:
     """The manifest's files that are read by machines, from the records alone."""
     return {
         SAMPLES: _parquet(_samples(records, extensions)),

@@ -13,7 +13,7 @@ from pipeline.manifest import SAMPLES, read_shards, write_manifest
 from pipeline.progress import progress
 from pipeline.registry import STAGES, VIEWS
 from pipeline.shards.files import sync_folder
-from pipeline.shards.record import Record, record_path
+from pipeline.shards.record import Record
 from pipeline.sharing.copying import copy_shard
 from pipeline.sources.source import Video
 from pipeline.verify import verify
@@ -23,10 +23,11 @@ CATALOG = "catalog.parquet"
 
 @dataclass(frozen=True)
 class Adoption:
-    """What came of it: the shards that are there now, and those that the manifest names and the folder lacks."""
+    """What came of it: the shards that are there now, those that the manifest names and the folder lacks, the views."""
 
     shards: list[str]
     missing: list[str]
+    views: list[str]
 
 
 def adopt(folder: Path, dataset: Path) -> Adoption:
@@ -42,7 +43,7 @@ def adopt(folder: Path, dataset: Path) -> Adoption:
         UserError: the folder has no manifest, or `dataset` is something else.
         ShardError: a shard is damaged.
     """
-    shards, missing = _present(folder)
+    shards, missing = present(folder)
     check_shards(folder, missing)
     records = {shard: Record.read(folder / f"{shard}.json") for shard in shards}
     part = _part(folder, records.values())
@@ -61,11 +62,15 @@ def adopt(folder: Path, dataset: Path) -> Adoption:
         put(staging, dataset)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return Adoption(shards, missing)
+    return Adoption(shards, missing, [part.removeprefix("shards/")] if part.startswith("shards/") else [])
 
 
-def _present(folder: Path) -> tuple[list[str], list[str]]:
-    """The shards of the manifest that the folder has, and those that it lacks."""
+def present(folder: Path) -> tuple[list[str], list[str]]:
+    """The shards of the manifest that the folder has, and those that it lacks.
+
+    Raises:
+        UserError: there is no manifest, or no shard.
+    """
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder")
     if not (folder / SAMPLES).exists():
@@ -85,7 +90,7 @@ def check_shards(folder: Path, missing: Iterable[str]) -> None:
     lacking = {f"{name}{suffix}" for name in missing for suffix in (".tar", ".json")}
     problems = [p for p in verify(folder, full=True) if not p.harmless and p.path.name not in lacking]
     if problems:
-        listed = "".join(f"\n  {problem.path.name}: {problem.fault}" for problem in problems)
+        listed = "".join(f"\n  {problem.path.relative_to(folder)}: {problem.fault}" for problem in problems)
         raise ShardError(
             f"{folder}: nothing was adopted, because of{listed}\n"
             "Copy what is damaged again; or delete a damaged shard and its record, to adopt the others."
@@ -109,9 +114,14 @@ def check_place(dataset: Path, part: str, records: dict[str, Record]) -> None:
     adopted = read_adopted(dataset)
     if adopted is None:
         raise UserError(f"{dataset}: is there already, and was not adopted: {other}")
+    if part not in adopted.given:
+        raise UserError(f"{dataset}: {', '.join(adopted.given)} was adopted as this, and not {part}: {other}")
     for shard in adopted.shards:
-        tar = dataset / part / f"{shard}.tar"
-        if shard not in records or Record.read(record_path(tar)).sha256 != records[shard].sha256:
+        try:
+            there = Record.read(dataset / part / f"{shard}.json").sha256
+        except ShardError:
+            continue  # damaged since, and about to be put right
+        if shard not in records or there != records[shard].sha256:
             raise UserError(f"{dataset}: holds a shard {shard} that is not among these: {other}")
 
 

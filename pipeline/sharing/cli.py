@@ -2,12 +2,16 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.croissant import Publication
 from pipeline.errors import UserError
+from pipeline.sharing.shared import read_shared
+
+if TYPE_CHECKING:
+    from pipeline.sharing.joining import Compared
 
 
 def share(
@@ -33,18 +37,41 @@ def share(
 def adopt(
     folder: Annotated[Path, typer.Argument(help="Shards from elsewhere: a view or a column with its manifest.")],
     dataset: Annotated[str, typer.Option(help="What to call it here: it becomes results/NAME.")],
+    videos: Annotated[
+        str | None, typer.Option(help="For shards without pixels: your copies of the videos, a folder or a glob.")
+    ] = None,
 ) -> None:
     """Make shards from elsewhere a dataset here, after checking every byte."""
+    from pipeline.sharing import joining
     from pipeline.sharing.adopt import adopt as run
 
     if not re.fullmatch("[A-Za-z0-9_]+", dataset) or dataset in ("report", "experiments"):
         raise UserError(f"--dataset {dataset}: a name has letters, digits and _, and is not report or experiments")
     place = Path("results") / dataset
-    adoption = run(folder, place)
-    typer.echo(f"{place}: adopted {_shards(adoption.shards)}")
+    shared = read_shared(folder)
+    if shared and shared.frames:
+        adoption, compared = joining.join(folder, shared, place, videos)
+        typer.echo(_frames(compared))
+    elif videos is not None:
+        raise UserError(f"{folder}: comes with its frames, or needs none: leave out --videos")
+    else:
+        adoption = run(folder, place)
+    typer.echo(f"{place}: adopted {_shards(adoption.shards)}; views: {', '.join(adoption.views) or 'none'}")
     if adoption.missing:
         typer.echo(f"not in {folder}, and left out: {_shards(adoption.missing)}")
     typer.echo(f"In config.yaml, under datasets:\n  {dataset}: {{source: {{kind: adopted}}}}")
+
+
+def _frames(compared: "Compared") -> str:
+    counts = {
+        "exactly those of the recipe": compared.exact,
+        "alike": compared.alike,
+        "different, and left out": compared.differing,
+        "not to be had": compared.absent,
+    }
+    told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    videos = f" ({compared.videos_absent} videos are not here)" if compared.videos_absent else ""
+    return f"frames: {told} of {compared.wanted}{videos}"
 
 
 def _shards(names: list[str]) -> str:

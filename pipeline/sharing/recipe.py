@@ -6,6 +6,7 @@ perceptual hash: the low frequencies of the picture, which a re-encoded copy kee
 
 import hashlib
 import io
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.errors import ShardError
+from pipeline.frames import frame_key
 from pipeline.progress import progress
 from pipeline.runner import opened
 
@@ -112,7 +114,20 @@ def read_recipe(folder: Path, shards: Iterable[str]) -> dict[str, dict[str, dict
     try:
         for row in pq.read_table(path).select(SCHEMA.names).cast(SCHEMA).to_pylist():
             if row["shard"] in found:
-                found[row["shard"]][row["key"]] = row
-    except (OSError, pa.ArrowException, KeyError) as error:
+                found[row["shard"]][_checked(row)] = row
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise ShardError(f"{path}: not a recipe: {error}") from error
     return found
+
+
+def _checked(row: dict[str, Any]) -> str:
+    """The row's key. Raises ValueError for a row that no frame has."""
+    key, frame = row["key"], row["frame"]
+    if any(row[name] is None for name in SCHEMA.names if name not in ("next", "previous")):
+        raise ValueError(f"{key}: lacks a value")
+    near = [number for number in (frame, row["next"], row["previous"]) if number is not None]
+    if not re.fullmatch("[A-Za-z0-9_]+", row["video"]) or not all(0 <= number <= 999_999 for number in near):
+        raise ValueError(f"{key}: no video and frame that there could be")
+    if key != frame_key(row["video"], frame):
+        raise ValueError(f"{key}: is frame {frame} of {row['video']}")
+    return key

@@ -21,12 +21,12 @@ from pipeline.manifest import (
     SAMPLES,
     SUMS,
     as_json,
+    manifest_tables,
     members,
     read_sums,
     shard_sums,
     sums_file,
     sums_of,
-    tables,
     write_manifest,
 )
 from pipeline.progress import progress
@@ -95,8 +95,8 @@ def _share_pixels(home: Path, part: str, to: Path, videos: list[Video], publicat
     begin(to, shared)
     records = _copied(source, shard_names(home), to)
     extensions = members(to, records)
-    files = tables(records, extensions) | _pictures(shared.title, {SHEET: to})
-    _finish(_Folder(to, shared, {".": records}, videos, publication), files, shard_sums(to, records), [source])
+    files = manifest_tables(records, extensions) | _pictures(shared.title, {SHEET: to})
+    _finish(_Folder(to, shared, {".": records}, videos, publication), files, shard_sums(to, records))
     return shared
 
 
@@ -113,8 +113,7 @@ def _share_columns(home: Path, parts: Sequence[str], to: Path, videos: list[Vide
         sums |= {f"{part}/{name}": digest for name, digest in read_sums(to / part / SUMS).items()}
         sums[f"{part}/{SUMS}"] = file_sha256(to / part / SUMS)
     files |= _pictures(shared.title, {f"contact_sheet_{part}.png": to / part for part in parts})
-    sources = [home / part for part in parts]
-    _finish(_Folder(to, shared, folders, videos, publication), files, sums, sources)
+    _finish(_Folder(to, shared, folders, videos, publication), files, sums)
     return shared
 
 
@@ -129,11 +128,12 @@ class _Folder:
     publication: Publication
 
 
-def _finish(folder: _Folder, files: dict[str, bytes], sums: dict[str, str], sources: Sequence[Path]) -> None:
+def _finish(folder: _Folder, files: dict[str, bytes], sums: dict[str, str]) -> None:
     """Writes what describes the shards, and last the sums of everything."""
     to, title, publication = folder.path, folder.shared.title, folder.publication
     sheets = [name for name in files if name.startswith("contact_sheet")]
-    text = card(folder.shared, folder.records, folder.videos, numbers(sources), sheets, publication)
+    tables = numbers({part: to / path for part, path in zip(folder.shared.parts, folder.records, strict=True)})
+    text = card(folder.shared, folder.records, folder.videos, tables, sheets, publication)
     files |= {CATALOG: catalog_file(folder.videos), "README.md": text.encode()}
     sums |= sums_of(files) | {SHARE: file_sha256(to / SHARE)}
     stated = tuple(sorted({video.license for video in folder.videos if video.license}))
@@ -151,17 +151,17 @@ def _finish(folder: _Folder, files: dict[str, bytes], sums: dict[str, str], sour
     write_atomic(to / SUMS, sums_file(sums | sums_of(files)))
 
 
-def numbers(sources: Sequence[Path]) -> list[Table]:
-    """What `stats` says of all the columns or views together: their sizes, their measures, their failures."""
-    found = [stats(source) for source in sources]
-    parts, failures = found[0][0], found[0][2]
-    tables = [replace(parts, rows=[row for part, _, _ in found for row in part.rows])]
+def numbers(folders: Mapping[str, Path]) -> list[Table]:
+    """What `stats` says of columns or views, by their names: their sizes, their measures, their failures."""
+    found = [stats(folder) for folder in folders.values()]
+    rows = [[name, *table.rows[0][1:]] for name, (table, _, _) in zip(folders, found, strict=True)]
+    tables = [replace(found[0][0], rows=rows)]
     for _, shards, _ in found:
         *_, whole = shards.rows
         if shards.columns[4:-1]:  # between the counts and the size
             tables.append(Table(shards.title, shards.columns[4:-1], [whole[4:-1]], shards.note))
-    rows = [row for _, _, failed in found for row in failed.rows]
-    return [*tables, *([replace(failures, rows=rows, note="")] if rows else [])]
+    failures = [row for _, _, table in found for row in table.rows]
+    return [*tables, *([replace(found[0][2], rows=failures, note="")] if failures else [])]
 
 
 def _copied(source: Path, shards: Sequence[str], to: Path) -> list[Record]:

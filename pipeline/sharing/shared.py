@@ -71,6 +71,8 @@ def begin(to: Path, shared: Shared) -> None:
         UserError: it holds something else.
     """
     new = "name a new or empty folder with --to"
+    if any((parent / "plan.json").exists() for parent in to.resolve().parents):
+        raise UserError(f"{to}: lies in a dataset's own folder: {new} elsewhere")
     if to.exists() and not to.is_dir():
         raise UserError(f"{to}: is a file: {new}")
     there = sorted(path.name for path in to.iterdir() if path.suffix != ".tmp") if to.exists() else []

@@ -1,20 +1,16 @@
 """Shards from elsewhere become a dataset here: whole, in part, damaged, copied by whatever means."""
 
-import contextlib
 import os
 import shutil
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from made_dataset import SHARDS, make_dataset
-from typer.testing import CliRunner
+from sharing_commands import Done, flip, pipeline
 from workspace import SMALL, Workspace
 
 from pipeline.adopted import read_adopted
 from pipeline.catalog import read_catalog, read_plan
-from pipeline.cli import app
-from pipeline.errors import UserError
 from pipeline.verify import verify
 from trainers.data import ShardDataset
 
@@ -33,26 +29,9 @@ def received(made: Path, tmp_path: Path) -> Path:
     return folder
 
 
-class Done(NamedTuple):
-    """How a command of the command line ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 def adopt(folder: Path, name: str = "theirs", *more: str) -> Done:
-    """`python -m pipeline adopt`, beside the folder, in this process: starting one takes longer than the adoption."""
-    with contextlib.chdir(folder.parent):
-        done = CliRunner().invoke(app, ["adopt", str(folder), "--dataset", name, *more])
-    assert done.exception is None or isinstance(done.exception, UserError | SystemExit), done.exception
-    return Done(done.exit_code, done.stdout, f"error: {done.exception}" if done.exit_code else "")
-
-
-def flip(path: Path, byte: int) -> None:
-    data = bytearray(path.read_bytes())
-    data[byte] ^= 0x10
-    path.write_bytes(data)
+    """Beside the folder."""
+    return pipeline(folder.parent, "adopt", folder, "--dataset", name, *more)
 
 
 def test_a_view_becomes_a_dataset_that_verifies_and_reads(received: Path, made: Path, tmp_path: Path):
