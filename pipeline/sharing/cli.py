@@ -64,14 +64,14 @@ def adopt(
 
 def _frames(compared: "Compared") -> str:
     counts = {
-        "exactly those of the recipe": compared.exact,
-        "alike": compared.alike,
-        "different, and left out": compared.differing,
-        "not to be had": compared.absent,
+        "are exactly the recipe's": compared.exact,
+        "look the same": compared.alike,
+        "are different and left out": compared.differing,
+        "are not to be had": compared.absent,
     }
     told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    videos = f" ({compared.videos_absent} videos are not here)" if compared.videos_absent else ""
-    return f"frames: {told} of {compared.wanted}{videos}"
+    lacking = f"; videos that are not here: {compared.videos_absent}" if compared.videos_absent else ""
+    return f"of {compared.wanted} frames, {told}{lacking}"
 
 
 def _shards(names: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ from pipeline.errors import UserError
 from pipeline.sources import SOURCES
 from pipeline.sources.ids import video_id
 from pipeline.sources.listing import Found, find
+from pipeline.sources.reading import MAX_PIXELS
 from pipeline.sources.source import Video
 
 WHERE = "--videos"
@@ -28,6 +30,7 @@ def own_copies(wanted: Iterable[Video], videos: str | None) -> list[Video]:
         UserError: `videos` is needed and not given, it matches nothing, or two files could be the same video.
     """
     wanted = list(wanted)
+    rendered = {video.video for video in wanted if video.kind == "synthetic" and _reasonable(video.uri)}
     elsewhere = {video.video: video for video in wanted if video.kind != "synthetic"}
     found: dict[str, str] = {}
     if elsewhere and videos is None:
@@ -40,7 +43,16 @@ def own_copies(wanted: Iterable[Video], videos: str | None) -> list[Video]:
         for name in ids(one.path, folders):
             if name in elsewhere and found.setdefault(name, one.path) != one.path:
                 raise UserError(f"{WHERE}: {found[name]!r} and {one.path!r} could both be {name}: name one of them")
-    return [video if video.kind == "synthetic" else _here(video, found.get(video.video)) for video in wanted]
+    return [video if video.video in rendered else _here(video, found.get(video.video)) for video in wanted]
+
+
+def _reasonable(uri: str) -> bool:
+    """Whether a scene from elsewhere can be rendered in the memory that there is."""
+    sizes = {name: int(number) for name, number in re.findall(r"(height|width|objects)=([0-9]{1,9})(?![0-9])", uri)}
+    return (
+        sizes.get("height", MAX_PIXELS) * sizes.get("width", MAX_PIXELS) <= MAX_PIXELS
+        and sizes.get("objects", 0) <= 999
+    )
 
 
 def _listed(videos: str, folders: bool) -> list[Found]:

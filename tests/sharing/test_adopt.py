@@ -1,5 +1,6 @@
 """Shards from elsewhere become a dataset here: whole, in part, damaged, copied by whatever means."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -101,6 +102,24 @@ def test_a_shard_of_another_dataset_is_refused_by_its_sum(received: Path, made: 
     assert done.returncode == 1
     assert "000002.json: not of the shard that shards.parquet lists" in done.stderr
     assert not (tmp_path / "results").exists()
+
+
+def test_an_adoption_that_breaks_off_leaves_nothing_and_is_done_again(
+    received: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(one: object, other: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    assert "the disk is full: free some space" in adopt(received).stderr
+    monkeypatch.undo()
+    assert not list((tmp_path / "results").iterdir())
+    killed = tmp_path / "results/.theirs.adopt.tmp"
+    (killed / "shards/cmp").mkdir(parents=True)
+    (killed / "shards/cmp/000007.tar").touch()
+    assert adopt(received).returncode == 0
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["theirs"]
+    assert verify(tmp_path / "results/theirs", full=True) == []
 
 
 def test_a_dataset_that_was_built_here_is_never_written_over(received: Path, tmp_path: Path):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,8 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from sharing_commands import Done, content, flip, pipeline
 
+from pipeline.catalog import read_catalog
 from pipeline.shards.column import Shard
 from pipeline.shards.record import Record
+from pipeline.sharing.copies import own_copies
 from tests.sources.clips import write_clip
 from trainers.data import ShardDataset
 
@@ -96,6 +99,17 @@ def test_the_folder_is_whole_and_valid(lab: Path):
     assert next(iter(dataset.records("flow/samples")))["flow/samples/key"] == b"ape-000000"
 
 
+def test_hugging_face_streams_each_column(lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    from datasets import load_dataset
+
+    for column, member in (("flow", "flow.b2"), ("guidance", "guidance.npy")):
+        stream = load_dataset(str(lab / "shared"), column, streaming=True, split="train", cache_dir=str(tmp_path))
+        read = list(stream)
+        assert len(read) == 12
+        assert member in read[0]
+
+
 def test_no_byte_of_a_frame_and_no_place_on_the_machine_is_in_it(lab: Path):
     everything = content(lab / "shared")
     together = b"\n".join(everything.values())
@@ -125,7 +139,7 @@ def test_the_same_videos_give_the_same_shards_byte_for_byte(lab: Path, shared: P
     mine = shutil.copytree(lab / "clips", tmp_path / "deep/in/my/videos")
     done = adopt(shared, f"{tmp_path}/deep/**/*.mp4")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "frames: 15 exactly those of the recipe of 15\n" in done.stdout
+    assert "of 15 frames, 15 are exactly the recipe's\n" in done.stdout
     assert "adopted 2 shards (000000, 000001); views: cmp" in done.stdout
     dataset = tmp_path / "results/zoo"
     assert pipeline(tmp_path, "verify", "--full", dataset).returncode == 0
@@ -139,7 +153,7 @@ def test_the_same_videos_give_the_same_shards_byte_for_byte(lab: Path, shared: P
 
 def test_copies_that_were_encoded_again_are_alike(shared: Path, tmp_path: Path):
     done = adopt(shared, clips(tmp_path / "mine", crf="32"))
-    assert "frames: 15 alike of 15\n" in done.stdout
+    assert "of 15 frames, 15 look the same\n" in done.stdout
     assert pipeline(tmp_path, "verify", "--full", "results/zoo").returncode == 0
     view = ShardDataset(tmp_path / "results/zoo/shards/cmp")
     assert len(view) == 12
@@ -153,9 +167,8 @@ def test_other_pictures_and_missing_videos_are_rows_with_a_reason(lab: Path, sha
     (mine / "cat.mp4").unlink()
     done = adopt(shared, mine)
     assert done.returncode == 0
-    assert "exactly" in done.stdout or "alike" in done.stdout
-    assert "5 different, and left out" in done.stdout
-    assert "7 not to be had of 15 (1 videos are not here)" in done.stdout
+    assert "of 15 frames, 3 " in done.stdout
+    assert ", 5 are different and left out, 7 are not to be had; videos that are not here: 1\n" in done.stdout
     dataset = tmp_path / "results/zoo"
     assert pipeline(tmp_path, "verify", "--full", dataset).returncode == 0
     first, second = (Record.read(dataset / f"frames/00000{shard}.json") for shard in (0, 1))
@@ -205,3 +218,19 @@ def test_a_part_of_the_shards_is_enough(lab: Path, shared: Path, tmp_path: Path)
     assert "left out: 1 shard (000000)" in done.stdout
     assert pipeline(tmp_path, "verify", "--full", "results/zoo").returncode == 0
     assert {key.split("-")[0] for key in ShardDataset(tmp_path / "results/zoo/shards/cmp").keys.to_pylist()} == {"cat"}
+
+
+def test_synthetic_videos_are_rendered_again_unless_they_are_absurd(tmp_path: Path):
+    source = json.dumps({"kind": "synthetic", "videos": 2, "frames": 3, "height": 48, "width": 64})
+    pipeline(tmp_path, "catalog", "results/made", "--source", source)
+    made = tmp_path / "results/made"
+    pipeline(tmp_path, "frames", made / "plan.json", "--to", made / "frames/000000.tar")
+    pipeline(tmp_path, "flow", made / "frames/000000.tar", "--to", made / "flow/000000.tar")
+    assert pipeline(tmp_path, "share", made / "flow", "--to", tmp_path / "shared").returncode == 0
+    assert "6 are exactly the recipe's" in pipeline(tmp_path, "adopt", "shared", "--dataset", "again").stdout
+    assert (tmp_path / "results/again/frames/000000.tar").read_bytes() == (made / "frames/000000.tar").read_bytes()
+    first, second = read_catalog(made / "catalog.parquet")
+    assert own_copies([replace(first, uri=first.uri.replace("64", "6400000")), second], None) == [
+        replace(first, kind="adopted", uri=""),
+        second,
+    ]

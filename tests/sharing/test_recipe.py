@@ -1,7 +1,9 @@
 """Fingerprints of frames: the perceptual one survives another encoding, and tells pictures apart."""
 
+from itertools import combinations, islice
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pyarrow as pa
@@ -11,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ShardError
+from pipeline.frames import resized_shape
 from pipeline.sharing.joining import FAR
 from pipeline.sharing.recipe import SCHEMA, distance, perceptual_hash, pixels_sha256, read_recipe
+from tests.sources.clips import write_clip
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -27,6 +31,37 @@ def test_a_picture_encoded_again_keeps_its_hash_nearly(seed: int, quality: int):
     image = scene(seed)
     again = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
     assert distance(perceptual_hash(image), perceptual_hash(again)) <= FAR
+
+
+def test_real_videos_are_told_apart_and_known_again(shared_data: Path, tmp_path: Path):
+    """What docs/sharing.md says of the threshold: 48 frames of four videos, also halved and encoded at CRF 35."""
+    names = ("bigbuckbunny.mp4", "bikes.mp4", "carphone_pristine.mp4", "cockatoo.mp4")
+    hashes = []
+    for name in names:
+        frames = [extracted(image) for image in decoded(shared_data / "video" / name)]
+        again = decoded(encoded(tmp_path / name, frames, crf=35))
+        hashes.append([perceptual_hash(frame) for frame in frames])
+        assert (
+            max(distance(one, perceptual_hash(extracted(two))) for one, two in zip(hashes[-1], again, strict=True)) <= 6
+        )
+    pairs = [(one, two) for a, b in combinations(hashes, 2) for one in a for two in b]
+    assert min(distance(one, two) for one, two in pairs) >= 18
+
+
+def decoded(path: Path) -> list[np.ndarray]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in islice(container.decode(video=0), 12)]
+
+
+def extracted(image: np.ndarray) -> np.ndarray:
+    height, width = resized_shape(*image.shape[:2], 240)
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def encoded(path: Path, frames: list[np.ndarray], crf: int) -> Path:
+    half = (frames[0].shape[1] // 4 * 2, frames[0].shape[0] // 4 * 2)
+    small = [cv2.resize(frame, half, interpolation=cv2.INTER_AREA) for frame in frames]
+    return write_clip(path, len(frames), size=half, options={"crf": str(crf)}, draw=lambda number, *_: small[number])
 
 
 @given(seeds, seeds)
