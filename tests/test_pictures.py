@@ -186,12 +186,15 @@ def test_a_cmp_sample_shows_frame_flow_and_guidance():
         (["guidance.npy"], []),
         (["flow.b2", "guidance.npy"], ["flow", "guidance"]),
         (["flow.b2", "valid.png", "occlusion.png", "objects.png"], ["flow", "occlusion", "objects"]),
+        (["superpixels.png"], ["superpixels"]),
     ],
 )
 def test_a_sample_shows_whatever_it_has(members: list[str], names: list[str]):
     objects = np.zeros((60, 80), np.uint8)
     objects[:30] = 2
-    whole = sample(**{"objects.png": objects, "occlusion.png": objects > 0, "valid.png": objects})
+    whole = sample(
+        **{"objects.png": objects, "occlusion.png": objects > 0, "valid.png": objects, "superpixels.png": objects}
+    )
     tiles = sample_row("k-000001", {member: whole[member] for member in members})
     captions = [caption.removeprefix("k-000001\n") for _, caption in tiles]
     assert [caption.replace(":", "\n").split("\n")[0] for caption in captions] == names

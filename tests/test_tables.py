@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from pipeline.tables import html_table, text_table
+from pipeline.tables import html_table, markdown_table, text_table
 
 
 class Cells(HTMLParser):
@@ -104,3 +104,10 @@ def test_a_table_of_text_lines_up():
 @pytest.mark.parametrize("table", [text_table, lambda columns, rows: html_table("t", columns, rows)])
 def test_a_table_without_rows_still_has_its_head(table):
     assert "samples" in table(["shard", "samples"], [])
+
+
+def test_a_table_for_a_readme_keeps_its_columns():
+    text = markdown_table(["name", "size"], [["a|b", 1.5], ["c", 20.0]])
+    assert text.splitlines()[0].startswith("| name")
+    assert "a\\|b" in text
+    assert text.splitlines()[-1].endswith("20.00 |")

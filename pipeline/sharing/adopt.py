@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,10 +15,11 @@ from pipeline.registry import STAGES, VIEWS
 from pipeline.shards.files import sync_folder
 from pipeline.shards.record import Record
 from pipeline.sharing.copying import copy_shard
+from pipeline.sharing.shared import CATALOG
 from pipeline.sources.source import Video
 from pipeline.verify import verify
 
-CATALOG = "catalog.parquet"
+MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def adopt(folder: Path, dataset: Path) -> Adoption:
     check_shards(folder, missing)
     records = {shard: Record.read(folder / f"{shard}.json") for shard in shards}
     part = _part(folder, records.values())
-    check_place(dataset, part, records)
+    check_place(dataset, {part: records})
     staging = dataset.with_name(f".{dataset.name}.adopt.tmp")
     shutil.rmtree(staging, ignore_errors=True)
     try:
@@ -55,7 +56,7 @@ def adopt(folder: Path, dataset: Path) -> Adoption:
             copy_shard(folder / f"{shard}.tar", staging / part / f"{shard}.tar")
         if part.startswith("shards/"):
             write_manifest(staging / part, shards, f"{dataset.name} ({part.removeprefix('shards/')})")
-        plan = planned(records)
+        plan = _planned(records)
         write_catalog(staging / CATALOG, _videos(folder, plan))
         write_plan(staging / "plan.json", plan)
         write_adopted(staging, Adopted(tuple(shards), (part,)))
@@ -75,7 +76,10 @@ def present(folder: Path) -> tuple[list[str], list[str]]:
         raise UserError(f"{folder}: there is no such folder")
     if not (folder / SAMPLES).exists():
         raise UserError(f"{folder}: no shards with their manifest: it lacks {SAMPLES}")
-    names = read_shards(folder)["shard"].to_pylist()
+    rows = read_shards(folder)
+    if "shard" not in rows.column_names:
+        raise ShardError(f"{folder}/shards.parquet: not a manifest: it lacks the column shard")
+    names = rows["shard"].to_pylist()
     for name in names:
         if not isinstance(name, str) or not re.fullmatch("[0-9]{6}", name):
             raise ShardError(f"{folder}/shards.parquet: {name!r} does not name a shard")
@@ -90,7 +94,10 @@ def check_shards(folder: Path, missing: Iterable[str]) -> None:
     lacking = {f"{name}{suffix}" for name in missing for suffix in (".tar", ".json")}
     problems = [p for p in verify(folder, full=True) if not p.harmless and p.path.name not in lacking]
     if problems:
-        listed = "".join(f"\n  {problem.path.relative_to(folder)}: {problem.fault}" for problem in problems)
+        listed = "".join(
+            f"\n  {problem.path.relative_to(folder)}: {problem.fault}" for problem in problems[:MOST_NAMED]
+        )
+        listed += f"\n  and {len(problems) - MOST_NAMED} more" if len(problems) > MOST_NAMED else ""
         raise ShardError(
             f"{folder}: nothing was adopted, because of{listed}\n"
             "Copy what is damaged again; or delete a damaged shard and its record, to adopt the others."
@@ -106,26 +113,33 @@ def _part(folder: Path, records: Iterable[Record]) -> str:
     return f"shards/{name}" if name in VIEWS else name
 
 
-def check_place(dataset: Path, part: str, records: dict[str, Record]) -> None:
-    """Raises UserError where something else is there than an earlier, smaller adoption of the same shards."""
+def check_place(dataset: Path, records: Mapping[str, Mapping[str, Record]]) -> None:
+    """Raises UserError where something else is there than an earlier, smaller adoption of the same shards.
+
+    Args:
+        records: by part (`shards/VIEW`, or a column's name) and shard.
+    """
     if not dataset.exists():
         return
     other = "give another name with --dataset, or delete it first"
     adopted = read_adopted(dataset)
     if adopted is None:
         raise UserError(f"{dataset}: is there already, and was not adopted: {other}")
-    if part not in adopted.given:
-        raise UserError(f"{dataset}: {', '.join(adopted.given)} was adopted as this, and not {part}: {other}")
-    for shard in adopted.shards:
-        try:
-            there = Record.read(dataset / part / f"{shard}.json").sha256
-        except ShardError:
-            continue  # damaged since, and about to be put right
-        if shard not in records or there != records[shard].sha256:
-            raise UserError(f"{dataset}: holds a shard {shard} that is not among these: {other}")
+    if set(adopted.given) != set(records):
+        raise UserError(
+            f"{dataset}: was adopted with {', '.join(adopted.given)}, and not {', '.join(records)}: {other}"
+        )
+    for part, new in records.items():
+        for shard in adopted.shards:
+            try:
+                there = Record.read(dataset / part / f"{shard}.json").sha256
+            except ShardError:
+                continue  # damaged since, and about to be put right
+            if shard not in new or there != new[shard].sha256:
+                raise UserError(f"{dataset}: holds a shard {shard} that is not among these: {other}")
 
 
-def planned(records: dict[str, Record]) -> Plan:
+def _planned(records: dict[str, Record]) -> Plan:
     """Which videos stand in which shard; a shard that has not come has an empty place."""
     plan: Plan = [[] for _ in range(max(map(int, records)) + 1)]
     for shard, record in records.items():

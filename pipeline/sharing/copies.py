@@ -58,7 +58,8 @@ def _reasonable(uri: str) -> bool:
 def _listed(videos: str, folders: bool) -> list[Found]:
     is_folder = os.path.isdir(videos)
     inside = "**" if folders else "**/*"
-    return find(f"{glob.escape(videos.rstrip('/'))}/{inside}" if is_folder else videos, WHERE, folders)
+    found = find(f"{glob.escape(videos.rstrip('/'))}/{inside}" if is_folder else videos, WHERE, folders)
+    return [one for one in found if not one.path.endswith(".txt")]  # which to a source is a list of paths
 
 
 def ids(path: str, folder: bool) -> Iterator[str]:

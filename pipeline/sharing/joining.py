@@ -26,7 +26,7 @@ from pipeline.stages import Failure, Items, Outcomes, Sample, Stage
 from pipeline.views import View, build_view
 
 FAR = 8
-"""Perceptual hashes of one picture, encoded twice, differ in fewer of 64 bits; those of different pictures in more."""
+"""Perceptual hashes of one picture, encoded twice, differ in no more of 64 bits, those of other pictures in more."""
 
 Rows = Mapping[str, Mapping[str, Any]]
 
@@ -63,8 +63,7 @@ def join(folder: Path, shared: Shared, dataset: Path, videos: str | None) -> tup
     shards, missing = _present(folder, shared)
     check_shards(folder, missing)
     records = {part: {shard: Record.read(folder / part / f"{shard}.json") for shard in shards} for part in shared.parts}
-    for part in shared.parts:
-        check_place(dataset, part, records[part])
+    check_place(dataset, records)
     recipe = read_recipe(folder, shards)
     options = _options(folder, shared)
     staging = dataset.with_name(f".{dataset.name}.adopt.tmp")

@@ -11,6 +11,7 @@ from typing import Any
 
 from pipeline.errors import ShardError, UserError
 from pipeline.manifest import SUMS, as_json
+from pipeline.registry import STAGES, VIEWS
 from pipeline.shards.files import write_atomic
 from pipeline.shards.record import Record
 from pipeline.sources.source import Video
@@ -59,6 +60,8 @@ def read_shared(folder: Path) -> Shared | None:
             raise TypeError("frames must be an object")
     except (ValueError, TypeError, KeyError) as error:
         raise ShardError(f"{path}: damaged ({error})") from error
+    if unknown := [part for part in shared.parts if part not in STAGES and part not in VIEWS]:
+        raise ShardError(f"{path}: names {unknown[0]!r}, which is no view or column that this version knows")
     if shared.format != FORMAT:
         raise ShardError(f"{path}: of format {shared.format}, and this version reads {FORMAT}: update Common Fate")
     return shared

@@ -234,3 +234,21 @@ def test_synthetic_videos_are_rendered_again_unless_they_are_absurd(tmp_path: Pa
         replace(first, kind="adopted", uri=""),
         second,
     ]
+
+
+@pytest.mark.parametrize("part", ["../flow", "/tmp", "", "cmp"])
+def test_a_part_that_is_no_column_is_refused(lab: Path, shared: Path, tmp_path: Path, part: str):
+    told = json.loads((shared / "share.json").read_text())
+    (shared / "share.json").write_text(json.dumps(told | {"parts": ["flow", part]}))
+    assert "share.json: names " in adopt(shared, lab / "clips").stderr or part == "cmp"
+    assert adopt(shared, lab / "clips").returncode == 1
+    assert not (tmp_path / "results").exists()
+
+
+def test_fewer_columns_do_not_replace_more(lab: Path, shared: Path, tmp_path: Path):
+    assert adopt(shared, lab / "clips").returncode == 0
+    before = content(tmp_path / "results")
+    assert pipeline(lab, "share", "results/zoo/flow", "--to", tmp_path / "flow").returncode == 0
+    done = adopt(tmp_path / "flow", lab / "clips")
+    assert "results/zoo: was adopted with flow, guidance, and not flow: give another name" in done.stderr
+    assert content(tmp_path / "results") == before

@@ -47,8 +47,8 @@ except UserError as error:
 # The files of an adopted dataset are taken as they are: no rule that makes shards matches its name.
 BUILT = [name for name, dataset in DATASETS.items() if not dataset.adopted]
 
-# The videos and plans of the others. Only the main process lists the sources, and asks for targets: the jobs of a running
-# workflow, which read this file again, take what it wrote.
+# The videos and plans of the others. Only the main process lists the sources, and asks for targets: the jobs of a
+# running workflow, which read this file again, take what it wrote.
 WANTED = list(DATASETS) if workflow.is_main_process else []
 LISTED = {}
 if workflow.is_main_process:
