@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import cv2
 import typer
 
-from pipeline import segment_cli
+from pipeline import fetch_cli, segment_cli
 from pipeline import show as drawing
 from pipeline import stats as statistics
 from pipeline import verify as verification
@@ -22,6 +22,7 @@ from pipeline.runner import SOURCE, run_stage
 from pipeline.shards.files import write_atomic
 from pipeline.shards.record import Record, record_path
 from pipeline.sharing import cli as sharing_cli
+from pipeline.shards.transport import is_address
 from pipeline.sources import SOURCES
 from pipeline.stages import Stage
 from pipeline.tables import html_table, text_table
@@ -103,10 +104,14 @@ def manifest(
 
 @app.command()
 def verify(
-    folder: Folder,
+    place: Annotated[str, typer.Argument(help="A dataset (results/NAME), a column or a view; or a view's address.")],
     full: Annotated[bool, typer.Option("--full", help="Also compare every sha256 and decode every member.")] = False,
 ) -> None:
     """Check that every shard is there, whole, and what its record and manifest say."""
+    if is_address(place):
+        fetch_cli.verify(place, full)
+        return
+    folder = Path(place)
     problems = verification.verify(folder, full)
     for problem in problems:
         typer.echo(problem)
@@ -171,6 +176,7 @@ for _command in (
     segment_cli.train_forest,
     sharing_cli.share,
     sharing_cli.adopt,
+    fetch_cli.fetch,
 ):
     app.command()(_command)
 

@@ -36,7 +36,7 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
             raise
         sync_folder(path.parent)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written: {_advice(error)}") from error
+        raise UserError(f"{path}: cannot be written: {advice(error)}") from error
 
 
 def sync_folder(folder: Path) -> None:
@@ -54,8 +54,9 @@ def write_atomic(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-def _advice(error: OSError) -> str:
-    advice = {
+def advice(error: OSError) -> str:
+    """What kept a file from being written, and what to do about it."""
+    known = {
         errno.ENOSPC: "the disk is full: free some space and run again",
         errno.EDQUOT: "your disk quota is used up: free some space and run again",
         errno.EFBIG: "the file is larger than this system allows (see `ulimit -f`)",
@@ -63,4 +64,4 @@ def _advice(error: OSError) -> str:
         errno.EACCES: "no permission to write there: choose another folder or change its mode",
         errno.ENOTDIR: "a part of the path is a file, not a folder",
     }
-    return advice.get(error.errno or 0, str(error))
+    return known.get(error.errno or 0, str(error))

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from pipeline.errors import ShardError, UserError
 from pipeline.progress import progress
+from pipeline.shards.cache import Cache
 from pipeline.shards.column import Shard
 from pipeline.shards.files import write_atomic
 from pipeline.show import spread
@@ -26,6 +27,7 @@ from trainers.data.views import Side, Views, open_views
 from trainers.metrics import endpoint_errors, mean_error, nearest_guidance, no_motion
 from trainers.report.results import ALL, ESTIMATED, EXACT, FlowRow, headline, with_improvements
 
+VIEWS = "shards"  # the folder of a dataset's views
 TRUTH = "truth"  # the column beside the views that has the exact flow
 BATCH = 8
 PICTURED = 6
@@ -54,12 +56,19 @@ class Measured:
     errors: Tensor
 
 
-def evaluate_model(model: Path, views: Sequence[Path], to: Path, pictures: Path | None, side: str) -> None:
+def evaluate_model(
+    model: Path,
+    views: Sequence[str | Path],
+    to: Path,
+    pictures: Path | None,
+    side: str,
+    cache: Cache | None = None,
+) -> None:
     """Evaluates a saved model and writes a `flow.json`: `rows`, and the model's `options`.
 
     Args:
-        views: `results/DATASET/shards/cmp` each. Where `results/DATASET/truth` has the exact flow, the model is also
-            measured with guidance and target from that.
+        views: `results/DATASET/shards/cmp` each, or such a folder's address. Where `results/DATASET/truth`, on this
+            machine, has the exact flow, the model is also measured with guidance and target from that.
         pictures: a picture of a few samples to write, as PNG.
         side: `"held out"`, by the model's own options, or `"all"`: for videos that it was not trained on.
 
@@ -70,7 +79,7 @@ def evaluate_model(model: Path, views: Sequence[Path], to: Path, pictures: Path 
         raise UserError(f"--side {side}: should be one of {', '.join(map(repr, SIDES))}")
     net, options = load_model(model)
     net.to("cuda" if torch.cuda.is_available() else "cpu")
-    parts = open_parts(options, views, "all" if side == "all" else "held out")
+    parts = open_parts(options, views, "all" if side == "all" else "held out", cache)
     rows = evaluate(net, options, parts)
     facts = {"side": side, "options": asdict(options), "rows": [with_improvements(row) for row in rows]}
     if pictures:
@@ -81,26 +90,35 @@ def evaluate_model(model: Path, views: Sequence[Path], to: Path, pictures: Path 
     write_atomic(to, (json.dumps(facts, indent=1) + "\n").encode())
 
 
-def open_parts(options: CMPOptions, views: Sequence[Path], side: Side) -> list[Part]:
+def open_parts(options: CMPOptions, views: Sequence[str | Path], side: Side, cache: Cache | None = None) -> list[Part]:
     """The samples to measure on, not varied: each view's, and again with the exact flow where that is known.
 
     Raises:
         UserError: a view cannot be read, or no sample is left.
     """
     transform = CMPTransform(options, train=False)
-    every = open_views(views, transform, options.data, side, needs=transform.needs)
+    every = open_views(views, transform, options.data, side, needs=transform.needs, cache=cache)
     parts = []
     for view, rows in zip(every.views, every.rows, strict=True):
         if not len(rows):
             continue
-        dataset = view.folder.resolve().parent.parent
         samples = Views([view], [rows])
+        if view.folder.cache:
+            parts.append(Part(_dataset(view.folder.name), ESTIMATED, samples))
+            continue
+        dataset = view.folder.manifest.resolve().parent.parent
         parts.append(Part(dataset.name, ESTIMATED, samples))
         exact = ExactFlow(dataset / TRUTH, transform)
         known = np.array([key in exact for key in samples.keys])
         if known.any():
-            parts.append(Part(dataset.name, EXACT, Views([ShardDataset(view.folder, exact)], [rows[known]])))
+            parts.append(Part(dataset.name, EXACT, Views([ShardDataset(view.folder.manifest, exact)], [rows[known]])))
     return parts
+
+
+def _dataset(address: str) -> str:
+    """What the dataset at an address is called: as its folder is, or the one that `shards/VIEW` are in."""
+    parts = PurePosixPath(address).parts
+    return parts[-3] if parts[-2] == VIEWS else parts[-1]
 
 
 class ExactFlow:

@@ -11,11 +11,14 @@ from typing import Any
 
 from torch import nn
 
+from pipeline.manifest import SUMS
+from pipeline.shards.cache import Cache
 from pipeline.shards.files import write_atomic
 from trainers.cmp.model import save_model
 from trainers.cmp.options import VERSION, CMPOptions
 from trainers.cmp.samples import CMPTransform
 from trainers.cmp.task import CMP
+from trainers.data.dataset import ShardDataset
 from trainers.data.views import open_views
 from trainers.encoders import save_encoder
 from trainers.running import Machine, fit, is_main_process
@@ -23,7 +26,14 @@ from trainers.running import Machine, fit, is_main_process
 COLUMNS = ("iteration", "loss", "learning_rate", "epe")
 
 
-def train(views: Sequence[Path], validate: Sequence[Path], options: CMPOptions, to: Path, machine: Machine) -> None:
+def train(
+    views: Sequence[str | Path],
+    validate: Sequence[str | Path],
+    options: CMPOptions,
+    to: Path,
+    machine: Machine,
+    cache: Cache | None = None,
+) -> None:
     """Trains, or takes a killed run up again, and writes what the experiment is used by.
 
     Writes `model.safetensors`, `encoder.safetensors`, `curves.csv` and `train.json` into `to`. The run itself
@@ -31,20 +41,22 @@ def train(views: Sequence[Path], validate: Sequence[Path], options: CMPOptions, 
     run and leave the old one as it is.
 
     Args:
+        views: folders, or addresses of folders on other machines, whose shards are copied into `cache`.
         validate: views to measure on, whole; without any, the videos of `views` that are held out.
 
     Raises:
         UserError: the views cannot be read or lack what is needed, or see `trainers.running.fit`.
     """
     varied, centred = CMPTransform(options, train=True), CMPTransform(options, train=False)
-    samples = open_views(views, varied, options.data, "train", needs=varied.needs)
+    samples = open_views(views, varied, options.data, "train", needs=varied.needs, cache=cache)
     held_out = None
     if validate:
-        held_out = open_views(validate, centred, options.data, "all", needs=centred.needs)
+        held_out = open_views(validate, centred, options.data, "all", needs=centred.needs, cache=cache)
     elif options.data.hold_out:
-        held_out = open_views(views, centred, options.data, "held out", needs=centred.needs)
+        held_out = open_views(views, centred, options.data, "held out", needs=centred.needs, cache=cache)
     task = CMP(options)
-    run = fit(task, samples, held_out, options.training, to / "runs" / _digest(options, [*views, *validate]), machine)
+    read = [*samples.views, *(held_out.views if held_out and validate else [])]
+    run = fit(task, samples, held_out, options.training, to / "runs" / _digest(options, read), machine)
     if not is_main_process():
         return
     save_model(to / "model.safetensors", task.net, options)
@@ -62,9 +74,9 @@ def train(views: Sequence[Path], validate: Sequence[Path], options: CMPOptions, 
     write_atomic(to / "curves.csv", _table(run["rows"]))
 
 
-def _digest(options: CMPOptions, views: Sequence[Path]) -> str:
+def _digest(options: CMPOptions, views: Sequence[ShardDataset]) -> str:
     """Of all that decides what comes out: the options and the shards."""
-    sums = [(view / "SHA256SUMS").read_text() for view in views]
+    sums = [(view.folder.manifest / SUMS).read_text() for view in views]
     text = json.dumps([VERSION, asdict(options), sums])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -10,6 +10,8 @@ import torch
 from torch.utils.data import Dataset, get_worker_info
 
 from pipeline.errors import ShardError
+from pipeline.folder import open_folder
+from pipeline.shards.cache import Cache
 from trainers.data.index import read_index
 from trainers.data.mapped import MappedShards
 from trainers.data.sample import Transform, to_sample
@@ -22,14 +24,18 @@ class ShardDataset(Dataset[Any]):
     """The made samples of a view's folder; see `trainers.data.sample` for what a sample is.
 
     Args:
-        folder: `results/{dataset}/shards/{view}`, or a copy of it.
+        folder: `results/{dataset}/shards/{view}`, or a copy of it; its path, or its address on another machine
+            (`https://`, `s3://`): then each shard is copied into `cache` when it is first needed.
         transform: applied to each sample; picklable where workers are spawned.
         damaged: `"raise"`, or `"skip"`: then a batch (`__getitems__`, which `DataLoader` calls) comes without its
             damaged samples, each is logged, and `skipped` counts them over all workers. A single index always raises.
         check_sums: also compare each shard's sha256, once in each process, when it is first opened. Without it, a
-            flipped bit in a payload that still decodes goes unnoticed.
+            flipped bit in a payload that still decodes goes unnoticed. What comes from another machine is compared when
+            it arrives.
+        cache: by default a folder in the user's own for caches; all workers and processes share it.
 
     Raises:
+        UserError: the address cannot be read; reading raises it, too.
         ShardError: the manifest is missing or contradicts itself. Reading raises it for a shard or sample that is
             missing or damaged, naming both.
     """
@@ -41,16 +47,18 @@ class ShardDataset(Dataset[Any]):
         *,
         damaged: Literal["raise", "skip"] = "raise",
         check_sums: bool = False,
+        cache: Cache | None = None,
     ) -> None:
         if damaged not in ("raise", "skip"):
             raise ValueError(f"damaged is 'raise' or 'skip', not {damaged!r}")
-        self.folder = Path(folder)
+        self.folder = open_folder(folder, cache)
         self.transform = transform
         self.damaged = damaged
         self.check_sums = check_sums
         # Shared by all workers, a slot each: they never write to the same one.
         self._skipped = torch.zeros(_MAX_WORKERS, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
         self._open()
+        self._warn_of_a_small_cache()
 
     def _open(self) -> None:
         self._index = read_index(self.folder)
@@ -120,6 +128,18 @@ class ShardDataset(Dataset[Any]):
     def skipped(self) -> int:
         """How many damaged samples were left out so far, by all workers."""
         return int(self._skipped.sum())
+
+    def _warn_of_a_small_cache(self) -> None:
+        limit = self.folder.cache and self.folder.cache.limit
+        needed = sum(row.bytes for row in self._index.shards.values())
+        if limit and limit < needed:
+            _log.warning(
+                "%s: its shards have %.1f GB, and the cache may have %.1f: read in random order they will be fetched "
+                "again and again: allow more, or read it as a stream (trainers.data.stream)",
+                self.folder,
+                needed / 1e9,
+                limit / 1e9,
+            )
 
     def _count(self, error: ShardError) -> None:
         worker = get_worker_info()

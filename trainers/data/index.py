@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.errors import ShardError
+from pipeline.folder import Folder
 from pipeline.manifest import read_samples, read_shards
 from pipeline.shards.tar import BLOCK
 
@@ -55,15 +55,15 @@ def shard_rows(table: pa.Table, where: str) -> dict[str, ShardRow]:
     return rows
 
 
-def read_index(folder: Path) -> Index:
+def read_index(folder: Folder) -> Index:
     """Reads a view's manifest.
 
     Raises:
         ShardError: it is missing, not a manifest, or its two tables do not agree.
     """
-    shards = shard_rows(read_shards(folder), f"{folder}/shards.parquet")
+    shards = shard_rows(read_shards(folder.manifest), f"{folder}/shards.parquet")
     where = f"{folder}/samples.parquet"
-    table = read_samples(folder)
+    table = read_samples(folder.manifest)
     made = table.filter(pc.is_null(_columns(table, ["failure"], where)["failure"]))
     extensions = [name.removesuffix(".offset") for name in table.column_names if name.endswith(".offset")]
     members = [f"{extension}.{what}" for what in ("offset", "size") for extension in extensions]

@@ -1,10 +1,13 @@
-"""Local shards, mapped into memory: any member can be had without reading what lies before it."""
+"""Shards, mapped into memory: any member can be had without reading what lies before it."""
 
+import hashlib
 import mmap
+import os
 from collections import OrderedDict
-from pathlib import Path
+from io import BufferedReader
 
-from pipeline.shards.record import file_sha256
+from pipeline.errors import ShardError
+from pipeline.folder import Folder
 from pipeline.shards.tar import BLOCK, header
 from trainers.data.index import ShardRow
 
@@ -20,7 +23,7 @@ class MappedShards:
         check_sums: compare a shard's sha256, once in each process, before its first member is handed out.
     """
 
-    def __init__(self, folder: Path, shards: dict[str, ShardRow], check_sums: bool) -> None:
+    def __init__(self, folder: Folder, shards: dict[str, ShardRow], check_sums: bool) -> None:
         self.folder, self.shards, self.check_sums = folder, shards, check_sums
         self._maps: OrderedDict[str, mmap.mmap] = OrderedDict()
         self._faults: dict[str, str | None] = {}
@@ -30,6 +33,7 @@ class MappedShards:
 
         Raises:
             ValueError: the shard is missing, cut off, replaced or damaged, or does not hold that member there.
+            UserError: it is on another machine that cannot be reached.
         """
         tar = self._open(shard)
         if offset + size > len(tar):
@@ -42,25 +46,29 @@ class MappedShards:
         if shard in self._maps:
             self._maps.move_to_end(shard)
             return self._maps[shard]
-        path = self.folder / f"{shard}.tar"
-        if shard not in self._faults:
-            self._faults[shard] = self._fault(path, self.shards[shard])
-        if fault := self._faults[shard]:
+        if fault := self._faults.get(shard):
             raise ValueError(fault)
+        row = self.shards[shard]
+        try:
+            with self.folder.open(shard, row.bytes, row.sha256) as file:
+                if shard not in self._faults:
+                    self._check(file, row)
+                opened = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ShardError, ValueError) as error:
+            reason = f"the file cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+            fault = reason.removeprefix(f"{self.folder}/{shard}.tar: ")
+            self._faults[shard] = fault
+            raise ValueError(fault) from error
+        self._faults[shard] = None
         if len(self._maps) >= MAX_OPEN:
             self._maps.popitem(last=False)
-        with path.open("rb") as file:
-            self._maps[shard] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        return self._maps[shard]
+        self._maps[shard] = opened
+        return opened
 
-    def _fault(self, path: Path, row: ShardRow) -> str | None:
-        """What is wrong with a shard as a whole, looked into once."""
-        try:
-            size = path.stat().st_size
-            if size != row.bytes:
-                return f"the file has {size} bytes, the manifest says {row.bytes}: cut off or replaced"
-            if self.check_sums and file_sha256(path) != row.sha256:
-                return "the file's bytes changed since it was written (sha256 differs from the manifest)"
-        except OSError as error:
-            return f"the file cannot be read: {error.strerror}"
-        return None
+    def _check(self, file: BufferedReader, row: ShardRow) -> None:
+        """Looks into a shard as a whole, once; raises ValueError where something is wrong with it."""
+        size = os.fstat(file.fileno()).st_size
+        if size != row.bytes:
+            raise ValueError(f"the file has {size} bytes, the manifest says {row.bytes}: cut off or replaced")
+        if self.check_sums and hashlib.file_digest(file, "sha256").hexdigest() != row.sha256:
+            raise ValueError("the file's bytes changed since it was written (sha256 differs from the manifest)")

@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import webdataset as wds
 
 from pipeline.errors import ShardError
-from pipeline.manifest import SHARDS
+from pipeline.folder import Folder, open_folder
+from pipeline.manifest import SHARDS, read_shards
+from pipeline.shards.cache import Cache
 from pipeline.shards.stream import stream_samples
+from trainers.data.ahead import one_ahead
 from trainers.data.index import ShardRow, shard_rows
 from trainers.data.sample import Sample, Transform, to_sample
 
@@ -27,6 +28,7 @@ def stream(
     seed: int | None = None,
     epoch: int = 0,
     buffer: int = 1000,
+    cache: Cache | None = None,
 ) -> Any:
     """One epoch of a view as a `webdataset` pipeline: whole shards, dealt out to ranks and then to workers.
 
@@ -34,30 +36,32 @@ def stream(
     needs equal ones, full shuffling or to resume midway uses `ShardDataset`.
 
     Args:
-        folder: a path or URL that webdataset opens (`http:` through `curl`); its manifest says which shards there are.
+        folder: its path, or its address on another machine (`https://`, `s3://`): then each shard is copied into
+            `cache` while the one before it is being read.
         seed: shuffles the shards, and the samples within a buffer of `buffer` encoded ones, by `(seed, epoch)`; without
             it all come in order.
+        cache: by default a folder in the user's own for caches; all workers and processes share it.
 
     Raises:
+        UserError: the address cannot be read; iterating raises it, too.
         ShardError: the manifest cannot be read. Iterating raises it for a missing or damaged shard or sample, and where
             there are fewer shards than ranks times workers, so that some would have nothing to read.
     """
-    base = str(folder).rstrip("/")
-    rows = shard_rows(_read_table(f"{base}/{SHARDS}"), f"{base}/{SHARDS}")
-    shards = {f"{base}/{name}.tar": row for name, row in rows.items()}
+    view = open_folder(folder, cache, (SHARDS,))
+    shards = shard_rows(read_shards(view.manifest), f"{view}/{SHARDS}")
     if not shards:
-        raise ShardError(f"{base}/{SHARDS}: lists no shard")
-    urls, shuffle = list(shards), []
+        raise ShardError(f"{view}/{SHARDS}: lists no shard")
+    names, shuffle = list(shards), []
     if seed is not None:
         rng = np.random.default_rng((seed, epoch))
-        urls = [urls[number] for number in rng.permutation(len(urls))]
+        names = [names[number] for number in rng.permutation(len(names))]
         shuffle = [wds.shuffle(buffer, initial=buffer, seed=int(rng.integers(2**63)))]
     return wds.DataPipeline(
-        wds.SimpleShardList(urls),
-        partial(_enough_for_all, shards=len(urls), where=base),
+        wds.SimpleShardList(names),
+        partial(_enough_for_all, shards=len(names), where=str(view)),
         wds.split_by_node,
         wds.split_by_worker,
-        partial(_read_shards, shards=shards),
+        partial(_read_shards, view=view, shards=shards),
         *shuffle,
         wds.map(partial(_to_sample, epoch=epoch)),
         *([wds.map(transform)] if transform else []),
@@ -76,36 +80,23 @@ def _enough_for_all(sources: Iterator[dict[str, str]], shards: int, where: str) 
     yield from sources
 
 
-def _read_shards(sources: Iterator[dict[str, str]], shards: dict[str, ShardRow]) -> Iterator[Encoded]:
-    for source in sources:
-        url = source["url"]
-        row = shards[url]
+def _read_shards(sources: Iterator[dict[str, str]], view: Folder, shards: dict[str, ShardRow]) -> Iterator[Encoded]:
+    def opened(name: str) -> tuple[str, BinaryIO]:
         try:
-            with _open(url) as file:
-                for key, members in stream_samples(file, url, row.bytes, row.samples, row.sha256):
-                    yield url, key, members
-        except OSError as error:  # closing a pipe says how its command ended
-            raise ShardError(f"{url}: cannot be read: {error}") from error
+            return name, view.open(name, shards[name].bytes, shards[name].sha256)
+        except OSError as error:
+            raise ShardError(f"{view}/{name}.tar: cannot be opened: {error.strerror}") from error
+
+    for name, file in one_ahead(opened, (source["url"] for source in sources)):
+        where, row = f"{view}/{name}.tar", shards[name]
+        with file:
+            for key, members in stream_samples(file, where, row.bytes, row.samples, row.sha256):
+                yield where, key, members
 
 
 def _to_sample(encoded: Encoded, epoch: int) -> Sample:
-    url, key, members = encoded
+    where, key, members = encoded
     try:
         return to_sample(key, members, epoch)
     except ValueError as error:
-        raise ShardError(f"{url}: {key}: {error}") from error
-
-
-def _read_table(url: str) -> pa.Table:
-    try:
-        with _open(url) as file:
-            return pq.read_table(pa.BufferReader(file.read()))
-    except (OSError, pa.ArrowException) as error:
-        raise ShardError(f"{url}: not a manifest, or it cannot be read: {error}") from error
-
-
-def _open(url: str) -> Any:
-    try:
-        return wds.gopen(url)
-    except (OSError, ValueError) as error:
-        raise ShardError(f"{url}: cannot be opened: {error}") from error
+        raise ShardError(f"{where}: {key}: {error}") from error

@@ -12,6 +12,8 @@ from torch.utils.data import Dataset
 
 from pipeline.errors import ShardError, UserError
 from pipeline.manifest import SAMPLES
+from pipeline.shards.cache import Cache
+from pipeline.shards.transport import is_address
 from trainers.data.dataset import ShardDataset
 from trainers.data.sample import Transform
 from trainers.options import DataOptions
@@ -74,13 +76,14 @@ class Views(Dataset[Any]):
 
 
 def open_views(
-    folders: Sequence[Path],
+    folders: Sequence[str | Path],
     transform: Transform | None,
     data: DataOptions,
     side: Side,
     *,
     needs: Sequence[str] = ("flow",),
     damaged: Literal["raise", "skip"] = "raise",
+    cache: Cache | None = None,
 ) -> Views:
     """The samples of one side of some views.
 
@@ -88,15 +91,15 @@ def open_views(
     move no other, a larger share holds all of a smaller one, and a video of two datasets is on the same side in both.
 
     Args:
-        folders: `results/DATASET/shards/VIEW` each.
+        folders: `results/DATASET/shards/VIEW` each, or an address of such a folder.
         side: `"train"`; `"held out"`; or `"all"`, whatever `data` says.
         needs: what every sample must have, by its name in a sample (`image`, `flow`, `guidance`).
-        damaged: as for `ShardDataset`.
+        damaged, cache: as for `ShardDataset`.
 
     Raises:
         UserError: a folder is no view, lacks what is needed or repeats another's samples, or no sample is left.
     """
-    views = [_opened(Path(folder), transform, damaged, needs) for folder in folders]
+    views = [_opened(folder, transform, damaged, needs, cache) for folder in folders]
     _check_distinct(views)
     rows, videos, held_out = [], set[str](), set[str]()
     for view in views:
@@ -117,11 +120,15 @@ def open_views(
 
 
 def _opened(
-    folder: Path, transform: Transform | None, damaged: Literal["raise", "skip"], needs: Sequence[str]
+    folder: str | Path,
+    transform: Transform | None,
+    damaged: Literal["raise", "skip"],
+    needs: Sequence[str],
+    cache: Cache | None,
 ) -> ShardDataset:
-    if not (folder / SAMPLES).is_file():
+    if not is_address(str(folder)) and not (Path(folder) / SAMPLES).is_file():
         raise UserError(f"{folder} has no manifest ({SAMPLES}): give a view's folder, results/DATASET/shards/VIEW")
-    view = ShardDataset(folder, transform, damaged=damaged)
+    view = ShardDataset(folder, transform, damaged=damaged, cache=cache)
     has = ["image" if extension == "jpg" else extension.rpartition(".")[0] for extension in view.extensions]
     for need in needs:
         if len(view) and need not in has:
@@ -133,11 +140,11 @@ def _opened(
 
 def _check_distinct(views: Sequence[ShardDataset]) -> None:
     """The same shard twice, be it in the same folder or in a copy of it, counts its samples twice."""
-    seen: dict[str, Path] = {}
+    seen: dict[str, str] = {}
     for view in views:
         for sha256 in seen.keys() & view.sums:
             raise UserError(f"{view.folder} has the same samples as {seen[sha256]}: give each view once")
-        seen |= dict.fromkeys(view.sums, view.folder)
+        seen |= dict.fromkeys(view.sums, str(view.folder))
 
 
 def _under(share: float, name: str) -> bool:

@@ -1,34 +1,10 @@
 import shutil
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from torch.utils.data import DataLoader
 
 from pipeline.errors import ShardError
 from trainers.data import stream
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
-
-
-@pytest.fixture
-def url(view):
-    """The view over HTTP."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(view.folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def curl():
-    if shutil.which("curl") is None:
-        pytest.skip("curl, through which webdataset opens http:, is not installed")
 
 
 def keys(samples) -> list[str]:
@@ -43,17 +19,6 @@ def test_in_order_without_a_seed_and_again(view):
 
 def test_a_file_url_and_a_trailing_slash(view):
     assert keys(stream(f"file:{view.folder}/")) == view.keys
-
-
-@pytest.mark.usefixtures("curl")
-def test_over_http(view, url):
-    assert keys(stream(url)) == view.keys
-    view.tar(2).unlink()
-    with pytest.raises(ShardError, match=rf"^{url}/000002\.tar: "):
-        list(stream(url))
-    (view.folder / "shards.parquet").unlink()
-    with pytest.raises(ShardError, match=rf"^{url}/shards\.parquet: "):
-        stream(url)
 
 
 def test_shuffled_by_seed_and_epoch(view):
