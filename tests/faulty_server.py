@@ -52,6 +52,10 @@ class Handler(BaseHTTPRequestHandler):
         self.of = server
         super().__init__(*arguments)
 
+    def do_HEAD(self) -> None:
+        file = self.of.folder / self.path.removeprefix("/shared/")
+        self.begin(200 if file.is_file() else 404, str(file.stat().st_size if file.is_file() else 0))
+
     def do_GET(self) -> None:
         self.name = self.path.removeprefix("/shared/")
         part = self.headers.get("Range")

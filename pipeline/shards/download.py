@@ -13,7 +13,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from pipeline.errors import ShardError, UserError
 from pipeline.shards.files import advice, sync_folder
 from pipeline.shards.record import file_sha256
-from pipeline.shards.transport import TemporaryFault, arriving
+from pipeline.shards.transport import TemporaryFault, arriving, total_bytes
 
 T = TypeVar("T")
 MAX_BYTES = 2**34
@@ -78,12 +78,7 @@ def partial_path(to: Path) -> Path:
 
 def remote_size(address: str, patience: Patience) -> int | None:
     """The bytes of a file as its server says, if it does. Raises as `fetch_file` does."""
-
-    def ask() -> int | None:
-        with arriving(address, 0, patience.silence) as file:
-            return file.total
-
-    return _patiently(address, ask, patience)
+    return _patiently(address, lambda: total_bytes(address, patience.silence), patience)
 
 
 def _fetch_right(

@@ -78,6 +78,18 @@ def arriving(address: str, start: int, silence: float) -> Iterator[Arriving]:
         yield file
 
 
+def total_bytes(address: str, silence: float) -> int | None:
+    """The size of a file as its server says, if it does. Raises as `arriving` does."""
+    if address.startswith("s3://"):
+        with _s3_faults(address):
+            return _s3_system(silence).info(address)["size"]
+    with _http_faults(address, silence):
+        try:
+            return _http_system().info(address, timeout=silence)["size"]
+        except FileNotFoundError as error:  # whatever went wrong
+            raise error.__cause__ or error from None
+
+
 @contextmanager
 def _http(address: str, start: int, silence: float) -> Iterator[Arriving]:
     with _http_faults(address, silence):
@@ -106,12 +118,10 @@ def _http(address: str, start: int, silence: float) -> Iterator[Arriving]:
 
 def _http_file(address: str, start: int, silence: float) -> Any:
     """An open answer that begins at `start`, or at 0 where the server has nothing from there on."""
-    system = fsspec.filesystem("http", client_kwargs={"trust_env": True})  # proxies, ~/.netrc
-    timeout = aiohttp.ClientTimeout(total=None, connect=silence, sock_read=silence)
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
     try:
         # Without blocks it comes as one stream; a size, whichever, saves asking for it first.
-        file = system.open(address, block_size=0, size=1, headers=headers, timeout=timeout)
+        file = _http_system().open(address, block_size=0, size=1, headers=headers, timeout=_timeout(silence))
     except aiohttp.ClientResponseError as error:
         if start and error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return _http_file(address, 0, silence)
@@ -123,6 +133,14 @@ def _http_file(address: str, start: int, silence: float) -> Any:
             raise TemporaryFault("the server sends another part than it was asked for")
         return _http_file(address, 0, silence)
     return file
+
+
+def _http_system() -> Any:
+    return fsspec.filesystem("http", client_kwargs={"trust_env": True})  # proxies, ~/.netrc
+
+
+def _timeout(silence: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, connect=silence, sock_read=silence)
 
 
 @contextmanager
@@ -153,6 +171,8 @@ def _by_status(address: str, error: aiohttp.ClientResponseError) -> Exception:
     if isinstance(error.__cause__, aiohttp.http_exceptions.HttpProcessingError):
         return TemporaryFault("what the server answers is not HTTP")
     answer = f"the server answers {error.status} {error.message}".rstrip()
+    if error.status == HTTPStatus.NOT_FOUND:
+        return _missing(address)
     if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return _refused(address, answer)
     if error.status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS) or error.status >= 500:
@@ -172,13 +192,8 @@ def _retry_after(value: str) -> float | None:
 
 @contextmanager
 def _s3(address: str, start: int, silence: float) -> Iterator[Arriving]:
-    system = fsspec.filesystem(
-        "s3",
-        use_listings_cache=False,  # sizes are the store's of now
-        config_kwargs={"connect_timeout": silence, "read_timeout": silence, "retries": {"max_attempts": 1}},
-    )
     with _s3_faults(address):
-        file = system.open(address, cache_type="none")  # each read asks for its range
+        file = _s3_system(silence).open(address, cache_type="none")  # each read asks for its range
         start = min(start, file.size)
         file.seek(start)
 
@@ -190,9 +205,15 @@ def _s3(address: str, start: int, silence: float) -> Iterator[Arriving]:
         yield Arriving(read, start, file.size)
 
 
+def _s3_system(silence: float) -> Any:
+    timeouts = {"connect_timeout": silence, "read_timeout": silence, "retries": {"max_attempts": 1}}
+    return fsspec.filesystem("s3", use_listings_cache=False, config_kwargs=timeouts)
+
+
 @contextmanager
 def _s3_faults(address: str) -> Iterator[None]:
     from botocore.exceptions import BotoCoreError, HTTPClientError, NoCredentialsError
+    from botocore.exceptions import ConnectionError as NoConnection
 
     try:
         yield
@@ -202,7 +223,7 @@ def _s3_faults(address: str) -> Iterator[None]:
         raise _refused(address, f"the store says: {error}") from error
     except NoCredentialsError as error:
         raise _refused(address, "there are no credentials") from error
-    except (HTTPClientError, aiohttp.ClientError, OSError) as error:
+    except (HTTPClientError, NoConnection, aiohttp.ClientError, OSError) as error:
         raise TemporaryFault(str(error) or type(error).__name__) from error
     except (BotoCoreError, ValueError) as error:
         raise UserError(f"{address}: cannot be read: {error}") from error
