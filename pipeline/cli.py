@@ -19,10 +19,10 @@ from pipeline.errors import UserError
 from pipeline.manifest import write_manifest
 from pipeline.registry import STAGES, VIEWS
 from pipeline.runner import SOURCE, run_stage
+from pipeline.shards.address import is_address
 from pipeline.shards.files import write_atomic
 from pipeline.shards.record import Record, record_path
 from pipeline.sharing import cli as sharing_cli
-from pipeline.shards.transport import is_address
 from pipeline.sources import SOURCES
 from pipeline.stages import Stage
 from pipeline.tables import html_table, text_table

@@ -9,11 +9,11 @@ from pipeline.errors import ShardError, UserError
 from pipeline.folder import MAX_SUMS_BYTES, open_folder, parse_sums
 from pipeline.manifest import SHARDS, SUMS, read_shards
 from pipeline.progress import progress
+from pipeline.shards.address import checked_address
 from pipeline.shards.cache import Cache
 from pipeline.shards.download import Patience, fetch_file, remote_size
 from pipeline.shards.files import write_atomic
 from pipeline.shards.record import Record, file_sha256
-from pipeline.shards.transport import checked_address
 
 LOCK = ".fetch.lock"
 

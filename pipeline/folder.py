@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.errors import ShardError
 from pipeline.manifest import SAMPLES, SHARDS, SUMS
+from pipeline.shards.address import checked_address, is_address
 from pipeline.shards.cache import Cache, is_sha256, text_digest
 from pipeline.shards.download import fetch_file
 from pipeline.shards.files import write_atomic
-from pipeline.shards.transport import checked_address, is_address
 
 MAX_SUMS_BYTES = 256 * 2**20
 

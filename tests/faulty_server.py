@@ -190,6 +190,12 @@ def flipped(place: int) -> Fault:
     return lambda handler, data: handler.answer(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
 
 
+def locked(handler: Handler, data: bytes) -> None:
+    """Wants the name and password `reader` and `secret`."""
+    known = handler.headers.get("Authorization") == "Basic cmVhZGVyOnNlY3JldA=="
+    handler.answer(data) if known else status(401)(handler, data)
+
+
 def redirect(to: str) -> Fault:
     return status(302, Location=to)
 

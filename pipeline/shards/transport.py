@@ -1,6 +1,6 @@
 """Opening a file at an address, by fsspec, and what its faults mean: another attempt, or a line for the user."""
 
-import re
+import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -13,8 +13,6 @@ import aiohttp
 import fsspec
 
 from pipeline.errors import ShardError, UserError
-
-PROTOCOLS = ("https", "http", "s3")
 
 
 class TemporaryFault(Exception):
@@ -37,28 +35,6 @@ class Arriving:
     start: int
     total: int | None
     web_page: bool = False
-
-
-def is_address(place: str) -> bool:
-    """Whether a place is on another machine: whatever has a protocol, and be it one that is refused later."""
-    return "://" in place and not place.startswith("file:")
-
-
-def checked_address(place: str) -> str:
-    """The address of a folder without its last slash.
-
-    Raises:
-        UserError: another protocol, or what an address of a folder cannot have.
-    """
-    address, protocol = place.rstrip("/"), place.partition("://")[0]
-    if protocol not in PROTOCOLS:
-        known = ", ".join(f"{name}://" for name in PROTOCOLS)
-        raise UserError(f"{place}: cannot be read over {protocol}: should start with one of {known}")
-    if re.search("[?#]", address):
-        raise UserError(f"{place}: should be the address of a folder, without ? and #")
-    if "@" in address.split("/")[2]:
-        raise UserError(f"an address of {protocol}:// with a password in it: put it into ~/.netrc instead")
-    return address
 
 
 @contextmanager
@@ -160,7 +136,9 @@ def _http_faults(address: str, silence: float) -> Iterator[None]:
     except TimeoutError as error:
         raise TemporaryFault(f"nothing came for {silence:g} s") from error
     except aiohttp.ClientConnectorError as error:
-        raise TemporaryFault(f"cannot connect to {error.host}:{error.port} ({error.strerror})") from error
+        code = error.errno or 0  # of the system if positive, else of the search for the name
+        reason = os.strerror(code) if code > 0 else error.strerror
+        raise TemporaryFault(f"cannot connect to {error.host}:{error.port} ({reason})") from error
     except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, ConnectionError) as error:
         raise TemporaryFault("the connection dropped") from error
     except (aiohttp.ClientError, OSError) as error:

@@ -7,8 +7,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import yarl
 from faulty_server import (
     FaultyServer,
     claims,
@@ -16,6 +18,7 @@ from faulty_server import (
     dropped,
     endless,
     flipped,
+    locked,
     other_part,
     page,
     redirect,
@@ -28,7 +31,7 @@ from faulty_server import (
 )
 
 from pipeline.errors import ShardError, UserError
-from pipeline.shards import download
+from pipeline.shards import download, transport
 from pipeline.shards.download import Patience, fetch_file, partial_path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -153,7 +156,8 @@ def test_a_file_that_grows_without_end_is_read_as_far_as_it_should_go(server, tm
 
 def test_nobody_is_there(tmp_path):
     with pytest.raises(
-        UserError, match=r"^http://127\.0\.0\.1:9/file: cannot connect to 127\.0\.0\.1:9 \(.*\), 3 times in a row"
+        UserError,
+        match=r"^http://127\.0\.0\.1:9/file: cannot connect to 127\.0\.0\.1:9 \(Connection refused\), 3 times in a row",
     ):
         fetch_file("http://127.0.0.1:9/file", tmp_path / "to", SUM, patience=SHORT)
 
@@ -162,6 +166,23 @@ def test_each_further_attempt_is_announced(server, tmp_path, caplog):
     server.befall("file", status(503))
     fetch(server, tmp_path / "here" / "to")
     assert caplog.messages == [f"{server.url}/file: the server answers 503 Service Unavailable: trying again in 0 s"]
+
+
+def test_a_password_comes_from_netrc(server, tmp_path, monkeypatch):
+    server.befall("file", locked, ever=True)
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login reader password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert fetch(server, tmp_path / "here" / "to") == DATA
+
+
+def test_a_connection_that_is_not_encrypted_as_asked_is_refused(server, tmp_path, monkeypatch):
+    address = server.url.replace("http:", "https:")
+    with pytest.raises(UserError, match=rf"^{address}/file: no trusted connection: "):
+        fetch_file(f"{address}/file", tmp_path / "to", SUM, patience=SHORT)
+    led = SimpleNamespace(status=200, headers={}, url=yarl.URL(f"{server.url}/file"))
+    monkeypatch.setattr(transport, "_http_file", lambda *_: SimpleNamespace(r=led, close=lambda: None))
+    with pytest.raises(UserError, match=rf"^{address}/file: leads to {server.url}/file, which is not encrypted"):
+        fetch_file(f"{address}/file", tmp_path / "to", SUM, patience=SHORT)
 
 
 def test_leftovers_of_another_file_do_no_harm(server, tmp_path):

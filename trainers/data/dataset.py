@@ -130,9 +130,9 @@ class ShardDataset(Dataset[Any]):
         return int(self._skipped.sum())
 
     def _warn_of_a_small_cache(self) -> None:
-        limit = self.folder.cache and self.folder.cache.limit
+        limit = self.folder.cache.limit if self.folder.cache else None
         needed = sum(row.bytes for row in self._index.shards.values())
-        if limit and limit < needed:
+        if limit is not None and limit < needed:
             _log.warning(
                 "%s: its shards have %.1f GB, and the cache may have %.1f: read in random order they will be fetched "
                 "again and again: allow more, or read it as a stream (trainers.data.stream)",

@@ -12,8 +12,8 @@ from torch.utils.data import Dataset
 
 from pipeline.errors import ShardError, UserError
 from pipeline.manifest import SAMPLES
+from pipeline.shards.address import is_address
 from pipeline.shards.cache import Cache
-from pipeline.shards.transport import is_address
 from trainers.data.dataset import ShardDataset
 from trainers.data.sample import Transform
 from trainers.options import DataOptions
