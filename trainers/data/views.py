@@ -1,6 +1,5 @@
 """Several views as one dataset, and which of their videos train."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from pipeline.errors import ShardError, UserError
+from pipeline.holdout import in_share
 from pipeline.manifest import SAMPLES
 from pipeline.shards.address import is_address
 from pipeline.shards.cache import Cache
@@ -105,9 +105,9 @@ def open_views(
     for view in views:
         ids = pc.list_element(pc.split_pattern(view.keys, "-", max_splits=1, reverse=True), 0).dictionary_encode()
         names = ids.dictionary.to_pylist()
-        held = np.array([_under(data.hold_out, name) for name in names], np.bool_)
+        held = np.array([in_share(data.hold_out, name) for name in names], np.bool_)
         taken = {
-            "train": ~held & np.array([_under(data.share, f"share/{name}") for name in names], np.bool_),
+            "train": ~held & np.array([in_share(data.share, f"share/{name}") for name in names], np.bool_),
             "held out": held,
             "all": np.ones(len(names), np.bool_),
         }[side]
@@ -145,12 +145,6 @@ def _check_distinct(views: Sequence[ShardDataset]) -> None:
         for sha256 in seen.keys() & view.sums:
             raise UserError(f"{view.folder} has the same samples as {seen[sha256]}: give each view once")
         seen |= dict.fromkeys(view.sums, str(view.folder))
-
-
-def _under(share: float, name: str) -> bool:
-    """Whether a name falls into a share, in [0, 1], of all names."""
-    # Compared as an integer: the largest of them over 2**64 would round to 1, and fall out of the whole.
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) < share * 2**64
 
 
 def _nothing_left(views: Sequence[ShardDataset], data: DataOptions, side: Side, videos: int, held_out: int) -> str:
