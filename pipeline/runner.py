@@ -4,9 +4,9 @@ It opens and joins columns, keeps the order, encodes, writes atomically, counts 
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -36,30 +36,15 @@ def run_stage(stage: Stage, inputs: Mapping[str, Path], to: Path, options: Any, 
     Raises:
         UserError: an input is damaged, the output cannot be written, or too many samples fail.
     """
-    tally = _Tally(stage)
-    with ExitStack() as stack:
-        columns = {name: stack.enter_context(opened(inputs[name])) for name in stage.reads if name != SOURCE}
-        videos: list[Video] = []
-        digests = {name: column.record.sha256 for name, column in columns.items()}
-        if SOURCE in stage.reads:
-            videos, digests[SOURCE] = _planned_videos(inputs[SOURCE], to.stem)
-        items, total = _items(stage, columns, videos)
-        watched = progress(items, total, f"{stage.name} {to.stem}")
+    tally = Tally(stage)
+    with opened_inputs(stage, inputs, to.stem) as read:
+        items = progress(items_of(stage, read, read.keys), len(read.keys), f"{stage.name} {to.stem}")
 
         def facts() -> dict[str, Any]:
             tally.check(min_success)
-            return {
-                "stage": stage.name,
-                "version": stage.version,
-                "options": asdict(options),
-                "inputs": digests,
-                "failures": [{"key": f.key, "stage": stage.name, "reason": f.reason} for f in tally.failures],
-                "statistics": tally.statistics(),
-                "software": {name: version(name) for name in stage.software},
-                "provenance": stage.provenance(options),
-            }
+            return facts_of(stage, options, read, tally)
 
-        return write_shard(to, tally.encoded(stage.run(watched, options)), facts)
+        return write_shard(to, tally.encoded(stage.run(items, options)), facts)
 
 
 def opened(tar: Path) -> Shard:
@@ -67,6 +52,32 @@ def opened(tar: Path) -> Shard:
     shard = Shard(tar)
     shard.check_sum()
     return shard
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a job reads, opened: `columns` by name, the shard's `videos` by id, and the digest of each input."""
+
+    columns: Mapping[str, Shard]
+    videos: Mapping[str, Video]
+    digests: Mapping[str, str]
+
+    @property
+    def keys(self) -> list[str]:
+        """Of the items, in their order: those of the first column, or where there is none the videos' ids."""
+        return list(next(iter(self.columns.values()), self.videos))
+
+
+@contextmanager
+def opened_inputs(stage: Stage, inputs: Mapping[str, Path], shard: str) -> Iterator[Inputs]:
+    """Opens each of `stage.reads`. Raises `UserError` where one is missing or damaged, or the shard is not planned."""
+    with ExitStack() as stack:
+        columns = {name: stack.enter_context(opened(inputs[name])) for name in stage.reads if name != SOURCE}
+        videos: list[Video] = []
+        digests = {name: column.record.sha256 for name, column in columns.items()}
+        if SOURCE in stage.reads:
+            videos, digests[SOURCE] = _planned_videos(inputs[SOURCE], shard)
+        yield Inputs(columns, {video.video: video for video in videos}, digests)
 
 
 def _planned_videos(plan_path: Path, shard: str) -> tuple[list[Video], str]:
@@ -78,17 +89,15 @@ def _planned_videos(plan_path: Path, shard: str) -> tuple[list[Video], str]:
     return videos, shard_digests([ids], videos)[0]
 
 
-def _items(stage: Stage, columns: Mapping[str, Shard], videos: list[Video]) -> tuple[Items, int]:
-    """The stage's items and how many there are at most."""
-    if not columns:
-        return ((video.video, {"video": video}) for video in videos), len(videos)
-    by_id = {video.video: video for video in videos}
-    base = next(iter(columns.values()))
-    return _joined(stage, columns, by_id), len(base)
+def items_of(stage: Stage, inputs: Inputs, keys: Iterable[str]) -> Items:
+    """The stage's items of these keys: videos, or the columns' samples joined."""
+    if inputs.columns:
+        return _joined(stage, inputs, keys)
+    return ((key, {"video": inputs.videos[key]}) for key in keys)
 
 
-def _joined(stage: Stage, columns: Mapping[str, Shard], videos: Mapping[str, Video]) -> Items:
-    base, *others = columns.values()
+def _joined(stage: Stage, inputs: Inputs, keys: Iterable[str]) -> Items:
+    base, *others = inputs.columns.values()
     nearby: deque[tuple[str, Members]] = deque(maxlen=4 * (len(stage.follow) + 1))
 
     def members(key: str) -> Members:
@@ -99,20 +108,46 @@ def _joined(stage: Stage, columns: Mapping[str, Shard], videos: Mapping[str, Vid
         nearby.append((key, base[key]))
         return nearby[-1][1]
 
-    for key in base:
+    for key in keys:
         if not all(key in other for other in others):
             continue  # it failed there, and that column's record says why
         parts: list[Sample] = [members(key), *(other[key] for other in others)]
-        video, _, _ = key.rpartition("-")
         if stage.follow:
-            numbers = [parts[0]["json"][name] for name in stage.follow]
-            if None in numbers:
+            neighbours = followed(stage, key, parts[0])
+            if None in neighbours.values():
                 continue
-            for name, number in zip(stage.follow, numbers, strict=True):
-                parts.append(_Prefixed(name, members(f"{video}-{number:06d}")))
-        if videos:
-            parts.append({"video": videos[video]})
+            parts += [_Prefixed(name, members(neighbour)) for name, neighbour in neighbours.items() if neighbour]
+        if inputs.videos:
+            parts.append({"video": inputs.videos[key.rpartition("-")[0]]})
         yield key, parts[0] if len(parts) == 1 else _Union(parts)
+
+
+def followed(stage: Stage, key: str, sample: Sample) -> dict[str, str | None]:
+    """The keys of the frames that a stage joins to a frame, by field; None where the frame has no such neighbour."""
+    video, _, _ = key.rpartition("-")
+    numbers = {name: sample["json"][name] for name in stage.follow}
+    return {name: None if number is None else f"{video}-{number:06d}" for name, number in numbers.items()}
+
+
+def facts_of(stage: Stage, options: Any, inputs: Inputs, tally: "Tally") -> dict[str, Any]:
+    """The record's fields that are not about the tar itself."""
+    return {
+        "stage": stage.name,
+        "version": stage.version,
+        "options": asdict(options),
+        "inputs": dict(inputs.digests),
+        "failures": [{"key": f.key, "stage": stage.name, "reason": f.reason} for f in tally.failures],
+        "statistics": tally.statistics(),
+        **tools_of(stage, options),
+    }
+
+
+def tools_of(stage: Stage, options: Any) -> dict[str, Any]:
+    """What shapes a stage's bytes beside its inputs and options: versions of software, checkpoints."""
+    return {
+        "software": {name: version(name) for name in stage.software},
+        "provenance": stage.provenance(options),
+    }
 
 
 class _Prefixed(Mapping[str, Any]):
@@ -155,7 +190,7 @@ class _Union(Mapping[str, Any]):
         return len(set(self))
 
 
-class _Tally:
+class Tally:
     """Encodes what a stage makes, and counts: samples made, failures, statistics."""
 
     def __init__(self, stage: Stage) -> None:
@@ -172,7 +207,7 @@ class _Tally:
                 continue
             key, sample = outcome
             try:
-                members = {extension: encode(extension, value) for extension, value in sample.items()}
+                members = _encoded(sample)
                 measured = self._stage.measure(sample)
                 first = first or set(members)
                 if set(members) != first:
@@ -197,7 +232,19 @@ class _Tally:
         )
 
     def statistics(self) -> dict[str, dict[str, float]]:
-        return {
-            name: {"mean": round(sum(values) / len(values), 6), "min": min(values), "max": max(values)}
-            for name, values in self._measures.items()
-        }
+        return summary(self._measures)
+
+
+def _encoded(sample: Sample) -> dict[str, bytes]:
+    """What comes from a shard keeps its bytes."""
+    if isinstance(sample, Members):
+        return sample.encoded
+    return {extension: encode(extension, value) for extension, value in sample.items()}
+
+
+def summary(measures: Mapping[str, Sequence[float]]) -> dict[str, dict[str, float]]:
+    """The mean, minimum and maximum of each measure."""
+    return {
+        name: {"mean": round(sum(values) / len(values), 6), "min": min(values), "max": max(values)}
+        for name, values in measures.items()
+    }

@@ -3,15 +3,22 @@
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pipeline.shards.files import atomic
 from pipeline.shards.record import Record, record_path
 from pipeline.shards.tar import END, header, padded
 
 
+class _Same(Exception):
+    """The shard is the one that stands there already."""
+
+
 def write_shard(
-    tar: Path, samples: Iterable[tuple[str, Mapping[str, bytes]]], facts: Callable[[], dict[str, Any]]
+    tar: Path,
+    samples: Iterable[tuple[str, Mapping[str, bytes]]],
+    facts: Callable[[], dict[str, Any]],
+    standing: Record | None = None,
 ) -> Record:
     """Writes samples, in their order, as one shard and commits it.
 
@@ -20,46 +27,55 @@ def write_shard(
         samples: key and encoded members by extension; every sample has the same extensions.
         facts: asked once the samples are written: the record's fields that are not about the tar itself. If it raises,
             nothing is kept.
+        standing: the record of the shard in this place, if it is to stay untouched where it comes out the same.
 
     Raises:
         UserError: the folder cannot be written.
         ValueError: a sample has other members than the first, or its key came before.
     """
+    try:
+        with atomic(tar) as file:
+            record = Record(shard=tar.stem, **_write(file, samples), **facts())
+            if record == standing:
+                raise _Same
+            # An older record must never stand beside a newer tar, however short the moment.
+            record_path(tar).unlink(missing_ok=True)
+    except _Same:
+        return record
+    record.write(record_path(tar))
+    return record
+
+
+def _write(file: BinaryIO, samples: Iterable[tuple[str, Mapping[str, bytes]]]) -> dict[str, Any]:
+    """Writes the tar; the record's fields that are about it."""
     extensions: list[str] = []
     keys: dict[str, None] = {}
     sizes: list[list[int]] = []
     digest = hashlib.sha256()
-    with atomic(tar) as file:
 
-        def write(data: bytes) -> None:
-            file.write(data)
-            digest.update(data)
+    def write(data: bytes) -> None:
+        file.write(data)
+        digest.update(data)
 
-        for key, members in samples:
-            if key in keys:
-                raise ValueError(f"the key {key} comes twice")
-            extensions = extensions or list(members)
-            if set(members) != set(extensions):
-                raise ValueError(f"{key} has members {sorted(members)}, the samples before it {sorted(extensions)}")
-            for extension in extensions:
-                data = members[extension]
-                write(header(f"{key}.{extension}", len(data)))
-                write(data)
-                write(bytes(padded(len(data)) - len(data)))
-            keys[key] = None
-            sizes.append([len(members[extension]) for extension in extensions])
-        write(END)
-        record = Record(
-            shard=tar.stem,
-            sha256=digest.hexdigest(),
-            bytes=file.tell(),
-            samples=len(keys),
-            extensions=extensions,
-            keys=list(keys),
-            sizes=sizes,
-            **facts(),
-        )
-        # An older record must never stand beside a newer tar, however short the moment.
-        record_path(tar).unlink(missing_ok=True)
-    record.write(record_path(tar))
-    return record
+    for key, members in samples:
+        if key in keys:
+            raise ValueError(f"the key {key} comes twice")
+        extensions = extensions or list(members)
+        if set(members) != set(extensions):
+            raise ValueError(f"{key} has members {sorted(members)}, the samples before it {sorted(extensions)}")
+        for extension in extensions:
+            data = members[extension]
+            write(header(f"{key}.{extension}", len(data)))
+            write(data)
+            write(bytes(padded(len(data)) - len(data)))
+        keys[key] = None
+        sizes.append([len(members[extension]) for extension in extensions])
+    write(END)
+    return {
+        "sha256": digest.hexdigest(),
+        "bytes": file.tell(),
+        "samples": len(keys),
+        "extensions": extensions,
+        "keys": list(keys),
+        "sizes": sizes,
+    }
