@@ -107,7 +107,8 @@ def read_catalog(path: Path, ids: Iterable[str] | None = None) -> list[Video]:
     if ids is None:
         return [Video(**row) for row in table.to_pylist()]
     ids = list(ids)
-    rows = {row["video"]: Video(**row) for row in table.filter(pc.is_in(table["video"], pa.array(ids))).to_pylist()}
+    wanted = pa.array(ids, pa.string())
+    rows = {row["video"]: Video(**row) for row in table.filter(pc.is_in(table["video"], wanted)).to_pylist()}
     if missing := [video for video in ids if video not in rows]:
         raise UserError(f"{path}: lacks {missing[0]}, which plan.json names: run `snakemake` to write both again")
     return [rows[video] for video in ids]

@@ -43,6 +43,7 @@ def test_catalog_and_plan_are_read_back(tmp_path: Path):
     write_catalog(tmp_path / "catalog.parquet", videos)
     assert read_catalog(tmp_path / "catalog.parquet") == videos
     assert read_catalog(tmp_path / "catalog.parquet", ["a"]) == videos[1:]
+    assert read_catalog(tmp_path / "catalog.parquet", []) == [], "a shard whose videos are all gone"
     write_plan(tmp_path / "plan.json", [["a"], [], ["b"]])
     assert read_plan(tmp_path / "plan.json") == [["a"], [], ["b"]]
     assert read_plan(tmp_path / "none.json") == []
