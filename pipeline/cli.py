@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import cv2
 import typer
 
-from pipeline import fetch_cli, segment_cli
+from pipeline import fetch_cli, segment_cli, upkeep_cli
 from pipeline import show as drawing
 from pipeline import stats as statistics
 from pipeline import verify as verification
@@ -177,6 +177,7 @@ for _command in (
     sharing_cli.share,
     sharing_cli.adopt,
     fetch_cli.fetch,
+    upkeep_cli.retry_failed,
 ):
     app.command()(_command)
 

@@ -1,0 +1,234 @@
+"""Retrying: the failed samples of a dataset made again, through every column and view that follows.
+
+A shard is written anew from the samples that stand in it and those that are made now, so that it is byte for byte what
+a full rebuild would give.
+"""
+
+import heapq
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.catalog import read_catalog, read_plan, shard_digests
+from pipeline.errors import UserError
+from pipeline.locks import check_unlocked
+from pipeline.manifest import SUMS, write_manifest
+from pipeline.progress import progress
+from pipeline.registry import STAGES, VIEWS
+from pipeline.runner import SOURCE, Inputs, Tally, facts_of, followed, items_of, opened, opened_inputs, tools_of
+from pipeline.shards.column import Shard
+from pipeline.shards.record import Record, record_path
+from pipeline.shards.writer import write_shard
+from pipeline.stages import Failure, Sample, Stage
+from pipeline.views import View, build_view
+
+PLAN, CATALOG = "plan.json", "catalog.parquet"
+
+
+@dataclass(frozen=True)
+class Retried:
+    """What became of a shard: of `failed` samples `left` still fail; or the trouble that leaves it to Snakemake."""
+
+    tar: Path
+    failed: int = 0
+    left: int = 0
+    trouble: str = ""
+
+    def __str__(self) -> str:
+        return self.trouble or f"{self.tar}: {self.failed} failed, {self.left} still do"
+
+
+@dataclass(frozen=True)
+class _Change:
+    """How a column's shard changed: its sha256 before, and the keys whose samples are new, others or gone."""
+
+    before: str
+    keys: set[str]
+
+
+def retry_failed(dataset: Path, min_success: float) -> Iterator[Retried]:
+    """Makes the failed samples of a dataset again, shard by shard, and then the manifests of what changed.
+
+    Shards that come out the same stay untouched. Options are those of the records. The first trouble in a shard leaves
+    it and what follows from it to Snakemake; the other shards go on.
+
+    Args:
+        dataset: `results/NAME`.
+        min_success: the share of a shard's samples that must be made, or it stays as it is.
+
+    Raises:
+        UserError: the folder has no columns that a plan names, or Snakemake is at work.
+    """
+    plan = read_plan(dataset / PLAN)
+    stages = [stage for name, stage in STAGES.items() if (dataset / name).is_dir()]
+    if not plan or not stages:
+        raise UserError(f"{dataset}: no dataset that was made here: it has no {PLAN} or no column")
+    check_unlocked(dataset.absolute().parent)
+    views = [view for name, view in VIEWS.items() if (dataset / "shards" / name).is_dir()]
+    digests = shard_digests(plan, read_catalog(dataset / CATALOG))
+    for number, source in enumerate(digests):
+        yield from _shard(dataset, f"{number:06d}.tar", source, stages, views, min_success)
+    for view in views:
+        _manifest(dataset / "shards" / view.name, len(plan), f"{dataset.absolute().name} ({view.name})")
+
+
+def _shard(
+    dataset: Path, name: str, source: str, stages: list[Stage], views: list[View], min_success: float
+) -> Iterator[Retried]:
+    """Retries one shard in every column, and joins it anew."""
+    changes: dict[str, _Change] = {}
+    tar = dataset / name
+    try:
+        for stage in stages:
+            tar = dataset / stage.name / name
+            old = _standing(tar, stage.version)
+            new = _column(stage, tar, old, source, changes, min_success)
+            if old.failures or new.failures:
+                yield Retried(tar, len(old.failures), len(new.failures))
+        for view in views:
+            tar = dataset / "shards" / view.name / name
+            _view(view, tar, _standing(tar, view.version))
+    except UserError as error:
+        yield Retried(tar, trouble=str(error) if str(dataset) in str(error) else f"{tar}: {error}")
+
+
+def _standing(tar: Path, version: int) -> Record:
+    if not tar.exists():
+        raise UserError(f"{tar}: is not there: run `snakemake` to make it")
+    record = Shard(tar).record
+    if record.version != version:
+        raise UserError(f"{tar}: was made by version {record.version}, now it is {version}: run `snakemake` instead")
+    return record
+
+
+def _column(
+    stage: Stage, tar: Path, old: Record, source: str, changes: dict[str, _Change], min_success: float
+) -> Record:
+    """Retries one shard of a column, if anything in it failed or what it was made from changed."""
+    dataset = tar.parent.parent
+    columns = {name: dataset / name / tar.name for name in stage.reads if name != SOURCE}
+    now = _digests(columns)
+    if old.inputs.get(SOURCE, source) != source:
+        raise UserError(f"{tar}: was made from other videos than the catalog has now: run `snakemake` instead")
+    new = old
+    if old.failures or old.inputs != old.inputs | now:
+        new = _written(stage, columns | {SOURCE: dataset / PLAN}, tar, old, changes, min_success)
+    if new == old and _older(tar, columns.values()):
+        # What it was made from was written again, with the same bytes.
+        os.utime(tar)
+        os.utime(record_path(tar))
+    return new
+
+
+def _digests(columns: Mapping[str, Path]) -> dict[str, str]:
+    """The sha256 of each shard that is there: a column may have been deleted to save space."""
+    return {name: Record.read(record_path(tar)).sha256 for name, tar in columns.items() if tar.exists()}
+
+
+def _older(tar: Path, inputs: Iterable[Path]) -> bool:
+    """Whether a shard is older than what it was made from, so that Snakemake would make it again."""
+    written = min(path.stat().st_mtime_ns for path in (tar, record_path(tar)))
+    return any(path.stat().st_mtime_ns > written for path in inputs if path.exists())
+
+
+def _written(
+    stage: Stage, inputs: Mapping[str, Path], tar: Path, old: Record, changes: dict[str, _Change], min_success: float
+) -> Record:
+    """Writes a shard from the samples that stand in it and those that are made now; adds to `changes` what differs."""
+    options = _options(stage, tar, old)
+    tally, made, changed = Tally(stage), set[str](), set[str]()
+    with opened_inputs(stage, inputs, tar.stem) as read, opened(tar) as shard:
+        place = {item: number for number, item in enumerate(read.keys)}
+        redo = _to_redo(stage, read, old, options, changes)
+        again = [item for item in place if item in redo]
+        items = progress(items_of(stage, read, again), len(again), f"{stage.name} {tar.stem}")
+        kept = ((key, shard[key]) for key in shard if _item(stage, key) not in redo)
+        outcomes = heapq.merge(kept, stage.run(items, options), key=lambda outcome: place[_item(stage, _key(outcome))])
+
+        def samples() -> Iterator[tuple[str, dict[str, bytes]]]:
+            for key, members in tally.encoded(outcomes):
+                made.add(key)
+                if _item(stage, key) in redo and (key not in shard or shard[key].encoded != members):
+                    changed.add(key)
+                yield key, members
+
+        def facts() -> dict[str, Any]:
+            tally.check(min_success)
+            _check_kept(tar, old, made, tally.failures)
+            return facts_of(stage, options, read, tally)
+
+        new = write_shard(tar, samples(), facts, standing=old)
+    if new != old:
+        changes[stage.name] = _Change(old.sha256, changed | (set(old.keys) - made))
+    return new
+
+
+def _options(stage: Stage, tar: Path, record: Record) -> Any:
+    try:
+        return stage.options(**record.options)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{tar}: its record's options are not what {stage.name} takes: {error}") from error
+
+
+def _to_redo(stage: Stage, read: Inputs, old: Record, options: Any, changes: Mapping[str, _Change]) -> set[str]:
+    """The items that failed or whose inputs changed; all of them where what stands is not known to be still right."""
+    changed: set[str] = set()
+    known = tools_of(stage, options) == {"software": old.software, "provenance": old.provenance}
+    for name, digest in read.digests.items():
+        if digest != old.inputs.get(name):
+            known &= name in changes and changes[name].before == old.inputs.get(name)
+            changed |= changes[name].keys if name in changes else set()
+    if not known:
+        return set(read.keys)
+    failed = {_item(stage, failure["key"]) for failure in old.failures}
+    return failed | changed | _neighbours(stage, read, changed)
+
+
+def _neighbours(stage: Stage, read: Inputs, changed: set[str]) -> set[str]:
+    """The samples that a changed frame is joined to."""
+    if not stage.follow or not changed:
+        return set()
+    base = next(iter(read.columns.values()))
+    return {key for key in base if not changed.isdisjoint(filter(None, followed(stage, key, base[key]).values()))}
+
+
+def _item(stage: Stage, key: str) -> str:
+    """What a stage is given to make a sample: the sample of its columns, or a video where it reads no column."""
+    return _video(key) if stage.reads == (SOURCE,) else key
+
+
+def _video(key: str) -> str:
+    """The video of a sample's or a failure's key; a whole video's failure has its id."""
+    return key.partition("-")[0]
+
+
+def _key(outcome: tuple[str, Sample] | Failure) -> str:
+    return outcome.key if isinstance(outcome, Failure) else outcome[0]
+
+
+def _check_kept(tar: Path, old: Record, made: set[str], failures: list[Failure]) -> None:
+    """Raises `UserError` where a video would lose all samples that it has: a file that is away, most likely."""
+    if lost := {_video(key) for key in old.keys} - {_video(key) for key in made}:
+        video = min(lost)
+        reason = next((f.reason for f in failures if _video(f.key) == video), "no sample is left of it")
+        raise UserError(f"{tar}: stays as it is, for {video} would lose all its samples: {reason}")
+
+
+def _view(view: View, tar: Path, old: Record) -> None:
+    """Joins a shard again where its columns changed."""
+    columns = {name: tar.parents[2] / name / tar.name for name in view.columns}
+    if old.inputs != old.inputs | _digests(columns) or _older(tar, columns.values()):
+        build_view(view, columns, tar)
+
+
+def _manifest(folder: Path, shards: int, title: str) -> None:
+    """Writes a manifest again that is older than one of its records; one that lacks a shard waits for Snakemake."""
+    names = [f"{number:06d}" for number in range(shards)]
+    records = [folder / f"{name}.json" for name in names]
+    last = folder / SUMS  # of the manifest, to be written
+    if all(path.exists() for path in records) and not (
+        last.exists() and last.stat().st_mtime_ns >= max(path.stat().st_mtime_ns for path in records)
+    ):
+        write_manifest(folder, names, title)
