@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import cv2
 import typer
 
-from pipeline import fetch_cli, segment_cli, upkeep_cli
+from pipeline import fetch_cli, segment_cli, sets_cli, upkeep_cli
 from pipeline import show as drawing
 from pipeline import stats as statistics
 from pipeline import verify as verification
@@ -178,6 +178,9 @@ for _command in (
     sharing_cli.adopt,
     fetch_cli.fetch,
     upkeep_cli.retry_failed,
+    sets_cli.merge,
+    sets_cli.split,
+    upkeep_cli.gc,
 ):
     app.command()(_command)
 

@@ -1,11 +1,13 @@
 """Looking after finished datasets, on the command line: `retry-failed` and `gc`."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pipeline.errors import UserError
+from pipeline.locks import check_unlocked
 
 
 def retry_failed(
@@ -26,3 +28,32 @@ def retry_failed(
     typer.echo(f"{dataset}: {failed} failed, {left} still do" if failed else f"{dataset}: nothing failed")
     if troubled:
         raise UserError(f"{dataset}: {troubled} shard{'s' * (troubled > 1)} not retried: the lines above say why")
+
+
+def gc(
+    folder: Annotated[Path, typer.Argument(help="results, or one dataset of it.")],
+    delete: Annotated[bool, typer.Option("--delete", help="Delete what is listed.")] = False,
+    older_than: Annotated[
+        float, typer.Option(min=0, help="Hours since a file was last written: what runs are writing is younger.")
+    ] = 24,
+    despite_lock: Annotated[
+        bool, typer.Option("--despite-lock", help="Delete although Snakemake's lock says that a run is going on.")
+    ] = False,
+) -> None:
+    """List what nothing needs: temporary files of runs that were killed, shards that no plan names."""
+    from pipeline import gc as collecting
+
+    if delete and not despite_lock:
+        is_dataset = (folder / collecting.PLAN).is_file()
+        check_unlocked(folder.absolute().parent if is_dataset else folder, ", or add --despite-lock")
+    count = size = 0
+    for leftover in list(collecting.leftovers(folder, time.time() - 3600 * older_than)):
+        typer.echo(leftover)
+        if delete:
+            collecting.delete(leftover)
+        count, size = count + 1, size + leftover.bytes
+    files = f"{count:,} file{'s' * (count != 1)}, {size:,} bytes"
+    if delete:
+        typer.echo(f"{folder}: deleted {files}")
+    else:
+        typer.echo(f"{folder}: {files}" + (": nothing is deleted without --delete" if count else ""))

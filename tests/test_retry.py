@@ -111,6 +111,7 @@ JOINED = View("joined", 1, "flow", {"frames": ("x.npy", "json"), "flow": ("y.npy
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(retry, "STAGES", STAGES)
     monkeypatch.setattr(retry, "VIEWS", {"joined": JOINED})
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # most of the time, and no test here cuts the power
     WORLD.__init__()
     return WORLD
 
