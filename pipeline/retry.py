@@ -37,7 +37,12 @@ class Retried:
     trouble: str = ""
 
     def __str__(self) -> str:
-        return self.trouble or f"{self.tar}: {self.failed} failed, {self.left} still do"
+        return self.trouble or f"{self.tar}: {told(self.failed, self.left)}"
+
+
+def told(failed: int, left: int) -> str:
+    """So many failed, so many still do."""
+    return f"{failed} failed, {left or 'none'} still {'does' if left < 2 else 'do'}"
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ def _shard(
                 yield Retried(tar, len(old.failures), len(new.failures))
         for view in views:
             tar = dataset / "shards" / view.name / name
-            _view(view, tar, _standing(tar, view.version))
+            _view(view, tar)
     except UserError as error:
         yield Retried(tar, trouble=str(error) if str(dataset) in str(error) else f"{tar}: {error}")
 
@@ -216,11 +221,14 @@ def _check_kept(tar: Path, old: Record, made: set[str], failures: list[Failure])
         raise UserError(f"{tar}: stays as it is, for {video} would lose all its samples: {reason}")
 
 
-def _view(view: View, tar: Path, old: Record) -> None:
-    """Joins a shard again where its columns changed."""
+def _view(view: View, tar: Path) -> None:
+    """Joins a shard again where its columns changed, or where a run that was killed left no record."""
     columns = {name: tar.parents[2] / name / tar.name for name in view.columns}
-    if old.inputs != old.inputs | _digests(columns) or _older(tar, columns.values()):
-        build_view(view, columns, tar)
+    if not tar.exists() or record_path(tar).exists():
+        old = _standing(tar, view.version)
+        if old.inputs == old.inputs | _digests(columns) and not _older(tar, columns.values()):
+            return
+    build_view(view, columns, tar)
 
 
 def _manifest(folder: Path, shards: int, title: str) -> None:

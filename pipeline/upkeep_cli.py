@@ -18,6 +18,7 @@ def retry_failed(
 ) -> None:
     """Make failed samples again, and nothing else, through every column and view."""
     from pipeline.retry import retry_failed as run
+    from pipeline.retry import told
 
     results = []
     for retried in run(dataset, min_success):
@@ -25,7 +26,8 @@ def retry_failed(
         results.append(retried)
     troubled = sum(bool(retried.trouble) for retried in results)
     failed, left = sum(retried.failed for retried in results), sum(retried.left for retried in results)
-    typer.echo(f"{dataset}: {failed} failed, {left} still do" if failed else f"{dataset}: nothing failed")
+    if failed or not troubled:
+        typer.echo(f"{dataset}: {told(failed, left)}" if failed else f"{dataset}: nothing failed")
     if troubled:
         raise UserError(f"{dataset}: {troubled} shard{'s' * (troubled > 1)} not retried: the lines above say why")
 

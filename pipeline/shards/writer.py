@@ -1,6 +1,7 @@
 """Writing a shard: members into a temporary tar, then the tar under its name, then its record."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,7 +28,8 @@ def write_shard(
         samples: key and encoded members by extension; every sample has the same extensions.
         facts: asked once the samples are written: the record's fields that are not about the tar itself. If it raises,
             nothing is kept.
-        standing: the record of the shard in this place, if it is to stay untouched where it comes out the same.
+        standing: the record of the shard that stands there, if this is no job of Snakemake's: it stays untouched where
+            the new one comes out the same.
 
     Raises:
         UserError: the folder cannot be written.
@@ -36,13 +38,21 @@ def write_shard(
     try:
         with atomic(tar) as file:
             record = Record(shard=tar.stem, **_write(file, samples), **facts())
-            if record == standing:
+            if standing is None:
+                # An older record must never stand beside a newer tar, however short the moment.
+                record_path(tar).unlink(missing_ok=True)
+            elif record == standing:
                 raise _Same
-            # An older record must never stand beside a newer tar, however short the moment.
-            record_path(tar).unlink(missing_ok=True)
+            else:
+                # Snakemake makes a tar that is missing, but not its record: here the tar comes last, and soon.
+                file.flush()
+                os.fsync(file.fileno())
+                tar.unlink()
+                record.write(record_path(tar))
     except _Same:
         return record
-    record.write(record_path(tar))
+    if standing is None:
+        record.write(record_path(tar))
     return record
 
 

@@ -99,3 +99,14 @@ def test_the_record_holds_no_time_and_no_path(tmp_path: Path):
     text = (tmp_path / "000000.json").read_text()
     assert str(tmp_path) not in text
     assert not {"time", "date", "host", "seconds"} & set(json.loads(text))
+
+
+def test_a_shard_that_comes_out_as_it_stands_is_not_touched(tmp_path: Path):
+    tar = tmp_path / "000000.tar"
+    record = write_shard(tar, SAMPLES, facts)
+    stamps = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in tmp_path.iterdir()}
+    assert write_shard(tar, SAMPLES, facts, standing=record) == record
+    assert {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in tmp_path.iterdir()} == stamps
+    other = write_shard(tar, SAMPLES[:2], facts, standing=record)
+    assert other == Record.read(tmp_path / "000000.json") != record
+    assert file_sha256(tar) == other.sha256
