@@ -8,6 +8,7 @@ import heapq
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def retry_failed(dataset: Path, min_success: float) -> Iterator[Retried]:
         raise UserError(f"{dataset}: no dataset that was made here: it has no {PLAN} or no column")
     check_unlocked(dataset.absolute().parent)
     views = [view for name, view in VIEWS.items() if (dataset / "shards" / name).is_dir()]
-    digests = shard_digests(plan, read_catalog(dataset / CATALOG))
+    digests = shard_digests(plan, read_catalog(dataset / CATALOG, chain.from_iterable(plan)))
     for number, source in enumerate(digests):
         yield from _shard(dataset, f"{number:06d}.tar", source, stages, views, min_success)
     for view in views:

@@ -39,4 +39,7 @@ def split(
 def _described(view: Path) -> str:
     table = read_shards(view)
     samples, size = (sum(table[name].to_pylist()) for name in ("samples", "bytes"))
-    return f"wrote {view}: {samples:,} samples in {table.num_rows:,} shards, {size:,} bytes"
+    counts = [
+        f"{count:,} {what}{'s' * (count != 1)}" for count, what in ((samples, "sample"), (table.num_rows, "shard"))
+    ]
+    return f"wrote {view}: {' in '.join(counts)}, {size:,} bytes"
