@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from pipeline.adopted import read_adopted
 from pipeline.catalog import read_catalog, read_plan, shard_digests
 from pipeline.errors import UserError
 from pipeline.locks import check_unlocked
@@ -65,8 +66,10 @@ def retry_failed(dataset: Path, min_success: float) -> Iterator[Retried]:
         min_success: the share of a shard's samples that must be made, or it stays as it is.
 
     Raises:
-        UserError: the folder has no columns that a plan names, or Snakemake is at work.
+        UserError: the folder has no columns that a plan names or was adopted, or Snakemake is at work.
     """
+    if read_adopted(dataset):
+        raise UserError(f"{dataset}: was adopted: what failed can be made again where it was made")
     plan = read_plan(dataset / PLAN)
     stages = [stage for name, stage in STAGES.items() if (dataset / name).is_dir()]
     if not plan or not stages:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.adopted import Adopted, write_adopted
 from pipeline.catalog import Plan, read_catalog, read_plan, write_listing
 from pipeline.errors import ShardError, UserError
 from pipeline.manifest import write_manifest
@@ -96,7 +97,7 @@ def pieces_of(origin: Origin, taken: Callable[[str], bool], prefix: str = "", **
 
 
 def write_set(dataset: Path, pieces: Sequence[Piece]) -> Path:
-    """Writes a view of a new dataset, a shard a piece: catalog and plan, shards with their records, and the manifest.
+    """Writes a view of a new, adopted dataset, a shard a piece: catalog and plan, shards and records, the manifest.
 
     Shards that are there already and are made from the same are kept.
 
@@ -119,6 +120,7 @@ def write_set(dataset: Path, pieces: Sequence[Piece]) -> Path:
     for piece, shard in progress(list(zip(pieces, shards, strict=True)), len(pieces), f"{dataset.name} {view.name}"):
         _copy(piece, view / f"{shard}.tar", extensions)
     write_manifest(view, shards, f"{dataset.name} ({view.name})")
+    write_adopted(dataset, Adopted(tuple(shards), (f"shards/{view.name}",)))
     return view
 
 

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline import retry
+from pipeline.adopted import Adopted, write_adopted
 from pipeline.catalog import write_listing
 from pipeline.errors import SampleError, UserError
 from pipeline.manifest import write_manifest
@@ -334,6 +335,12 @@ def test_what_is_snakemakes_to_make_is_said(
     lines = [retried.trouble for retried in retry_failed(made, 0) if retried.trouble]
     assert lines[0].startswith(f"{made}/{says}")
     assert tree(made) == before
+
+
+def test_an_adopted_dataset_is_refused(tmp_path: Path):
+    write_adopted(tmp_path, Adopted(("000000",), ("flow",)))
+    with pytest.raises(UserError, match="was adopted"):
+        list(retry_failed(tmp_path, 0))
 
 
 def test_a_folder_without_columns_and_one_that_is_locked_are_refused(tmp_path: Path):
