@@ -66,7 +66,7 @@ def few_shards_long_training(config: dict[str, Any]) -> None:
 
 def on_test_cluster(profile: dict[str, Any]) -> None:
     profile["default-resources"].update(slurm_account="lab", slurm_partition="cpu", gpu_partition="gpu")
-    profile.update({"jobs": 2, "slurm-init-seconds-before-status-checks": 5, "slurm-status-command": "sacct"})
+    profile.update({"jobs": 4, "slurm-init-seconds-before-status-checks": 5})
 
 
 def too_little_at_first(profile: dict[str, Any]) -> None:
@@ -169,7 +169,7 @@ def test_training_went_on_from_its_checkpoint(disturbed: Clone):
 
 def test_shards_are_arrays_and_training_is_on_the_gpu_partition(disturbed: Clone):
     frames, train = ([job for job in jobs() if job.rule == rule] for rule in ("frames_shard", "train"))
-    assert sum("_" in job.id for job in frames) == 2  # of three, as two jobs are in the queue at once
+    assert {job.id.split("_")[1] for job in frames} == {"1", "2", "3"}
     assert {job.partition for job in frames} == {"cpu"}
     assert {job.partition for job in train} == {"gpu"}
     assert all("gres/gpu=1" in job.asked for job in train)
@@ -180,6 +180,17 @@ def test_a_second_run_has_no_jobs(disturbed: Clone):
     disturbed.made(disturbed.snakemake("all"), minutes=5)
     assert "Nothing to be done" in (disturbed.folder / "said.txt").read_text()
     assert len(jobs()) == before
+
+
+def test_more_shards_than_jobs_in_the_queue_come_to_an_end(slurm: None, tmp_path: Path):
+    made = clone(tmp_path)
+    source = {"kind": "synthetic", "videos": 6, "frames": 2, "height": 32, "width": 32}
+    small = {"datasets": {"small": {"source": source, "videos_per_shard": 1}}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(small))
+    made.edit("profiles/slurm/config.yaml", on_test_cluster)
+    made.edit("profiles/slurm/config.yaml", lambda profile: profile.update(jobs=2))
+    made.made(made.snakemake("frames"), minutes=10)
+    assert len(list(tmp_path.glob("results/small/frames/*.tar"))) == 6
 
 
 def test_several_nodes_train_together(disturbed: Clone):
