@@ -54,7 +54,7 @@ def read_plan(path: Path) -> Plan:
     """Reads plan.json; a dataset that has none yet has an empty plan.
 
     Raises:
-        UserError: the file is not a plan.
+        UserError: the file cannot be read or is not a plan.
     """
     if not path.exists():
         return []
@@ -64,6 +64,8 @@ def read_plan(path: Path) -> Plan:
             raise TypeError("video ids must be text")
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path}: not a plan ({error}): restore it, or delete it to plan afresh") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     return [list(shard) for shard in plan]
 
 

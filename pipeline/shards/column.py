@@ -1,6 +1,6 @@
-"""Reading a finished shard: its record says where each member is, the tar is mapped."""
+"""Reading a finished shard: its record says where each member is."""
 
-import mmap
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +47,8 @@ class Shard:
             size = tar.stat().st_size
         except FileNotFoundError:
             raise ShardError(f"{tar}: missing, though its record is there") from None
+        except OSError as error:
+            raise ShardError(f"{tar}: cannot be read: {error.strerror}") from error
         if size != self.record.bytes:
             raise ShardError(f"{tar}: has {size} bytes, its record says {self.record.bytes}: cut off or replaced")
         self._rows = {key: row for row, key in enumerate(self.record.keys)}
@@ -54,18 +56,20 @@ class Shard:
 
     def check_sum(self) -> None:
         """Raises ShardError unless the tar's sha256 is the recorded one."""
-        if file_sha256(self.path) != self.record.sha256:
+        try:
+            found = file_sha256(self.path)
+        except OSError as error:
+            raise ShardError(f"{self.path}: cannot be read: {error.strerror}") from error
+        if found != self.record.sha256:
             raise ShardError(f"{self.path}: its bytes changed since it was written (sha256 differs from its record)")
 
     def __enter__(self) -> "Shard":
         self._file = self.path.open("rb")
-        self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._map.close()
         self._file.close()
 
     def __contains__(self, key: str) -> bool:
@@ -78,13 +82,23 @@ class Shard:
             self.record.extensions, self._offsets[row], self.record.sizes[row], strict=True
         ):
             try:
-                found = parse_header(self._map[offset - BLOCK : offset], offset - BLOCK)
+                found = parse_header(self._bytes(offset - BLOCK, BLOCK), offset - BLOCK)
             except ValueError as error:
                 raise ShardError(f"{self.path}: {error}") from error
             if found != (f"{key}.{extension}", size):
                 raise ShardError(f"{self.path}: holds {found[0]} where its record has {key}.{extension}")
-            members[extension] = self._map[offset : offset + size]
+            members[extension] = self._bytes(offset, size)
         return Members(members)
+
+    def _bytes(self, offset: int, size: int) -> bytes:
+        """Not by mmap: there, a disk that fails and a file that is cut off meanwhile kill the process."""
+        try:
+            data = os.pread(self._file.fileno(), size, offset)
+        except OSError as error:
+            raise ShardError(f"{self.path}: cannot be read: {error.strerror}") from error
+        if len(data) != size:
+            raise ShardError(f"{self.path}: cut off at byte {offset + len(data)} while it was read")
+        return data
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.record.keys)

@@ -1,8 +1,10 @@
 """Atomic files: what stands under a final name is always whole."""
 
 import errno
+import fcntl
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,8 @@ from pipeline.errors import UserError
 def atomic(path: Path) -> Iterator[BinaryIO]:
     """Writes to a temporary name in the same folder, syncs, and moves it over `path` when the block ends well.
 
-    Temporary files that a killed run left for this very path are removed first: a path has one writer at a time.
+    A path has one writer at a time: another waits until this one is done. So temporary files of this very path are of
+    killed runs, and are removed first.
 
     Raises:
         UserError: the disk is full, the folder read-only or not a folder; nothing is left behind.
@@ -23,20 +26,66 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for stale in path.parent.glob(f".{path.name}.*.tmp"):
-            stale.unlink(missing_ok=True)
-        try:
-            with temporary.open("xb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        sync_folder(path.parent)
+        with _claimed(path):
+            for stale in path.parent.glob(f".{path.name}.*.tmp"):
+                stale.unlink(missing_ok=True)
+            try:
+                with temporary.open("xb") as file:
+                    yield file
+                    sync(file)
+                os.replace(temporary, path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+            sync_folder(path.parent)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {advice(error)}") from error
+
+
+@contextmanager
+def _claimed(path: Path) -> Iterator[None]:
+    """Holds a path for this process. The kernel lets go of what a killed process held.
+
+    Not by filelock, which leaves its files behind.
+    """
+    lock = path.with_name(f".{path.name}.tmp")
+    descriptor = _locked(lock, path)
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)  # while it is held: whoever waits for it sees that it is gone
+        os.close(descriptor)
+
+
+def _locked(lock: Path, path: Path) -> int:
+    while True:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            _lock(descriptor, path)
+            if os.fstat(descriptor).st_nlink:
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"{path}: another process is writing it: waiting until it is done", file=sys.stderr, flush=True)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError as error:
+        # Some network file systems have no locks. Their temporary names differ all the same, and the last writer stays.
+        if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+            raise
+
+
+def sync(file: BinaryIO) -> None:
+    """Brings what was written to the disk, so that one that is full says so now."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

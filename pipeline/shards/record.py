@@ -56,10 +56,14 @@ class Record:
         """The size of a whole tar with these members."""
         return sum(BLOCK + padded(size) for sizes in self.sizes for size in sizes) + len(END)
 
+    def encoded(self) -> bytes:
+        """The record as it stands on disk."""
+        lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in asdict(self).items())
+        return f"{{\n{lines}\n}}\n".encode()
+
     def write(self, path: Path) -> None:
         """Commits: writes the record atomically."""
-        lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in asdict(self).items())
-        write_atomic(path, f"{{\n{lines}\n}}\n".encode())
+        write_atomic(path, self.encoded())
 
     @classmethod
     def read(cls, path: Path) -> "Record":
@@ -75,6 +79,8 @@ class Record:
             record._check()
         except FileNotFoundError:
             raise ShardError(f"{path}: missing: the shard is not finished") from None
+        except OSError as error:
+            raise ShardError(f"{path}: cannot be read: {error.strerror}") from error
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
             raise ShardError(f"{path}: not a shard record: {error}") from error
         return record

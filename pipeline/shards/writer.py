@@ -1,12 +1,12 @@
-"""Writing a shard: members into a temporary tar, then the tar under its name, then its record."""
+"""Writing a shard: tar and record under temporary names, then the tar under its name, then its record."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pipeline.shards.files import atomic
+from pipeline.shards.files import atomic, sync
 from pipeline.shards.record import Record, record_path
 from pipeline.shards.tar import END, header, padded
 
@@ -28,31 +28,24 @@ def write_shard(
         samples: key and encoded members by extension; every sample has the same extensions.
         facts: asked once the samples are written: the record's fields that are not about the tar itself. If it raises,
             nothing is kept.
-        standing: the record of the shard that stands there, if this is no job of Snakemake's: it stays untouched where
-            the new one comes out the same.
+        standing: the record of the shard that stands there, if it is to stay untouched where the new one comes out the
+            same.
 
     Raises:
         UserError: the folder cannot be written.
         ValueError: a sample has other members than the first, or its key came before.
     """
-    try:
-        with atomic(tar) as file:
-            record = Record(shard=tar.stem, **_write(file, samples), **facts())
-            if standing is None:
-                # An older record must never stand beside a newer tar, however short the moment.
-                record_path(tar).unlink(missing_ok=True)
-            elif record == standing:
-                raise _Same
-            else:
-                # Snakemake makes a tar that is missing, but not its record: here the tar comes last, and soon.
-                file.flush()
-                os.fsync(file.fileno())
-                tar.unlink()
-                record.write(record_path(tar))
-    except _Same:
-        return record
-    if standing is None:
-        record.write(record_path(tar))
+    # The record is held from the start to the end, and so is the shard: of two writers, one waits for the other.
+    with suppress(_Same), atomic(record_path(tar)) as commit, atomic(tar) as file:
+        record = Record(shard=tar.stem, **_write(file, samples), **facts())
+        if record == standing:
+            raise _Same
+        commit.write(record.encoded())
+        # What there is no room for shows here, while the old shard still stands. And an older record must never stand
+        # beside a newer tar, however short the moment.
+        sync(file)
+        sync(commit)
+        record_path(tar).unlink(missing_ok=True)
     return record
 
 
