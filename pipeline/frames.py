@@ -11,10 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import SampleError
+from pipeline.errors import SampleError, UserError, check_machine
 from pipeline.selection import Selection, check_pairs, check_select, select
-from pipeline.sources.source import Frame, Unreadable, Video
-from pipeline.stages import Failure, Items, Outcomes, Sample, Stage, reason_of
+from pipeline.sources.source import Frame, Source, Unreadable, Video
+from pipeline.stages import Failure, Items, Outcomes, Sample, Stage, failure, reason_of
+
+LIST_ANEW = "run snakemake again, which lists it anew"
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,20 @@ def _video(name: str, video: Video, options: FramesOptions) -> Outcomes:
     from pipeline.sources import SOURCES  # sources are many and heavy: only a job that reads videos pays for them
 
     source = SOURCES[video.kind]
+    state = source.state(video)
+    if video.bytes is not None and state[0] != video.bytes:
+        raise UserError(f"{name}: had {video.bytes} bytes when it was listed, and has {state[0]} now: {LIST_ANEW}")
+    yield from _outcomes(name, video, source, options)
+    if source.state(video) != state:
+        raise UserError(f"{name}: changed while it was read: {LIST_ANEW}")
+
+
+def _outcomes(name: str, video: Video, source: Source, options: FramesOptions) -> Outcomes:
     try:
         numbers = source.numbers(video)
         chosen = select(numbers, options.select, options.pairs, options.triplets, options.seed, name)
     except Exception as error:
-        yield Failure(name, reason_of(error))
+        yield failure(name, error)
         return
     if options.pairs != "none" and not chosen.next:
         yield Failure(name, _why_no_pair(len(numbers), options))
@@ -145,6 +156,7 @@ def _samples(name: str, chosen: Selection, frames: Iterator[_Stored | Unreadable
             while waiting and (chosen.next.get(first := next(iter(waiting)), first)) <= read:
                 yield _outcome(name, waiting.pop(first), chosen, stored, options.triplets)
     except Exception as error:
+        check_machine(error, name)
         yield from (_outcome(name, frame, chosen, stored, options.triplets) for frame in waiting.values())
         yield Failure(name, f"{reason_of(error)} (after frame {read})" if read >= 0 else reason_of(error))
         return

@@ -19,7 +19,7 @@ from pipeline.shards.column import Members, Shard
 from pipeline.shards.record import Record
 from pipeline.shards.writer import write_shard
 from pipeline.sources.source import Video
-from pipeline.stages import Failure, Items, Sample, Stage, reason_of
+from pipeline.stages import Failure, Items, Sample, Stage, failure
 
 SOURCE = "source"
 
@@ -213,7 +213,7 @@ class Tally:
                 if set(members) != first:
                     raise ValueError(f"has members {sorted(members)}, the samples before it {sorted(first)}")
             except Exception as error:
-                self.failures.append(Failure(key, reason_of(error)))
+                self.failures.append(failure(key, error))
                 continue
             self._made += 1
             for name, value in measured.items():

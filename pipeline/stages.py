@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import groupby, islice
 from typing import Any
 
-from pipeline.errors import SampleError, UserError
+from pipeline.errors import SampleError, UserError, check_machine
 
 Sample = Mapping[str, Any]
 """A sample's members by extension, decoded: `{"jpg": (H, W, 3) uint8, "flow.b2": (2, H, W) float32, "json": {...}}`.
@@ -71,6 +71,12 @@ def reason_of(error: Exception) -> str:
     return str(error) if isinstance(error, SampleError) else f"{type(error).__name__}: {error}"
 
 
+def failure(key: str, error: Exception) -> Failure:
+    """The failure row of an error. Raises UserError where it was the machine that failed, not the sample."""
+    check_machine(error, key)
+    return Failure(key, reason_of(error))
+
+
 def each(annotate: Callable[[Sample, Any], Sample | None]) -> Callable[[Items, Any], Outcomes]:
     """A stage's `run` from a function of one sample; None means not in the stage's domain."""
 
@@ -78,10 +84,8 @@ def each(annotate: Callable[[Sample, Any], Sample | None]) -> Callable[[Items, A
         for key, sample in items:
             try:
                 made = annotate(sample, options)
-            except UserError:
-                raise
             except Exception as error:
-                yield Failure(key, reason_of(error))
+                yield failure(key, error)
             else:
                 if made is not None:
                     yield key, made
@@ -102,7 +106,7 @@ def in_batches(
             try:
                 yield key, sample, shape(sample)
             except Exception as error:
-                yield key, sample, Failure(key, reason_of(error))
+                yield key, sample, failure(key, error)
 
     def run(items: Items, options: Any) -> Outcomes:
         for same, group in groupby(shaped(items), key=lambda item: item[2]):
@@ -119,7 +123,7 @@ def in_batches(
                         try:
                             yield key, annotate([sample], options)[0]
                         except Exception as error:
-                            yield Failure(key, reason_of(error))
+                            yield failure(key, error)
                 else:
                     yield from zip((key for key, _ in batch), made, strict=True)
 

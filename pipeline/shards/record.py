@@ -56,14 +56,14 @@ class Record:
         """The size of a whole tar with these members."""
         return sum(BLOCK + padded(size) for sizes in self.sizes for size in sizes) + len(END)
 
-    def encoded(self) -> bytes:
+    def text(self) -> str:
         """The record as it stands on disk."""
         lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in asdict(self).items())
-        return f"{{\n{lines}\n}}\n".encode()
+        return f"{{\n{lines}\n}}\n"
 
     def write(self, path: Path) -> None:
         """Commits: writes the record atomically."""
-        write_atomic(path, self.encoded())
+        write_atomic(path, self.text().encode())
 
     @classmethod
     def read(cls, path: Path) -> "Record":

@@ -40,7 +40,7 @@ def write_shard(
         record = Record(shard=tar.stem, **_write(file, samples), **facts())
         if record == standing:
             raise _Same
-        commit.write(record.encoded())
+        commit.write(record.text().encode())
         # What there is no room for shows here, while the old shard still stands. And an older record must never stand
         # beside a newer tar, however short the moment.
         sync(file)

@@ -10,11 +10,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import SampleError, UserError
+from pipeline.errors import SampleError, UserError, check_machine
 from pipeline.formats import read_flo, read_kitti_png
 from pipeline.sources.listing import Paths, as_videos, check_paths, find
 from pipeline.sources.reading import is_image, of_one_size, read_image
-from pipeline.sources.source import Frame, Source, Truth, Unreadable, Video
+from pipeline.sources.source import Frame, Source, State, Truth, Unreadable, Video
 
 _LARGEST_NUMBER = 999_999  # what a key has room for
 
@@ -42,10 +42,24 @@ def _videos(options: FramesOptions, where: str) -> list[Video]:
 
 def _bytes(folder: str, where: str) -> int:
     try:
-        with os.scandir(folder) as entries:
-            return sum(entry.stat().st_size for entry in entries if is_image(entry.name))
+        return sum(status.st_size for status in _statuses(folder))
     except OSError as error:
         raise UserError(f"{where}.path: cannot read {error.filename!r}: {error.strerror}") from error
+
+
+def _statuses(folder: str) -> list[os.stat_result]:
+    with os.scandir(folder) as entries:
+        return [entry.stat() for entry in entries if is_image(entry.name)]
+
+
+def _state(video: Video) -> State:
+    folder, _ = _opened(video)
+    try:
+        statuses = _statuses(folder)
+    except OSError as error:
+        check_machine(error, folder)
+        return 0, 0
+    return sum(status.st_size for status in statuses), max((status.st_mtime_ns for status in statuses), default=0)
 
 
 def _uri(folder: str, flow: str | None) -> str:
@@ -101,6 +115,7 @@ def _read(video: Video, wanted: Sequence[int]) -> Iterator[Frame | Unreadable]:
                     raise SampleError("no such frame")
                 yield Frame(number, None, read_image(os.path.join(folder, names[number])))
             except SampleError as error:
+                check_machine(error, f"{folder}/{names.get(number)}")
                 yield Unreadable(number, str(error))
 
     return of_one_size(frames())
@@ -165,4 +180,5 @@ SOURCE = Source(
     read=_read,
     truth=_truth,
     select="all",
+    state=_state,
 )

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import SampleError, UserError
-from pipeline.sources.listing import Paths, as_videos, check_paths, find
+from pipeline.errors import SampleError, UserError, check_machine
+from pipeline.sources.listing import Paths, as_videos, check_paths, file_state, find
 from pipeline.sources.reading import IMAGE_EXTENSIONS, is_image, read_image
 from pipeline.sources.source import Frame, Source, Unreadable, Video
 
@@ -36,6 +36,7 @@ def _read(video: Video, wanted: Sequence[int]) -> Iterator[Frame | Unreadable]:
         try:
             yield Frame(number, None, read_image(video.uri)) if number == 0 else Unreadable(number, "no such frame")
         except SampleError as error:
+            check_machine(error, video.uri)
             yield Unreadable(number, str(error))
 
 
@@ -47,4 +48,5 @@ SOURCE = Source(
     read=_read,
     truth=None,
     select="all",
+    state=lambda video: file_state(video.uri),
 )

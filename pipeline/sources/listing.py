@@ -7,9 +7,9 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, check_machine
 from pipeline.sources.ids import video_id
-from pipeline.sources.source import Video
+from pipeline.sources.source import State, Video
 
 Paths = str | list[str]
 
@@ -78,6 +78,16 @@ def as_videos(found: Sequence[Found], kind: str, license: str | None, where: str
             raise UserError(f"{where}.path: {told}")
         videos[name] = Video(name, kind, one.path, license, one.bytes)
     return [videos[name] for name in sorted(videos)]
+
+
+def file_state(path: str) -> State:
+    """A file's size and when it last changed; of one that is gone, as the listing has it, none."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        check_machine(error, path)
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
 
 
 def _entries(pattern: str, place: str, folders: bool) -> Iterator[Found]:

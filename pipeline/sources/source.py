@@ -55,6 +55,14 @@ class Truth:
     objects: NDArray[np.uint8] | None = None
 
 
+State = tuple[int | None, int]
+"""A video's bytes, as the catalog has them, and when it last changed, in nanoseconds."""
+
+
+def _never_changes(video: Video) -> State:
+    return video.bytes, 0
+
+
 @dataclass(frozen=True)
 class Source:
     """A source kind.
@@ -69,6 +77,7 @@ class Source:
         read: yields the asked frames, ascending, decoding sequentially; a frame that cannot be had is `Unreadable`.
         truth: ground truth from one frame to another, or None where there is none.
         select: the frames taken when config.yaml does not say.
+        state: what changes when a video does; of one that is gone, `(0, 0)`.
     """
 
     name: str
@@ -78,3 +87,4 @@ class Source:
     read: Callable[[Video, Sequence[int]], Iterator[Frame | Unreadable]]
     truth: Callable[[Video, int, int], Truth | None] | None
     select: Any
+    state: Callable[[Video], State] = _never_changes

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import SampleError
 from pipeline.sources.decoding import demuxed, pictures
-from pipeline.sources.listing import Paths, as_videos, check_paths, find
+from pipeline.sources.listing import Paths, as_videos, check_paths, file_state, find
 from pipeline.sources.reading import check_pixels, of_one_size
 from pipeline.sources.source import Frame, Source, Unreadable, Video
 
@@ -88,4 +88,5 @@ SOURCE = Source(
     read=_read,
     truth=None,
     select={"every": 5},
+    state=lambda video: file_state(video.uri),
 )
