@@ -18,7 +18,7 @@ from pipeline.catalog import extended, read_plan, write_listing
 from pipeline.errors import UserError
 from pipeline.manifest import write_manifest
 from pipeline.registry import STAGES, VIEWS
-from pipeline.runner import SOURCE, run_stage
+from pipeline.runner import SOURCE, advised, run_stage
 from pipeline.shards.address import is_address
 from pipeline.shards.files import write_atomic
 from pipeline.shards.record import Record, record_path
@@ -194,10 +194,15 @@ def _print(table: statistics.Table, page: Path | None) -> None:
 
 def _by_name(inputs: Sequence[Path], names: Sequence[str], reader: str) -> dict[str, Path]:
     """The inputs by what they are: `source` for plan.json, else the column that a shard's record says it is of."""
-    found = {SOURCE if path.name == "plan.json" else Record.read(record_path(path)).stage: path for path in inputs}
+    found = {SOURCE if path.name == "plan.json" else _column_of(path): path for path in inputs}
     if set(found) != set(names) or len(found) != len(inputs):
         raise UserError(f"{reader} reads one each of {', '.join(names)}, and was given {', '.join(found) or 'nothing'}")
     return found
+
+
+def _column_of(tar: Path) -> str:
+    with advised(tar):
+        return Record.read(record_path(tar)).stage
 
 
 def _parsed(options: type[Any], text: str) -> Any:

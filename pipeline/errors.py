@@ -27,8 +27,8 @@ class ShardError(UserError):
 def check_machine(error: Exception, what: str) -> None:
     """Raises UserError where a disk, a network or memory failed, which is no fault of the sample or video `what`.
 
-    As a failure row it would stay: nothing that Snakemake looks at changes when the machine is well again. A UserError is
-    raised as it is.
+    As a failure row it would stay: nothing that Snakemake looks at changes when the machine is well again. A UserError
+    is raised as it is.
     """
     if isinstance(error, UserError):
         raise error

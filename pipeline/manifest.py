@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 
 from pipeline.croissant import Publication, croissant
 from pipeline.errors import ShardError
-from pipeline.shards.files import write_atomic
+from pipeline.shards.files import atomic, sync
 from pipeline.shards.record import Record, file_sha256
 
 SAMPLES, SHARDS, SUMS = "samples.parquet", "shards.parquet", "SHA256SUMS"
@@ -37,8 +38,11 @@ def write_manifest(folder: Path, shards: list[str], title: str) -> None:
     description = f"{title}: shards of {', '.join(extensions)}, with one row a sample."
     files["croissant.json"] = as_json(croissant(title, description, sums, {SAMPLES: extensions}, Publication()))
     files[SUMS] = sums_file(sums | sums_of(files))
-    for name, data in files.items():
-        write_atomic(folder / name, data)
+    with ExitStack() as stack:  # none of them stands under its name before all are on the disk
+        opened = {name: stack.enter_context(atomic(folder / name)) for name in files}
+        for name, data in files.items():
+            opened[name].write(data)
+            sync(opened[name])
 
 
 def members(folder: Path, records: list[Record]) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.catalog import read_catalog, read_plan, shard_digests
-from pipeline.errors import UserError
+from pipeline.errors import ShardError, UserError
 from pipeline.progress import progress
 from pipeline.shards.codecs import encode
 from pipeline.shards.column import Members, Shard
@@ -49,9 +49,19 @@ def run_stage(stage: Stage, inputs: Mapping[str, Path], to: Path, options: Any, 
 
 def opened(tar: Path) -> Shard:
     """A shard whose bytes are the ones that were written, so that damage never travels into what is made from it."""
-    shard = Shard(tar)
-    shard.check_sum()
+    with advised(tar):
+        shard = Shard(tar)
+        shard.check_sum()
     return shard
+
+
+@contextmanager
+def advised(tar: Path) -> Iterator[None]:
+    """Adds to what is wrong with an input what to do about it."""
+    try:
+        yield
+    except ShardError as error:
+        raise ShardError(f"{error}: make it again: `snakemake --cores all --forcerun {tar}`") from error
 
 
 @dataclass(frozen=True)

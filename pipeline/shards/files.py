@@ -6,7 +6,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -49,12 +49,12 @@ def _claimed(path: Path) -> Iterator[None]:
     Not by filelock, which leaves its files behind.
     """
     lock = path.with_name(f".{path.name}.tmp")
-    descriptor = _locked(lock, path)
-    try:
+    with ExitStack() as stack:
+        stack.callback(os.close, _locked(lock, path))
+        stack.callback(
+            lock.unlink, missing_ok=True
+        )  # first, while it is held: whoever waits for it sees that it is gone
         yield
-    finally:
-        lock.unlink(missing_ok=True)  # while it is held: whoever waits for it sees that it is gone
-        os.close(descriptor)
 
 
 def _locked(lock: Path, path: Path) -> int:

@@ -19,6 +19,7 @@ from pipeline.catalog import extended, read_catalog, read_plan, shard_digests, w
 from pipeline.config import load
 from pipeline.errors import UserError
 from pipeline.registry import STAGES, VIEWS
+from pipeline.timestamps import in_order, none_ahead
 from trainers.experiments import METHODS, grids, load as load_experiments
 from trainers.segmentation.options import VERSION as SEGMENTATION_VERSION
 
@@ -79,6 +80,12 @@ def digests(dataset):
     return shard_digests(plan, videos)
 
 
+if workflow.is_main_process:
+    none_ahead(Path("results"))
+    for name in LISTED:
+        in_order(Path(f"results/{name}"), DATASETS[name], digests(name))
+
+
 def shard_digest(wildcards):
     """Changes when the shard's videos do, so that the shard is made again."""
     dataset, shard = wildcards.dataset, int(wildcards.shard)
@@ -100,7 +107,7 @@ def min_success(wildcards):
 
 def columns_of(dataset):
     """Every shard of every column that the dataset has."""
-    return [path for column in DATASETS[dataset].columns for path in expand_shards(column, [dataset])]
+    return [path for column in DATASETS[dataset].columns for path in with_records(column, [dataset])]
 
 
 def column(name):
@@ -110,13 +117,19 @@ def column(name):
         datasets = [dataset for dataset in DATASETS if name in DATASETS[dataset].columns]
         if not datasets:
             refuse(f"{CONFIG_FILE}: no dataset has {name}: give one a view that needs it (docs/configuration.md)")
-        return expand_shards(name, datasets)
+        return with_records(name, datasets)
 
     return shards
 
 
 def expand_shards(column, datasets):
     return [f"results/{dataset}/{column}/{shard}.tar" for dataset in datasets for shard in shards_of(dataset)]
+
+
+def with_records(column, datasets):
+    """Shards and their records: Snakemake misses only what something waits for."""
+    tars = expand_shards(column, datasets)
+    return tars + [tar.replace(".tar", ".json") for tar in tars]
 
 
 def manifests_of(dataset):

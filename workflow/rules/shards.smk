@@ -21,12 +21,7 @@ rule view_shard:
 
 rule manifest:
     input:
-        records=lambda wildcards: expand(
-            "results/{dataset}/shards/{view}/{shard}.json",
-            dataset=wildcards.dataset,
-            view=wildcards.view,
-            shard=shards_of(wildcards.dataset),
-        ),
+        lambda wildcards: with_records(f"shards/{wildcards.view}", [wildcards.dataset]),
     output:
         "results/{dataset}/shards/{view}/samples.parquet",
         "results/{dataset}/shards/{view}/shards.parquet",

@@ -1,0 +1,73 @@
+"""Time stamps that would mislead Snakemake, put right before it plans: it takes what is newer for what is changed."""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import Dataset
+from pipeline.errors import ShardError
+from pipeline.registry import STAGES, VIEWS
+from pipeline.runner import SOURCE
+from pipeline.shards.record import Record, record_path
+
+
+def none_ahead(folder: Path) -> None:
+    """Dates what comes from the future now: a clock that was wrong made it, and nothing made from it would be newer."""
+    now = time.time()
+    for entry in _files(folder):
+        with suppress(OSError):  # gone meanwhile, or another's file: then Snakemake says what it thinks of it
+            if entry.stat().st_mtime > now:
+                os.utime(entry.path, (now, now))
+
+
+def _files(folder: Path | str) -> Iterator[os.DirEntry[str]]:
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(entry.path)
+            else:
+                yield entry
+
+
+def in_order(folder: Path, dataset: Dataset, digests: Sequence[str]) -> None:
+    """Dates a shard now that is older than its inputs, where its record proves that it was made from them, and as it
+    would be made today. So a copy that left time stamps in any order redoes no shard.
+
+    Args:
+        folder: results/NAME.
+        digests: of each shard's part of the catalog, as `shard_digests` has them.
+    """
+    for number, digest in enumerate(digests):
+        name = f"{number:06d}.tar"
+        for column in dataset.columns:
+            stage = STAGES[column]
+            inputs = {read: folder / read / name for read in stage.reads if read != SOURCE}
+            known = {SOURCE: digest} if SOURCE in stage.reads else {}
+            _refresh(folder / column / name, inputs, known, stage.version, dataset.options(column))
+        for view in dataset.views:
+            inputs = {column: folder / column / name for column in VIEWS[view].columns}
+            options = {column: dataset.options(column) for column in inputs}
+            _refresh(folder / "shards" / view / name, inputs, {}, VIEWS[view].version, options)
+
+
+def _refresh(
+    tar: Path, inputs: Mapping[str, Path], known: Mapping[str, str], version: int, options: Mapping[str, Any]
+) -> None:
+    files = (tar, record_path(tar))
+    try:
+        newest = max((path.stat().st_mtime_ns for path in inputs.values()), default=0)
+        if newest <= min(file.stat().st_mtime_ns for file in files):
+            return
+        record = Record.read(record_path(tar))
+        digests = {name: Record.read(record_path(path)).sha256 for name, path in inputs.items()}
+        # Options were written as JSON.
+        wanted = (version, json.loads(json.dumps(options)), {**digests, **known})
+        if (record.version, record.options, record.inputs) == wanted:
+            for file in files:
+                os.utime(file)
+    except (OSError, ShardError):
+        return  # something is missing or damaged: it is made again, or what reads it says so
