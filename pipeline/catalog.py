@@ -91,7 +91,8 @@ def write_catalog(path: Path, videos: Iterable[Video]) -> None:
 def write_listing(dataset: Path, videos: list[Video], plan: Plan) -> None:
     """Writes a dataset's catalog.parquet and then its plan.json, where they differ from what is there."""
     catalog, planned = dataset / "catalog.parquet", dataset / "plan.json"
-    if read_plan(planned) != plan or not catalog.exists() or read_catalog(catalog) != videos:
+    killed = any(dataset.glob(".*.tmp"))  # what a run left that was killed here goes when they are written
+    if killed or read_plan(planned) != plan or not catalog.exists() or read_catalog(catalog) != videos:
         write_catalog(catalog, videos)
         write_plan(planned, plan)
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from pipeline.croissant import Publication, croissant
 from pipeline.errors import ShardError
-from pipeline.shards.files import atomic, sync
+from pipeline.shards.files import atomic, readable, sync
 from pipeline.shards.record import Record, file_sha256
 
 SAMPLES, SHARDS, SUMS = "samples.parquet", "shards.parquet", "SHA256SUMS"
@@ -67,7 +67,7 @@ def manifest_tables(records: list[Record], extensions: list[str]) -> dict[str, b
 def shard_sums(folder: Path, records: list[Record]) -> dict[str, str]:
     """The sha256 of each tar, as recorded, and of each record."""
     sums = {f"{record.shard}.tar": record.sha256 for record in records}
-    return sums | {f"{record.shard}.json": file_sha256(folder / f"{record.shard}.json") for record in records}
+    return sums | {f"{record.shard}.json": _file_sum(folder / f"{record.shard}.json") for record in records}
 
 
 def sums_of(files: Mapping[str, bytes]) -> dict[str, str]:
@@ -219,3 +219,8 @@ def _parquet(table: pa.Table) -> bytes:
 def as_json(value: Any) -> bytes:
     """A JSON file for people and machines."""
     return (json.dumps(value, indent=1) + "\n").encode()
+
+
+def _file_sum(path: Path) -> str:
+    with readable(path):
+        return file_sha256(path)

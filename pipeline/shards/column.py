@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.errors import ShardError
 from pipeline.shards.codecs import decode
+from pipeline.shards.files import readable
 from pipeline.shards.record import Record, file_sha256, record_path
 from pipeline.shards.tar import BLOCK, parse_header
 
@@ -56,10 +57,8 @@ class Shard:
 
     def check_sum(self) -> None:
         """Raises ShardError unless the tar's sha256 is the recorded one."""
-        try:
+        with readable(self.path):
             found = file_sha256(self.path)
-        except OSError as error:
-            raise ShardError(f"{self.path}: cannot be read: {error.strerror}") from error
         if found != self.record.sha256:
             raise ShardError(f"{self.path}: its bytes changed since it was written (sha256 differs from its record)")
 
@@ -92,10 +91,8 @@ class Shard:
 
     def _bytes(self, offset: int, size: int) -> bytes:
         """Not by mmap: there, a disk that fails and a file that is cut off meanwhile kill the process."""
-        try:
+        with readable(self.path):
             data = os.pread(self._file.fileno(), size, offset)
-        except OSError as error:
-            raise ShardError(f"{self.path}: cannot be read: {error.strerror}") from error
         if len(data) != size:
             raise ShardError(f"{self.path}: cut off at byte {offset + len(data)} while it was read")
         return data

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline.errors import UserError
+from pipeline.errors import ShardError, UserError
 
 
 @contextmanager
@@ -101,6 +101,15 @@ def write_atomic(path: Path, data: bytes) -> None:
     """Writes a small file whole or not at all."""
     with atomic(path) as file:
         file.write(data)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Raises ShardError where the disk, or its permissions, do not let a shard's file be read."""
+    try:
+        yield
+    except OSError as error:
+        raise ShardError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def advice(error: OSError) -> str:

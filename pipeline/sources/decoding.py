@@ -20,7 +20,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from pipeline.errors import SampleError
+from pipeline.errors import SampleError, check_machine
 from pipeline.sources.reading import MAX_PIXELS, check_pixels
 
 _MOST_FRAMES = 1_000_000  # a key has six digits
@@ -127,6 +127,7 @@ def _opened(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
         # An absolute path is never taken for a protocol, and a playlist in disguise opens nothing from the network.
         container = av.open(os.path.abspath(path), options={"protocol_whitelist": "file"})
     except av.FFmpegError as error:
+        _check_readable(path)
         reason = f"FFmpeg cannot open it ({error.strerror}): cut short, damaged, or not a video"
         raise SampleError(reason) from error
     with container:
@@ -145,6 +146,16 @@ def _opened(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
         yield container, stream
 
 
+def _check_readable(path: str) -> None:
+    """Raises UserError where it is the disk that fails: while it looks for an index, FFmpeg calls that invalid data."""
+    try:
+        with open(path, "rb") as file:
+            while file.read(1 << 20):
+                pass
+    except OSError as error:
+        check_machine(error, path)
+
+
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
     """The stream's packets, up to where the container is damaged."""
     try:
@@ -152,6 +163,7 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Pack
             if packet.size:  # the last one is empty and means the end
                 yield packet
     except av.InvalidDataError:
+        _check_readable(container.name)
         return
     except av.FFmpegError as error:  # a disk that fails has not cut the file short
         raise SampleError(f"cannot be read to its end: {error.strerror}") from error

@@ -59,7 +59,7 @@ def _state(video: Video) -> State:
     except OSError as error:
         check_machine(error, folder)
         return 0, 0
-    return sum(status.st_size for status in statuses), max((status.st_mtime_ns for status in statuses), default=0)
+    return sum(status.st_size for status in statuses), sum(status.st_mtime_ns for status in statuses)
 
 
 def _uri(folder: str, flow: str | None) -> str:

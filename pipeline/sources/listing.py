@@ -81,7 +81,7 @@ def as_videos(found: Sequence[Found], kind: str, license: str | None, where: str
 
 
 def file_state(path: str) -> State:
-    """A file's size and when it last changed; of one that is gone, as the listing has it, none."""
+    """A file's size and time stamp; of one that is gone, as the listing has it, none."""
     try:
         status = os.stat(path)
     except OSError as error:

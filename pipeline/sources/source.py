@@ -56,7 +56,7 @@ class Truth:
 
 
 State = tuple[int | None, int]
-"""A video's bytes, as the catalog has them, and when it last changed, in nanoseconds."""
+"""A video's bytes, as the catalog has them, and the time stamps of its files, in nanoseconds and summed."""
 
 
 def _never_changes(video: Video) -> State:
