@@ -54,6 +54,13 @@ def in_order(folder: Path, dataset: Dataset, digests: Sequence[str]) -> None:
             _refresh(folder / "shards" / view / name, inputs, {}, VIEWS[view].version, options)
 
 
+def _of_its_size(tar: Path) -> Record:
+    record = Record.read(record_path(tar))
+    if tar.stat().st_size != record.bytes:
+        raise ShardError(f"{tar}: not the size that its record says")
+    return record
+
+
 def _refresh(
     tar: Path, inputs: Mapping[str, Path], known: Mapping[str, str], version: int, options: Mapping[str, Any]
 ) -> None:
@@ -62,8 +69,8 @@ def _refresh(
         newest = max((path.stat().st_mtime_ns for path in inputs.values()), default=0)
         if newest <= min(file.stat().st_mtime_ns for file in files):
             return
-        record = Record.read(record_path(tar))
-        digests = {name: Record.read(record_path(path)).sha256 for name, path in inputs.items()}
+        record = _of_its_size(tar)
+        digests = {name: _of_its_size(path).sha256 for name, path in inputs.items()}
         # Options were written as JSON.
         wanted = (version, json.loads(json.dumps(options)), {**digests, **known})
         if (record.version, record.options, record.inputs) == wanted:

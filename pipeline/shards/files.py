@@ -88,6 +88,14 @@ def sync(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
+def check_writable(folder: Path) -> None:
+    """Raises UserError where nothing can be written, before Snakemake tries and ends in a traceback."""
+    if folder.exists() and not os.access(folder, os.W_OK):
+        raise UserError(
+            f"{folder}: cannot be written: the file system is read-only, or you have no permission: choose another folder"
+        )
+
+
 def sync_folder(folder: Path) -> None:
     """Makes a rename in the folder outlast a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)

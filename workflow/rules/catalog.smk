@@ -5,5 +5,6 @@ onstart:
     for dataset, (videos, plan) in LISTED.items():
         try:
             write_listing(Path(f"results/{dataset}"), videos, plan)
+            check_writable(Path(f"results/{dataset}"))
         except UserError as error:
             refuse(error)

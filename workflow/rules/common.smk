@@ -19,6 +19,7 @@ from pipeline.catalog import extended, read_catalog, read_plan, shard_digests, w
 from pipeline.config import load
 from pipeline.errors import UserError
 from pipeline.registry import STAGES, VIEWS
+from pipeline.shards.files import check_writable
 from pipeline.timestamps import in_order, none_ahead
 from trainers.experiments import METHODS, grids, load as load_experiments
 from trainers.segmentation.options import VERSION as SEGMENTATION_VERSION

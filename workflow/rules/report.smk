@@ -26,7 +26,7 @@ rule contact_sheet:
 
 rule statistics:
     input:
-        lambda wildcards: finished(wildcards.dataset),
+        lambda wildcards: finished(wildcards.dataset) + truth_of([wildcards.dataset]),
     output:
         columns=report(
             "results/report/{dataset}/columns.html",

@@ -1,0 +1,195 @@
+"""What befalls results between two runs: the same command, or one that is named, ends in the same bytes."""
+
+import os
+import random
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from workspace import SMALL, Workspace
+
+from tests.sources.clips import write_clip
+
+pytestmark = pytest.mark.slow
+
+
+def moved(workspace: Workspace, to: Path) -> Workspace:
+    """The results alone, elsewhere, with their time stamps."""
+    to.mkdir()
+    for name in ("results", "config.yaml"):
+        subprocess.run(["cp", "-a", str(workspace.folder / name), str(to)], check=True)
+    return Workspace(to)
+
+
+def files(workspace: Workspace) -> list[Path]:
+    return sorted(path for path in (workspace.folder / "results").rglob("*") if path.is_file())
+
+
+def test_moved_results_are_up_to_date(built: Workspace, tmp_path: Path):
+    assert not moved(built, tmp_path / "moved").planned()
+
+
+def test_copied_results_with_other_time_stamps_redo_no_shard(built: Workspace, tmp_path: Path):
+    workspace = moved(built, tmp_path / "copied")
+    dice = random.Random(0)
+    for path in files(workspace):
+        stamp = time.time() - dice.randint(1, 10**6)
+        os.utime(path, (stamp, stamp))
+    assert set(workspace.make()) <= {"manifest", "contact_sheet", "statistics", "flow_error"}
+    assert workspace.tree() == built.tree()
+    assert not workspace.planned()
+
+
+def test_a_copied_shard_that_its_record_does_not_prove_is_made_again(built: Workspace, tmp_path: Path):
+    """Here, one whose input is another one by now."""
+    workspace = moved(built, tmp_path / "copied")
+    flow = workspace.folder / "results/small/flow"
+    for name in ("000001.tar", "000001.json"):
+        (flow / name).write_bytes((flow / name.replace("1", "2")).read_bytes())
+    planned = workspace.planned()
+    assert (planned["guidance_shard"], planned["view_shard"]) == (1, 1)
+
+
+@pytest.mark.parametrize("year", [1990, 2100])
+def test_a_clock_that_was_wrong_stops_nothing(built: Workspace, year: int):
+    """Snakemake would refuse to make anything from what is newer than now, however often it is run."""
+    before = built.tree()
+    stamp = (year - 1970) * 365.25 * 86400
+    for path in files(built):
+        if path.parent.name in ("frames", "flow") or year < 2000:
+            os.utime(path, (stamp, stamp))
+    for name in ("guidance/000000.tar", "guidance/000000.json", "truth/000001.tar"):
+        (built.folder / "results/small" / name).unlink()
+    large = ("--max-checksum-file-size", "0")  # as if they were large: sums of small files make up for their times
+    made = built.make(*large)
+    assert (made["guidance_shard"], made["truth_shard"]) == (1, 1)
+    assert not {"frames_shard", "flow_shard"} & set(made)
+    assert built.tree() == before
+    assert not built.planned(*large)
+
+
+def test_what_is_lost_is_made_again_and_nothing_else(built: Workspace):
+    before = built.tree()
+    small = built.folder / "results/small"
+    for name in ("frames/000000.json", "truth/000001.tar", "shards/cmp/000001.json", "shards/cmp/000002.tar"):
+        (small / name).unlink()
+    shutil.rmtree(built.folder / "logs")
+    made = built.make()
+    assert (made["frames_shard"], made["truth_shard"]) == (1, 2)
+    assert made["view_shard"] == 3
+    assert built.tree() == before
+    assert not built.planned()
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-700]], ids=["empty", "cut off"])
+def test_a_damaged_shard_costs_one_command_which_the_message_names(built: Workspace, damage: Callable[[bytes], bytes]):
+    before = built.tree()
+    tar = built.folder / "results/small/guidance/000001.tar"
+    tar.write_bytes(damage(tar.read_bytes()))
+    done = built.snakemake()
+    assert done.returncode != 0
+    [said] = re.findall(
+        r"^error: results/small/guidance/000001\.tar: has .*: make it again: `(.*)`$", done.stderr, re.M
+    )
+    command = said.split()
+    assert command[:3] == ["snakemake", "--cores", "all"]
+    assert built.make(*command[3:])["guidance_shard"] == 1
+    assert built.tree() == before
+    assert not built.planned()
+
+
+def test_results_may_lie_on_another_disk(built: Workspace, tmp_path: Path):
+    before = built.tree()
+    elsewhere = tmp_path / "elsewhere"
+    (built.folder / "results").rename(elsewhere)
+    (built.folder / "results").symlink_to(elsewhere)
+    assert not built.planned()
+    shutil.rmtree(elsewhere / "small/truth")
+    assert built.make()["truth_shard"] == 3
+    assert built.tree() == before
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own, of 64 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting a disk takes root")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def remount(disk: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", str(disk)], check=True)
+
+
+def test_a_full_disk_and_a_read_only_one_are_one_line(workspace: Workspace, made: Workspace, disk: Path):
+    workspace.configure({"small": SMALL})
+    (workspace.folder / "results").symlink_to(disk)
+    target = "results/small/flow/000001.tar"
+    done = workspace.snakemake("results/small/frames/000000.tar", "results/small/frames/000002.tar", target)
+    assert done.returncode != 0
+    assert re.findall(
+        r"^error: .*: cannot be written: the disk is full: free some space and run again$", done.stderr, re.M
+    )
+    assert "Traceback" not in done.stderr
+    remount(disk, "size=10m,ro")
+    done = workspace.snakemake(target)
+    assert done.returncode != 0
+    assert "error: results/small: cannot be written: the file system is read-only, or you have no permis" in done.stderr
+    assert "Traceback" not in done.stderr
+    remount(disk, "rw")
+    workspace.make(target)
+    assert workspace.tree().items() <= made.tree().items()
+    assert target.removeprefix("results/") in workspace.tree()
+
+
+def unreadable(path: Path) -> None:
+    """A file that is there and gives an I/O error when it is read."""
+    path.symlink_to("/proc/self/mem")
+    if not path.exists():
+        pytest.skip("this needs Linux's /proc")
+
+
+def test_a_source_that_cannot_be_read_or_goes_away_is_no_bad_source(workspace: Workspace):
+    """The same command makes of what is there then what it would have made at once."""
+    for name in ("a", "b", "c"):
+        write_clip(workspace.folder / f"{name}.mp4", 3, size=(64, 48))
+    cv2.imwrite(str(workspace.folder / "x.png"), np.full((48, 64, 3), 99, np.uint8))
+    unreadable(workspace.folder / "y.png")
+    workspace.configure(
+        {
+            "clips": {"source": {"kind": "videos", "path": "*.mp4"}, "videos_per_shard": 1, "min_success": 0},
+            "pictures": {"source": {"kind": "images", "path": "*.png"}, "min_success": 0},
+        }
+    )
+    arguments = workspace.command("--", "frames")
+    with subprocess.Popen(arguments, cwd=workspace.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
+        plan = workspace.folder / "results/clips/plan.json"
+        while not plan.exists():
+            time.sleep(0.01)
+            assert run.poll() is None
+        (workspace.folder / "b.mp4").unlink()
+        (workspace.folder / "c.mp4").write_bytes((workspace.folder / "c.mp4").read_bytes()[:-99])
+        said = run.communicate()[0].decode()
+    assert run.returncode != 0
+    assert re.search(r"^error: b: had \d+ bytes when it was listed, and has 0 now: run snakemake again, ", said, re.M)
+    assert re.search(r"^error: c: had \d+ bytes when it was listed, and has \d+ now: run snakemake again, ", said, re.M)
+    assert re.search(r"^error: y\.png: Input/output error: see to the disk it lies on, then run again, ", said, re.M)
+    assert {path.name for path in workspace.folder.glob("results/*/frames/*")} == {"000000.tar", "000000.json"}
+    (workspace.folder / "y.png").unlink()
+    shutil.copy(workspace.folder / "x.png", workspace.folder / "y.png")
+    workspace.make("--", "frames")
+    after = workspace.tree()
+    shutil.rmtree(workspace.folder / "results/pictures")
+    shutil.rmtree(workspace.folder / "results/clips/frames")
+    workspace.make("--", "frames")
+    assert workspace.tree() == after
