@@ -34,8 +34,8 @@ def _files(folder: Path | str) -> Iterator[os.DirEntry[str]]:
 
 
 def in_order(folder: Path, dataset: Dataset, digests: Sequence[str]) -> None:
-    """Dates a shard now that is older than its inputs, where its record proves that it was made from them, and as it
-    would be made today. So a copy that left time stamps in any order redoes no shard.
+    """Dates a shard that is older than its inputs like the newest of them, if its record proves that it was made from
+    them, and as it would be made today. So a copy that left time stamps in any order redoes no shard.
 
     Args:
         folder: results/NAME.
@@ -75,6 +75,6 @@ def _refresh(
         wanted = (version, json.loads(json.dumps(options)), {**digests, **known})
         if (record.version, record.options, record.inputs) == wanted:
             for file in files:
-                os.utime(file)
+                os.utime(file, ns=(newest, newest))
     except (OSError, ShardError):
         return  # something is missing or damaged: it is made again, or what reads it says so

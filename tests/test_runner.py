@@ -1,5 +1,6 @@
 """The runner, with a small stage of its own over columns made here."""
 
+import errno
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,26 @@ def test_a_bug_in_a_stage_is_a_reason_with_its_type(tmp_path: Path):
         broken, {"numbers": column(tmp_path, "numbers", numbers(1))}, tmp_path / "b/000000.tar", Options(), 0
     )
     assert [failure["reason"] for failure in record.failures] == ["ZeroDivisionError: division by zero"]
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(errno.EIO, "as the disk says"), "v-000000: Input/output error: see to the disk it lies on"),
+        (MemoryError(), "v-000000: memory ran out: give the job more"),
+    ],
+)
+@pytest.mark.parametrize("batched", [False, True])
+def test_a_machine_that_fails_is_no_failure_of_a_sample(tmp_path: Path, error: Exception, says: str, batched: bool):
+    """A row would stay when the machine is well again."""
+
+    def fail(*given: Any) -> Any:
+        raise SampleError("cannot be read") from error
+
+    stage = Stage("f", 1, ("numbers",), Options, in_batches(fail, lambda sample: (1,)) if batched else each(fail))
+    with pytest.raises(UserError, match=says):
+        run_stage(stage, {"numbers": column(tmp_path, "numbers", numbers(2))}, tmp_path / "f/000000.tar", Options(), 0)
+    assert not list((tmp_path / "f").iterdir())
 
 
 def test_columns_are_joined_by_key_and_json_is_merged(tmp_path: Path):

@@ -92,7 +92,7 @@ def check_writable(folder: Path) -> None:
     """Raises UserError where nothing can be written, before Snakemake tries and ends in a traceback."""
     if folder.exists() and not os.access(folder, os.W_OK):
         raise UserError(
-            f"{folder}: cannot be written: the file system is read-only, or you have no permission: choose another folder"
+            f"{folder}: cannot be written: no permission, or a read-only file system: choose another folder"
         )
 
 

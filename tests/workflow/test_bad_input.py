@@ -2,10 +2,8 @@
 
 import ctypes
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -248,43 +246,3 @@ def test_a_damaged_shard_stops_what_would_be_made_from_it(built: Workspace):
     assert log in done.stderr
     assert "Traceback" not in done.stderr
     assert not (built.folder / "results/small/guidance/000000.tar").exists()
-
-
-def test_killed_unlocked_and_run_again_the_tree_is_the_same(workspace: Workspace, made: Workspace):
-    workspace.configure({"small": SMALL})
-    killed_after(workspace, 2, with_its_jobs=True)
-    again = workspace.snakemake()
-    assert again.returncode != 0
-    assert "--unlock" in again.stderr
-    unlock(workspace)
-    killed_after(workspace, 4, with_its_jobs=False)
-    unlock(workspace)
-    workspace.make()
-    assert workspace.tree() == made.tree()
-
-
-def killed_after(workspace: Workspace, finished: int, with_its_jobs: bool) -> None:
-    """Runs Snakemake until some jobs are finished and others at work, and kills it; its jobs may outlive it."""
-    with subprocess.Popen(
-        workspace.command(),
-        cwd=workspace.folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as run:
-        assert run.stderr is not None
-        for line in run.stderr:
-            finished -= line.startswith("Finished jobid")
-            if not finished:
-                break
-        time.sleep(0.8)
-        assert run.poll() is None
-        if with_its_jobs:
-            os.killpg(run.pid, signal.SIGKILL)
-        else:
-            run.kill()
-
-
-def unlock(workspace: Workspace) -> None:
-    assert workspace.snakemake("--unlock").returncode == 0
