@@ -56,6 +56,11 @@ def test_a_damaged_plan_is_refused(tmp_path: Path, text: str):
         read_plan(tmp_path / "plan.json")
 
 
+def test_a_shard_whose_videos_are_all_gone_has_none(tmp_path: Path):
+    write_catalog(tmp_path / "catalog.parquet", [Video("a", "videos", "a.mp4")])
+    assert read_catalog(tmp_path / "catalog.parquet", []) == []
+
+
 def test_a_catalog_that_lacks_a_video_is_refused(tmp_path: Path):
     write_catalog(tmp_path / "catalog.parquet", [Video("a", "videos", "a.mp4")])
     with pytest.raises(UserError, match="lacks b"):
