@@ -38,8 +38,9 @@ def write_manifest(folder: Path, shards: list[str], title: str) -> None:
     description = f"{title}: shards of {', '.join(extensions)}, with one row a sample."
     files["croissant.json"] = as_json(croissant(title, description, sums, {SAMPLES: extensions}, Publication()))
     files[SUMS] = sums_file(sums | sums_of(files))
-    with ExitStack() as stack:  # none of them stands under its name before all are on the disk
-        opened = {name: stack.enter_context(atomic(folder / name)) for name in files}
+    # None of them stands under its name before all are on the disk. The stack closes backwards: the sums come last.
+    with ExitStack() as stack:
+        opened = {name: stack.enter_context(atomic(folder / name)) for name in reversed(files)}
         for name, data in files.items():
             opened[name].write(data)
             sync(opened[name])

@@ -245,7 +245,7 @@ def test_killed_between_two_files_and_run_again_the_tree_is_the_same(
     with pytest.raises(Killed):
         list(retry_failed(made, 0))
     monkeypatch.setattr(os, "replace", real)
-    lacking = [path.with_suffix(".tar") for path in made.glob("*/0*.json") if not path.with_suffix(".tar").exists()]
+    lacking = [tar for tar in made.glob("*/0*.tar") if not tar.with_suffix(".json").exists()]
     assert [retried.tar for retried in retry_failed(made, 0) if retried.trouble] == lacking
     for tar in lacking:  # as Snakemake does
         make(made, STAGES[tar.parent.name], tar.name)
