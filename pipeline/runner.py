@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.catalog import read_catalog, read_plan, shard_digests
-from pipeline.errors import UserError
+from pipeline.errors import ShardError, UserError
 from pipeline.progress import progress
 from pipeline.shards.codecs import encode
 from pipeline.shards.column import Members, Shard
@@ -105,12 +105,13 @@ def _joined(stage: Stage, columns: Mapping[str, Shard], videos: Mapping[str, Vid
         parts: list[Sample] = [members(key), *(other[key] for other in others)]
         video, _, _ = key.rpartition("-")
         if stage.follow:
-            numbers = [parts[0]["json"][name] for name in stage.follow]
-            if None in numbers:
+            followed = {name: base.neighbour(key, name) for name in stage.follow}
+            if None in followed.values():
                 continue
-            for name, number in zip(stage.follow, numbers, strict=True):
-                parts.append(_Prefixed(name, members(f"{video}-{number:06d}")))
+            parts += [_Prefixed(name, members(other)) for name, other in followed.items() if other]
         if videos:
+            if video not in videos:
+                raise ShardError(f"{base.path}: has {key}, and no such video is planned for this shard")
             parts.append({"video": videos[video]})
         yield key, parts[0] if len(parts) == 1 else _Union(parts)
 

@@ -123,7 +123,7 @@ def _view(folder: Path, full: bool, made: Records) -> Problems:
     if (folder / SHARDS).exists():
         try:
             rows = _rows_by_shard(folder)
-        except (ShardError, KeyError) as error:
+        except ShardError as error:
             yield Problem(folder / SHARDS, _fault(error, folder / SHARDS), _replace(folder / SHARDS))
     home = _home(folder)
     shards = list(rows) if home is None else _names(read_plan(home / PLAN))
@@ -277,11 +277,8 @@ def _chain(tar: Path, record: Record, digests: Mapping[str, Mapping[str, str]]) 
 
 
 def _rows_by_shard(folder: Path) -> dict[str, dict[str, Any]]:
-    """shards.parquet by shard. Raises `ShardError` where a shard has no number: it becomes part of a path."""
-    rows = read_shards(folder).to_pylist()
-    if not all(isinstance(row["shard"], str) and row["shard"].isdecimal() for row in rows):
-        raise ShardError(f"{folder / SHARDS}: names a shard that has no number")
-    return {row["shard"]: row for row in rows}
+    """shards.parquet by shard."""
+    return {row["shard"]: row for row in read_shards(folder).to_pylist()}
 
 
 def _listed(path: Path, record: Record, row: Mapping[str, Any] | None) -> Problems:

@@ -1,9 +1,11 @@
 """Local shards, mapped into memory: any member can be had without reading what lies before it."""
 
 import mmap
+import os
 from collections import OrderedDict
 from pathlib import Path
 
+from pipeline.shards.foreign import open_file
 from pipeline.shards.record import file_sha256
 from pipeline.shards.tar import BLOCK, header
 from trainers.data.index import ShardRow
@@ -49,14 +51,15 @@ class MappedShards:
             raise ValueError(fault)
         if len(self._maps) >= MAX_OPEN:
             self._maps.popitem(last=False)
-        with path.open("rb") as file:
+        with open_file(path) as file:
             self._maps[shard] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return self._maps[shard]
 
     def _fault(self, path: Path, row: ShardRow) -> str | None:
         """What is wrong with a shard as a whole, looked into once."""
         try:
-            size = path.stat().st_size
+            with open_file(path) as file:
+                size = os.fstat(file.fileno()).st_size
             if size != row.bytes:
                 return f"the file has {size} bytes, the manifest says {row.bytes}: cut off or replaced"
             if self.check_sums and file_sha256(path) != row.sha256:

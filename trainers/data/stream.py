@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import webdataset as wds
 
 from pipeline.errors import ShardError
-from pipeline.manifest import SHARDS
+from pipeline.manifest import SHARDS, parse_shards
+from pipeline.shards.foreign import open_file
+from pipeline.shards.limits import MAX_TABLE_BYTES
 from pipeline.shards.stream import stream_samples
 from trainers.data.index import ShardRow, shard_rows
 from trainers.data.sample import Sample, Transform, to_sample
@@ -43,7 +44,7 @@ def stream(
             there are fewer shards than ranks times workers, so that some would have nothing to read.
     """
     base = str(folder).rstrip("/")
-    rows = shard_rows(_read_table(f"{base}/{SHARDS}"), f"{base}/{SHARDS}")
+    rows = shard_rows(_read_shard_table(f"{base}/{SHARDS}"))
     shards = {f"{base}/{name}.tar": row for name, row in rows.items()}
     if not shards:
         raise ShardError(f"{base}/{SHARDS}: lists no shard")
@@ -96,16 +97,19 @@ def _to_sample(encoded: Encoded, epoch: int) -> Sample:
         raise ShardError(f"{url}: {key}: {error}") from error
 
 
-def _read_table(url: str) -> pa.Table:
+def _read_shard_table(url: str) -> pa.Table:
     try:
         with _open(url) as file:
-            return pq.read_table(pa.BufferReader(file.read()))
-    except (OSError, pa.ArrowException) as error:
+            data = file.read(MAX_TABLE_BYTES + 1)
+        if len(data) > MAX_TABLE_BYTES:
+            raise ValueError(f"larger than {MAX_TABLE_BYTES} bytes")
+        return parse_shards(data)
+    except (OSError, ValueError) as error:
         raise ShardError(f"{url}: not a manifest, or it cannot be read: {error}") from error
 
 
 def _open(url: str) -> Any:
     try:
-        return wds.gopen(url)
+        return wds.gopen(url) if ":" in url else open_file(Path(url))
     except (OSError, ValueError) as error:
         raise ShardError(f"{url}: cannot be opened: {error}") from error
