@@ -2,7 +2,7 @@
 
 
 def printable(text: str) -> str:
-    """A text that may quote foreign names, without what would steer a terminal or hide text: that is written as escapes.
+    """A text that may quote foreign names: what would steer a terminal or hide text is written as escapes.
 
     Lines stay lines.
     """

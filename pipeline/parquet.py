@@ -5,7 +5,6 @@ A few bytes of Parquet can stand for any number of rows (as runs), of long texts
 """
 
 import io
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from pipeline.shards.limits import quoted
 _MAX_COLUMNS = 256
 _MAX_FOOTER_BYTES = 2**25
 _MAX_PAGE_BYTES = 2**26
+_MAX_PAGES = 2**18
 _MAX_HEADER_BYTES = 2**16
 _MAX_THRIFT = 2**20
 # A table of keys and sizes has ten bytes a row or more, and two bytes of text for each byte of the file. Whoever wants
@@ -65,11 +65,14 @@ class ParquetFile:
         if len(self.names) != facts.num_columns or len(set(self.names)) != len(self.names):
             raise ValueError("it has columns within columns, or two of one name")
         groups = [facts.row_group(number) for number in range(facts.num_row_groups)]
+        pages = 0
         if facts.num_rows != sum(group.num_rows for group in groups) or any(group.num_rows < 0 for group in groups):
             raise ValueError("its rows are not those of its groups")
         for group in groups:
             for column in range(facts.num_columns):
-                _check_pages(file, group.column(column), group.num_rows, self._size)
+                pages += _check_pages(file, group.column(column), group.num_rows, self._size)
+                if pages > _MAX_PAGES:
+                    raise ValueError(f"it has more than {_MAX_PAGES} pages")
 
     def read(self, columns: Columns) -> pa.Table:
         """The columns, in that order. Raises ValueError where one is missing, damaged, or of another type."""
@@ -148,30 +151,36 @@ def _check_footer(file: BinaryIO, size: int) -> None:
         raise ValueError(f"its footer does not start with a schema of at most {_MAX_COLUMNS} columns")
 
 
-def _check_pages(file: BinaryIO, column: Any, rows: int, size: int) -> None:
-    """Raises ValueError where the pages of a chunk of a column are not in the file, too large, or have other rows."""
+def _check_pages(file: BinaryIO, column: Any, rows: int, size: int) -> int:
+    """How many pages a chunk of a column has.
+
+    Raises:
+        ValueError: they lie outside the file, are too large or too many, or have other rows than their group.
+    """
     starts = [at for at in (column.dictionary_page_offset, column.data_page_offset) if at]
     at = min(starts, default=0)
     end = at + column.total_compressed_size
     if column.file_path or column.num_values != rows or not 4 <= at <= end <= size:
         raise ValueError("a chunk of a column lies outside the file, or has other rows than its group")
-    left = rows
-    while left > 0 and at < end:
+    pages = found = 0
+    while found < rows and pages <= _MAX_PAGES:
         file.seek(at)
         header = _Thrift(file.read(min(_MAX_HEADER_BYTES, end - at)))
         try:
             page = header.struct()
         except (IndexError, RecursionError):
             raise ValueError("the header of a page is damaged") from None
-        unpacked, packed = page.get(2, -1), page.get(3, -1)
+        unpacked, packed = page.get(2), page.get(3)
+        if not (isinstance(unpacked, int) and isinstance(packed, int) and 0 <= unpacked <= _MAX_PAGE_BYTES):
+            raise ValueError(f"a page unpacks to {unpacked} bytes; at most {_MAX_PAGE_BYTES}")
         at += header.at + packed
-        if not (0 <= unpacked <= _MAX_PAGE_BYTES and 0 <= packed) or at > end:
-            raise ValueError(f"a page claims {unpacked} bytes, from {packed}: damaged, or at most {_MAX_PAGE_BYTES}")
-        for kind in (5, 8):  # data pages of versions 1 and 2; the first field is their number of values
-            if kind in page:
-                left -= page[kind].get(1, 0)
-    if left:
-        raise ValueError("the pages of a column have other rows than its group")
+        data = page.get(5) or page.get(8)  # of version 1 or 2; their first field is the number of values
+        values = data.get(1) if isinstance(data, dict) else 0
+        if packed < 0 or at > end or not isinstance(values, int) or not 0 <= values <= rows - found:
+            raise ValueError("a page lies outside its column, or has other rows than its group")
+        found += values
+        pages += 1
+    return pages
 
 
 _STRUCT = 12

@@ -3,29 +3,34 @@
 Quick looks at names, sizes and counts, and at whether records and manifest agree; full reads and decodes every byte.
 """
 
-import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.catalog import read_catalog, read_plan, shard_digests
-from pipeline.errors import ShardError, UserError
+from pipeline.errors import ShardError, UserError, printable
 from pipeline.manifest import SAMPLES, SHARDS, SUMS, read_samples, read_shards
 from pipeline.progress import progress
 from pipeline.shards.codecs import decode
+from pipeline.shards.foreign import open_file, parse_json, read_file
+from pipeline.shards.limits import MAX_LISTING_BYTES, MAX_SHARDS, quoted
 from pipeline.shards.record import Record, file_sha256, record_path
 from pipeline.shards.tar import walk
 
 PLAN, CATALOG, VIEWS = "plan.json", "catalog.parquet", "shards"
 INFO, SIZES = "_info.json", "sizes.json"
-MANIFEST = (SAMPLES, SHARDS, INFO, SIZES, "croissant.json", "README.md", SUMS)
-MAX_SMALL_BYTES = 256 * 2**20
+CROISSANT = "croissant.json"
+MANIFEST = (SAMPLES, SHARDS, INFO, SIZES, CROISSANT, "README.md", SUMS)
+
+_MOST_VALUES = 16 * MAX_SHARDS
 
 Records = dict[str, Record]
 
@@ -40,7 +45,7 @@ class Problem:
     harmless: bool = False
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.fault}: {self.remedy}"
+        return printable(f"{self.path}: {self.fault}: {self.remedy}")
 
 
 Problems = Iterator[Problem]
@@ -131,11 +136,14 @@ def _view(folder: Path, full: bool, made: Records) -> Problems:
         yield Problem(folder / SHARDS, f"lists other shards than {PLAN} has", _replace(folder / SHARDS))
     yield from _shards(folder, shards, full, made)
     yield from _strangers(folder, shards, MANIFEST)
+    if home is None:
+        yield from _links(folder)
     for shard in made:
         yield from _listed(folder / f"{shard}.json", made[shard], rows.get(shard))
     yield from _samples(folder, shards, made)
     if len(made) == len(shards):
         yield from _counts(folder, list(made.values()))
+    yield from _described(folder)
     yield from _sums(folder, shards, made, full)
 
 
@@ -180,9 +188,12 @@ def _shard(tar: Path, full: bool, made: Records) -> Problems:
         also = ", though its record is there" if path.exists() else ""
         yield Problem(tar, f"missing{also}", _make(tar))
         return
+    if not tar.is_file():
+        yield Problem(tar, "not a file but a folder, a pipe or a device", _replace(tar))
+        return
     try:
         record = Record.read(path)
-    except (ShardError, OSError) as error:
+    except ShardError as error:
         yield Problem(path, _fault(error, path), _replace(path) if path.exists() else _make(path))
         return
     if fault := _foreign(tar, record):
@@ -207,7 +218,8 @@ def _foreign(tar: Path, record: Record) -> str:
 
 
 def _wrong_size(tar: Path, record: Record) -> str:
-    size = tar.stat().st_size
+    with open_file(tar) as file:
+        size = os.fstat(file.fileno()).st_size
     if size == record.bytes:
         return ""
     return "empty" if size == 0 else f"has {size} bytes where its record says {record.bytes}: cut off or replaced"
@@ -229,7 +241,7 @@ def _wrong_member(tar: Path, record: Record) -> str:
         for key, offsets, sizes in zip(record.keys, record.offsets(), record.sizes, strict=True)
         for extension, offset, size in zip(record.extensions, offsets, sizes, strict=True)
     )
-    with tar.open("rb") as file:
+    with open_file(tar) as file:
         try:
             for found, member in zip_longest(walk(file), wanted):
                 if found is None or member is None or found != member[:3]:
@@ -263,6 +275,16 @@ def _strangers(folder: Path, shards: Sequence[str], others: Sequence[str]) -> Pr
             yield Problem(path, "foreign: no such shard is planned", "delete it and its record")
         elif not path.with_suffix(".tar").exists():
             yield Problem(path, "does not belong here", "delete it, or move it elsewhere", path.suffix != ".json")
+
+
+def _links(folder: Path) -> Problems:
+    """Links out of a folder from elsewhere. What they lead to is read only where it is just what the records say."""
+    inside = folder.resolve()
+    for path in sorted(path for path in folder.iterdir() if path.is_symlink()):
+        if inside not in Path(os.path.realpath(path)).parents:
+            yield Problem(
+                path, f"a link out of the folder, to {quoted(os.readlink(path))}", "copy the file itself", True
+            )
 
 
 def _chain(tar: Path, record: Record, digests: Mapping[str, Mapping[str, str]]) -> Problems:
@@ -349,12 +371,50 @@ def _counts(folder: Path, records: Sequence[Record]) -> Problems:
         if not path.exists():
             continue
         try:
-            found = json.loads(_small(path))
+            found = parse_json(read_file(path, MAX_LISTING_BYTES), _MOST_VALUES)
             right = found == samples if name == SIZES else split.items() <= found["splits"]["train"].items()
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             right = False
         if not right:
             yield Problem(path, "does not give the samples of each shard that the records do", _replace(path))
+
+
+def _described(folder: Path) -> Problems:
+    """Whether the Croissant file names files of this folder alone: tools that load by it would open others."""
+    path = folder / CROISSANT
+    if not path.exists():
+        return
+    try:
+        places = list(_values(parse_json(read_file(path, MAX_LISTING_BYTES), _MOST_VALUES), ("contentUrl", "includes")))
+    except (OSError, ValueError) as error:
+        yield Problem(path, f"not a description in Croissant: {error}", _replace(path))
+        return
+    for place in places:
+        if not isinstance(place, str) or _leads_out(place):
+            yield Problem(path, f"names {quoted(place)}, which is no file of this folder", _replace(path))
+            return
+
+
+def _values(value: Any, names: Sequence[str]) -> Iterator[Any]:
+    """What stands under any of the names, anywhere in JSON; the elements of lists one by one."""
+    if isinstance(value, list):
+        for part in value:
+            yield from _values(part, names)
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            if name in names:
+                yield from part if isinstance(part, list) else [part]
+            yield from _values(part, names)
+
+
+def _leads_out(place: str) -> bool:
+    try:
+        scheme = urlsplit(place).scheme
+    except ValueError:
+        return True
+    if scheme in ("http", "https", "s3", "hf"):
+        return False
+    return bool(scheme) or place.startswith(("/", "~")) or "\\" in place or ".." in PurePosixPath(place).parts
 
 
 def _sums(folder: Path, shards: Sequence[str], made: Records, full: bool) -> Problems:
@@ -364,27 +424,30 @@ def _sums(folder: Path, shards: Sequence[str], made: Records, full: bool) -> Pro
         return
     expected = {f"{shard}{suffix}" for shard in shards for suffix in (".tar", ".json")} | {*MANIFEST} - {SUMS}
     try:
-        sums = {name: digest for digest, name in (line.split("  ") for line in _small(path).decode().splitlines())}
-    except ValueError:
+        data = read_file(path, MAX_LISTING_BYTES)
+        if data.count(b"\n") > _MOST_VALUES:
+            raise ValueError("more lines than there are files of a view")
+        sums = {name: digest for digest, name in (line.split("  ") for line in data.decode().split("\n")[:-1])}
+    except (OSError, ValueError):
         yield Problem(path, "not what `sha256sum -c` reads", _replace(path))
         return
     if set(sums) != expected:
         odd = min(set(sums) ^ expected)
-        yield Problem(path, f"{'lists' if odd in sums else 'lacks'} {odd}", _replace(path))
+        yield Problem(path, f"lists {quoted(odd)}" if odd in sums else f"lacks {odd}", _replace(path))
     for shard, record in made.items():
         if sums.get(f"{shard}.tar", record.sha256) != record.sha256:
             yield Problem(path, f"has another sum for {shard}.tar than its record", _replace(path))
     names = sorted(expected & set(sums) - {f"{shard}.json" for shard in shards if shard not in made}) if full else []
     for name in names:
         file = folder / name
-        if not name.endswith(".tar") and file.exists() and file_sha256(file) != sums[name]:
+        if name.endswith(".tar") or not file.exists():
+            continue
+        try:
+            changed = file_sha256(file) != sums[name]
+        except OSError as error:
+            yield Problem(file, f"cannot be read ({error.strerror})", _replace(file))
+            continue
+        if changed:
             yield Problem(
                 file, f"changed since it was written (its sha256 is not the one in {SUMS})", _both(file, SUMS)
             )
-
-
-def _small(path: Path) -> bytes:
-    """A file of the manifest. Raises ValueError where it is larger than any has reason to be."""
-    if path.stat().st_size > MAX_SMALL_BYTES:
-        raise ValueError(f"larger than {MAX_SMALL_BYTES} bytes")
-    return path.read_bytes()

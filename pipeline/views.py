@@ -67,7 +67,9 @@ def build_view(view: View, inputs: Mapping[str, Path], to: Path) -> Record:
         for name, extensions in view.columns.items():
             record = columns[name].record
             if record.samples and not set(extensions) <= set(record.extensions):
-                raise ShardError(f"{inputs[name]}: has members {record.extensions}; {view.name} needs {list(extensions)}")
+                raise ShardError(
+                    f"{inputs[name]}: has members {record.extensions}; {view.name} needs {list(extensions)}"
+                )
         parts = {key: _parts(view, columns, key) for key in columns[view.anchor].record.keys}
         failures = [failure for column in columns.values() for failure in column.record.failures]
         known = {failure["key"] for failure in failures}

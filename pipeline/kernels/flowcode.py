@@ -110,7 +110,9 @@ def _decompress(chunk: bytes, size: int) -> bytes:
         raise ValueError("damaged flow field: its chunk is not Zstandard with a bit shuffle of 2-byte values")
     # It takes working memory by the size of its blocks.
     if block != min(size, _BLOCK_BYTES):
-        raise ValueError(f"damaged flow field: its blocks claim {block} bytes where they have {min(size, _BLOCK_BYTES)}")
+        raise ValueError(
+            f"damaged flow field: its blocks claim {block} bytes where they have {min(size, _BLOCK_BYTES)}"
+        )
     import blosc2
 
     try:

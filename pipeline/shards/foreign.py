@@ -4,13 +4,14 @@ import json
 import math
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from pipeline.shards.limits import MAX_JSON_DEPTH, MAX_JSON_VALUES, quoted
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: Path) -> BufferedReader:
     """Opens a regular file, or a link to one, for reading.
 
     Raises:

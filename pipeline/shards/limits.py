@@ -23,6 +23,7 @@ MAX_EXTENSIONS = 64
 MAX_SAMPLES = 2**17  # a shard
 MAX_MEMBERS = 7 * MAX_SAMPLES
 MAX_RECORD_BYTES = 2**26
+MAX_TEXT = 2**14  # of a failure's reason, or the name of a measure
 
 MAX_JSON_VALUES = 2**16  # of a member; a record's follow from its samples
 MAX_JSON_DEPTH = 32
@@ -30,7 +31,7 @@ MAX_JSON_DEPTH = 32
 MAX_SHARDS = 2**20  # a view
 MAX_ROWS = 2**28  # of samples.parquet
 MAX_TABLE_BYTES = 2**28  # of shards.parquet
-MAX_LISTING_BYTES = 2**26  # of _info.json, sizes.json, SHA256SUMS, croissant.json
+MAX_LISTING_BYTES = 2**28  # of _info.json, sizes.json, SHA256SUMS, croissant.json
 MAX_PLAN_BYTES = 2**29
 
 MAX_FRAME = 10**12 - 1

@@ -14,7 +14,7 @@ MAX_LEAVES = 256
 
 
 def check_named(extension: str, value: Any) -> None:
-    """Raises ValueError where a member is not what data_format.md says of its name; `previous.`, `next.` do not count."""
+    """Raises ValueError where a member is not what data_format.md says of its name, whatever frame it is of."""
     name = ".".join(extension.split(".")[-2:])
     if check := _CHECKS.get(name):
         check(name, value)
@@ -35,7 +35,9 @@ def _check_tree(name: str, tree: NDArray[Any]) -> None:
     # Written so that values that are no numbers fail, too.
     before = (children >= 0) & (children < leaves + np.arange(len(tree))[:, None]) & (children == np.rint(children))
     once = len(np.unique(children)) == children.size
-    if not (before.all() and once and np.isfinite(tree).all() and (heights >= 0).all() and (np.diff(heights) >= 0).all()):
+    if not (
+        before.all() and once and np.isfinite(tree).all() and (heights >= 0).all() and (np.diff(heights) >= 0).all()
+    ):
         raise ValueError(f"{name} is no tree: a row merges two earlier regions that no other row merges, ever higher")
     sizes = [1.0] * leaves
     for left, right in children.astype(int).tolist():

@@ -17,6 +17,7 @@ from pipeline.shards.limits import (
     MAX_RECORD_BYTES,
     MAX_SAMPLE_BYTES,
     MAX_SAMPLES,
+    MAX_TEXT,
     check_extension,
     check_keys,
     check_size,
@@ -122,6 +123,8 @@ class Record:
         if not all(set(row) == {"key", "stage", "reason"} for row in self.failures) or not _all_are(str, texts):
             raise ValueError("a failure row needs key, stage and reason, and all are text")
         check_keys(row["key"] for row in self.failures)
+        if any(len(text) > MAX_TEXT for text in [*texts, self.stage, *self.options, *self.inputs, *self.statistics]):
+            raise ValueError(f"a stage, a reason or a name of more than {MAX_TEXT} characters")
         if len(self.failures) > MAX_SAMPLES:
             raise ValueError(f"{len(self.failures)} failures; at most {MAX_SAMPLES}")
         if not _all_are(dict, [self.options, self.inputs, self.statistics, self.software, self.provenance]):

@@ -79,7 +79,9 @@ def read_index(folder: Path) -> Index:
     for name in [*counts, *shards]:
         said = shards[name].samples if name in shards else 0
         if counts.get(name, 0) != said:
-            raise ShardError(f"{where}: has {counts.get(name, 0)} samples of shard {quoted(name)}, shards.parquet {said}")
+            raise ShardError(
+                f"{where}: has {counts.get(name, 0)} samples of shard {quoted(name)}, shards.parquet {said}"
+            )
     first = np.flatnonzero(np.diff(index.shard, prepend=-1))  # the rows at which shards begin
     if len(first) != len(index.names):
         raise ShardError(f"{where}: the samples of a shard do not stand together")
@@ -129,4 +131,6 @@ def _check_places(index: Index, first: NDArray[np.intp], where: str) -> None:
     for row, end in zip(last, starts[last, -1] + lengths[last, -1] + len(END), strict=True):
         shard = index.names[index.shard[row]]
         if end != index.shards[shard].bytes:
-            raise ShardError(f"{where}: needs {end} bytes for shard {shard}, shards.parquet has {index.shards[shard].bytes}")
+            raise ShardError(
+                f"{where}: needs {end} bytes for shard {shard}, shards.parquet has {index.shards[shard].bytes}"
+            )
