@@ -15,7 +15,7 @@ from pipeline.errors import UserError
 from pipeline.parquet import read_parquet
 from pipeline.shards.files import write_atomic
 from pipeline.shards.foreign import parse_json, read_file
-from pipeline.shards.limits import MAX_PLAN_BYTES, MAX_ROWS
+from pipeline.shards.limits import MAX_JSON_VALUES, MAX_PLAN_BYTES, MAX_ROWS, VIDEO, quoted
 from pipeline.sources.source import Video
 
 Plan = list[list[str]]
@@ -62,11 +62,14 @@ def read_plan(path: Path) -> Plan:
     if not path.exists():
         return []
     try:
-        plan = parse_json(read_file(path, MAX_PLAN_BYTES), MAX_PLAN_BYTES // 8)["shards"]
+        data = read_file(path, MAX_PLAN_BYTES)
+        plan = parse_json(data, MAX_JSON_VALUES + len(data) // 6)["shards"]  # ids take more than two letters
         if not isinstance(plan, list) or not all(isinstance(shard, list) for shard in plan):
             raise TypeError("shards must be lists of videos")
         if not all(isinstance(video, str) for shard in plan for video in shard):
             raise TypeError("video ids must be text")
+        if odd := [video for shard in plan for video in shard if not VIDEO.fullmatch(video)]:
+            raise ValueError(f"{quoted(odd[0])} is no id of a video, which has letters, digits and _")
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path}: not a plan ({error}): restore it, or delete it to plan afresh") from error
     return plan

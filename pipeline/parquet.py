@@ -172,6 +172,8 @@ def _pages(file: BinaryIO, chunk: Fields, rows: int, size: int) -> int:
     facts = chunk.get(3)
     if not isinstance(facts, dict) or 1 in chunk or _number(facts, 5) != rows:
         raise ValueError("a chunk of a column lies in another file, or has other rows than its group")
+    if not rows:
+        return 0
     at = min(_number(facts, field) for field in (9, 11) if facts.get(field, 0) != 0 or field == 9)
     end = at + _number(facts, 7)
     if not 4 <= at <= end <= size:

@@ -16,6 +16,7 @@ from pipeline.errors import ShardError, UserError
 from pipeline.progress import progress
 from pipeline.shards.codecs import encode
 from pipeline.shards.column import Members, Shard
+from pipeline.shards.limits import MAX_TEXT
 from pipeline.shards.record import Record
 from pipeline.shards.writer import write_shard
 from pipeline.sources.source import Video
@@ -53,7 +54,9 @@ def run_stage(stage: Stage, inputs: Mapping[str, Path], to: Path, options: Any, 
                 "version": stage.version,
                 "options": asdict(options),
                 "inputs": digests,
-                "failures": [{"key": f.key, "stage": stage.name, "reason": f.reason} for f in tally.failures],
+                "failures": [
+                    {"key": f.key, "stage": stage.name, "reason": f.reason[:MAX_TEXT]} for f in tally.failures
+                ],
                 "statistics": tally.statistics(),
                 "software": {name: version(name) for name in stage.software},
                 "provenance": stage.provenance(options),

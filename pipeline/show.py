@@ -92,7 +92,7 @@ def _draw(tar: Path, rows: Sequence[int]) -> Iterator[tuple[bool, list[Tile]]]:
 
 def _made_from(tar: Path) -> list[Path]:
     """The shards of other columns that a shard goes back to, the first made first."""
-    found = [tar.resolve()]
+    found = [tar.parent.resolve() / tar.name]  # the file itself may be a link to where no record is
     for path in found:  # which grows
         # A record may come from anywhere: a name in it becomes no path but a column's, and leads round no circle.
         for name in (name for name in Record.read(record_path(path)).inputs if name.isidentifier()):
@@ -113,5 +113,6 @@ def _joined(tar: Path, key: str, parts: Sequence[Members]) -> dict[str, Any]:
 
 def _title(path: Path) -> str:
     """Dataset and column, dataset and view."""
-    folders = [part for part in path.resolve().with_suffix("").parts if part != "shards"]
+    whole = path.parent.resolve() / path.stem if path.is_file() else path.resolve()
+    folders = [part for part in whole.parts if part != "shards"]
     return " ".join(folders[-3:] if path.is_file() else folders[-2:])

@@ -21,7 +21,7 @@ from pipeline.manifest import SAMPLES, SHARDS, SUMS, read_samples, read_shards
 from pipeline.progress import progress
 from pipeline.shards.codecs import decode
 from pipeline.shards.foreign import open_file, parse_json, read_file
-from pipeline.shards.limits import MAX_LISTING_BYTES, MAX_SHARDS, quoted
+from pipeline.shards.limits import MAX_LISTING_BYTES, quoted
 from pipeline.shards.record import Record, file_sha256, record_path
 from pipeline.shards.tar import walk
 
@@ -30,7 +30,6 @@ INFO, SIZES = "_info.json", "sizes.json"
 CROISSANT = "croissant.json"
 MANIFEST = (SAMPLES, SHARDS, INFO, SIZES, CROISSANT, "README.md", SUMS)
 
-_MOST_VALUES = 16 * MAX_SHARDS
 
 Records = dict[str, Record]
 
@@ -88,7 +87,12 @@ def _is_column(folder: Path) -> bool:
 
 def _home(path: Path) -> Path | None:
     """The dataset's folder that a shard or a folder of shards belongs to; None where only a view was handed over."""
-    return next((parent for parent in path.resolve().parents[:3] if (parent / PLAN).exists()), None)
+    return next((parent for parent in _real(path).parents[:3] if (parent / PLAN).exists()), None)
+
+
+def _real(path: Path) -> Path:
+    """Where links lead; `Path.resolve` raises where they lead round in a circle."""
+    return Path(os.path.realpath(path))
 
 
 def _dataset(folder: Path, full: bool) -> Problems:
@@ -143,7 +147,7 @@ def _view(folder: Path, full: bool, made: Records) -> Problems:
     yield from _samples(folder, shards, made)
     if len(made) == len(shards):
         yield from _counts(folder, list(made.values()))
-    yield from _described(folder)
+    yield from _described(folder, shards)
     yield from _sums(folder, shards, made, full)
 
 
@@ -159,7 +163,7 @@ def _make(path: Path) -> str:
     if home is None:
         return "fetch it again from where the view came from"
     # Snakemake makes nothing for a missing file that nothing else waits for, unless it is asked for by name.
-    target = Path(home.parent.name) / path.resolve().relative_to(home.parent)
+    target = Path(home.parent.name) / _real(path).relative_to(home.parent)
     return f"run `snakemake --cores all {target}` to make it"
 
 
@@ -212,7 +216,7 @@ def _shard(tar: Path, full: bool, made: Records) -> Problems:
 def _foreign(tar: Path, record: Record) -> str:
     if record.shard != tar.stem:
         return f"foreign: by its record this is shard {record.shard!r}"
-    if _home(tar) is not None and record.stage != tar.resolve().parent.name:
+    if _home(tar) is not None and record.stage != _real(tar).parent.name:
         return f"foreign: by its record this is a shard of {record.stage!r}"
     return ""
 
@@ -279,9 +283,9 @@ def _strangers(folder: Path, shards: Sequence[str], others: Sequence[str]) -> Pr
 
 def _links(folder: Path) -> Problems:
     """Links out of a folder from elsewhere. What they lead to is read only where it is just what the records say."""
-    inside = folder.resolve()
+    inside = _real(folder)
     for path in sorted(path for path in folder.iterdir() if path.is_symlink()):
-        if inside not in Path(os.path.realpath(path)).parents:
+        if inside not in _real(path).parents:
             yield Problem(
                 path, f"a link out of the folder, to {quoted(os.readlink(path))}", "copy the file itself", True
             )
@@ -371,7 +375,7 @@ def _counts(folder: Path, records: Sequence[Record]) -> Problems:
         if not path.exists():
             continue
         try:
-            found = parse_json(read_file(path, MAX_LISTING_BYTES), _MOST_VALUES)
+            found = parse_json(read_file(path, MAX_LISTING_BYTES), _most_values(len(records)))
             right = found == samples if name == SIZES else split.items() <= found["splits"]["train"].items()
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             right = False
@@ -379,13 +383,17 @@ def _counts(folder: Path, records: Sequence[Record]) -> Problems:
             yield Problem(path, "does not give the samples of each shard that the records do", _replace(path))
 
 
-def _described(folder: Path) -> Problems:
+def _described(folder: Path, shards: Sequence[str]) -> Problems:
     """Whether the Croissant file names files of this folder alone: tools that load by it would open others."""
     path = folder / CROISSANT
     if not path.exists():
         return
     try:
-        places = list(_values(parse_json(read_file(path, MAX_LISTING_BYTES), _MOST_VALUES), ("contentUrl", "includes")))
+        places = list(
+            _values(
+                parse_json(read_file(path, MAX_LISTING_BYTES), _most_values(len(shards))), ("contentUrl", "includes")
+            )
+        )
     except (OSError, ValueError) as error:
         yield Problem(path, f"not a description in Croissant: {error}", _replace(path))
         return
@@ -393,6 +401,11 @@ def _described(folder: Path) -> Problems:
         if not isinstance(place, str) or _leads_out(place):
             yield Problem(path, f"names {quoted(place)}, which is no file of this folder", _replace(path))
             return
+
+
+def _most_values(shards: int) -> int:
+    """How many values a description of so many shards may have: some for each, and some for the columns."""
+    return 2**16 + 64 * shards
 
 
 def _values(value: Any, names: Sequence[str]) -> Iterator[Any]:
@@ -425,7 +438,7 @@ def _sums(folder: Path, shards: Sequence[str], made: Records, full: bool) -> Pro
     expected = {f"{shard}{suffix}" for shard in shards for suffix in (".tar", ".json")} | {*MANIFEST} - {SUMS}
     try:
         data = read_file(path, MAX_LISTING_BYTES)
-        if data.count(b"\n") > _MOST_VALUES:
+        if data.count(b"\n") > _most_values(len(shards)):
             raise ValueError("more lines than there are files of a view")
         sums = {name: digest for digest, name in (line.split("  ") for line in data.decode().split("\n")[:-1])}
     except (OSError, ValueError):

@@ -149,7 +149,7 @@ def _forest(text: str) -> Forest:
         raise ValueError("it does not start with %YAML")
     sections = _sections(text)
     options = {
-        name: int(value) for name, value in re.findall(r"\b(\w{1,64}):\s*(-?\d+)\b", sections.pop("options", ""))
+        name: int(value) for name, value in re.findall(r"\b(\w{1,64}):\s{0,16}(-?\d+)\b", sections.pop("options", ""))
     }
     for name, needed in _GEOMETRY.items():
         if options.get(name) != needed:

@@ -22,11 +22,14 @@ from pipeline.shards.named import check_named
 def encode(extension: str, value: Any) -> bytes:
     """A member's bytes. `bytes` pass through: the stage has encoded them itself.
 
-    `json`: a dict; `npy`: any array but of objects; `png`: `(H, W)` uint8 or uint16; `b2`: flow, `(2, H, W)` float32.
+    `json`: a dict; `npy`: any array of numbers; `png`: `(H, W)` uint8 or uint16; `b2`: flow, `(2, H, W)` float32.
+
+    Raises:
+        ValueError: none of these, or so large that no reader would take it.
     """
-    if isinstance(value, bytes):
-        return value
-    return _ENCODERS[check_extension(extension)](value)
+    data = value if isinstance(value, bytes) else _ENCODERS[check_extension(extension)](value)
+    check_size(extension, len(data))
+    return data
 
 
 def decode(extension: str, data: bytes) -> Any:

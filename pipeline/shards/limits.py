@@ -35,7 +35,8 @@ MAX_LISTING_BYTES = 2**28  # of _info.json, sizes.json, SHA256SUMS, croissant.js
 MAX_PLAN_BYTES = 2**29
 
 MAX_FRAME = 10**12 - 1
-KEY = re.compile(r"[A-Za-z0-9_]{1,80}(-[0-9]{6,12})?")
+VIDEO = re.compile(r"[A-Za-z0-9_]{1,80}")
+KEY = re.compile(rf"{VIDEO.pattern}(-[0-9]{{6,12}})?")
 SHARD = re.compile(r"[0-9]{6,12}")
 EXTENSION = re.compile(rf"([a-z][a-z0-9_]{{0,30}}\.){{0,3}}({'|'.join(MAX_MEMBER_BYTES)})")
 

@@ -82,7 +82,7 @@ class Record:
         """
         try:
             record = cls(**parse_json(read_file(path, MAX_RECORD_BYTES), _MAX_VALUES))
-            record._check()
+            record.check()
         except FileNotFoundError:
             raise ShardError(f"{path}: missing: the shard is not finished") from None
         except OSError as error:
@@ -91,7 +91,7 @@ class Record:
             raise ShardError(f"{path}: not a shard record: {error}") from error
         return record
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Raises ValueError unless types, names, counts and sizes fit together, within what a shard may be."""
         width = len(self.extensions)
         if not all(type(number) is int for number in (self.version, self.bytes, self.samples)):

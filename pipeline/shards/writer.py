@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import UserError
 from pipeline.shards.files import atomic
+from pipeline.shards.limits import MAX_SAMPLES
 from pipeline.shards.record import Record, record_path
 from pipeline.shards.tar import END, header, padded
 
@@ -22,8 +24,8 @@ def write_shard(
             nothing is kept.
 
     Raises:
-        UserError: the folder cannot be written.
-        ValueError: a sample has other members than the first, or its key came before.
+        UserError: the folder cannot be written, or there are more samples than a shard may have.
+        ValueError: a sample has other members than the first, its key came before, or a reader would refuse the record.
     """
     extensions: list[str] = []
     keys: dict[str, None] = {}
@@ -38,6 +40,8 @@ def write_shard(
         for key, members in samples:
             if key in keys:
                 raise ValueError(f"the key {key} comes twice")
+            if len(keys) == MAX_SAMPLES:
+                raise UserError(f"{tar}: a shard has at most {MAX_SAMPLES} samples: lower videos_per_shard")
             extensions = extensions or list(members)
             if set(members) != set(extensions):
                 raise ValueError(f"{key} has members {sorted(members)}, the samples before it {sorted(extensions)}")
@@ -59,6 +63,7 @@ def write_shard(
             sizes=sizes,
             **facts(),
         )
+        record.check()
         # An older record must never stand beside a newer tar, however short the moment.
         record_path(tar).unlink(missing_ok=True)
     record.write(record_path(tar))
