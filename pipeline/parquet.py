@@ -25,10 +25,13 @@ _MAX_PAGES = 2**18
 _MAX_HEADER_BYTES = 2**16
 _MAX_STRUCTS = 2**19
 _MAX_THRIFT = 2**20
-# A table of keys and sizes has ten bytes a row or more, and two bytes of text for each byte of the file. Whoever wants
-# more memory from the reader has to send a larger file.
+# A table of keys and sizes has ten bytes a row or more, and unpacks to some ten times its bytes. Whoever wants more
+# memory from the reader has to send a larger file.
 _SPARE_ROWS, _ROWS_A_BYTE = 2**18, 1
-_SPARE_TEXT, _TEXT_A_BYTE = 2**26, 64
+_SPARE_BYTES, _UNPACKED_A_BYTE = 2**26, 64
+# The type of a page, in its first field, and the field that has what is of this type alone.
+_DICTIONARY = 2
+_PAGES = {0: 5, _DICTIONARY: 7, 3: 8}
 _SAFE: dict[str, Any] = {
     "thrift_string_size_limit": _MAX_THRIFT,
     "thrift_container_size_limit": _MAX_THRIFT,
@@ -64,15 +67,16 @@ class ParquetFile:
         groups = _structs(footer, 4)
         if rows != sum(_number(group, 3) for group in groups):
             raise ValueError("its rows are not those of its groups")
-        pages = 0
+        pages, room = _MAX_PAGES, _SPARE_BYTES + _UNPACKED_A_BYTE * self._size
         for group in groups:
             chunks = _structs(group, 1)
             if len(chunks) != len(columns):
                 raise ValueError("a group of rows has other columns than the table")
             for chunk in chunks:
-                pages += _pages(file, chunk, _number(group, 3), self._size)
-                if pages > _MAX_PAGES:
-                    raise ValueError(f"it has more than {_MAX_PAGES} pages")
+                count, unpacked = _pages(file, chunk, _number(group, 3), self._size)
+                pages, room = pages - count, room - unpacked
+                if pages < 0 or room < 0:
+                    raise ValueError("its pages are too many, or unpack to far more than the file has bytes")
         try:
             self._schema = pq.ParquetFile(file, **_SAFE).schema_arrow
         except (OSError, pa.ArrowException) as error:
@@ -90,12 +94,17 @@ class ParquetFile:
             if not (_is_text(found) if kind == pa.string() else pa.types.is_integer(found)):
                 what = "text" if kind == pa.string() else "whole numbers"
                 raise ValueError(f"its column {quoted(name)} is of {quoted(str(found))} and not of {what}")
+        # PyArrow would read those, too: a dot in a name is to it a column within a column.
+        if odd := [
+            name for name in self.names if name not in columns and name.startswith(tuple(f"{n}." for n in columns))
+        ]:
+            raise ValueError(f"it has the column {quoted(odd[0])}, which looks like a part of another")
         text = [name for name, kind in columns.items() if kind == pa.string()]
         try:
             table = pq.ParquetFile(self._file, read_dictionary=text, **_SAFE).read(list(columns), use_threads=False)
             table = table.select(list(columns))
             table.validate(full=True)
-            room = _SPARE_TEXT + _TEXT_A_BYTE * self._size
+            room = _SPARE_BYTES + _UNPACKED_A_BYTE * self._size
             for name in text:
                 room -= sum(map(_text_bytes, table[name].chunks))
                 if room < 0:
@@ -163,8 +172,8 @@ def _structs(fields: Fields, field: int) -> list[Fields]:
     return value
 
 
-def _pages(file: BinaryIO, chunk: Fields, rows: int, size: int) -> int:
-    """How many pages a chunk of a column has, in Parquet's ColumnChunk.
+def _pages(file: BinaryIO, chunk: Fields, rows: int, size: int) -> tuple[int, int]:
+    """How many pages a chunk of a column has, and to how many bytes they unpack; of Parquet's ColumnChunk.
 
     Raises:
         ValueError: they lie outside the file, are too large or too many, or have other rows than their group.
@@ -173,23 +182,24 @@ def _pages(file: BinaryIO, chunk: Fields, rows: int, size: int) -> int:
     if not isinstance(facts, dict) or 1 in chunk or _number(facts, 5) != rows:
         raise ValueError("a chunk of a column lies in another file, or has other rows than its group")
     if not rows:
-        return 0
+        return 0, 0
     at = min(_number(facts, field) for field in (9, 11) if facts.get(field, 0) != 0 or field == 9)
     end = at + _number(facts, 7)
     if not 4 <= at <= end <= size:
         raise ValueError("a chunk of a column lies outside the file")
-    pages = found = 0
+    pages = found = unpacked = 0
     while found < rows and pages <= _MAX_PAGES:
         file.seek(at)
         page, length = read_struct(file.read(min(_MAX_HEADER_BYTES, end - at)), 16)
-        unpacked, packed = _number(page, 2), _number(page, 3)
-        if not 0 <= unpacked <= _MAX_PAGE_BYTES:
-            raise ValueError(f"a page unpacks to {unpacked} bytes; at most {_MAX_PAGE_BYTES}")
+        kind, size, packed = (_number(page, field) for field in (1, 2, 3))
         at += length + packed
-        data = page.get(5) or page.get(8)  # of version 1 or 2; their first field is the number of values
-        values = _number(data, 1) if isinstance(data, dict) else 0
-        if packed < 0 or at > end or not 0 <= values <= rows - found:
-            raise ValueError("a page lies outside its column, or has other rows than its group")
-        found += values
-        pages += 1
-    return pages
+        data = page.get(_PAGES[kind]) if kind in _PAGES else None
+        if packed < 0 or at > end or not 0 <= size <= _MAX_PAGE_BYTES or not isinstance(data, dict):
+            raise ValueError(
+                f"a page is damaged, lies outside its column or unpacks to more than {_MAX_PAGE_BYTES} bytes"
+            )
+        values = 0 if kind == _DICTIONARY else _number(data, 1)
+        if not 0 <= values <= rows - found:
+            raise ValueError("the pages of a column have other rows than its group")
+        found, unpacked, pages = found + values, unpacked + size, pages + 1
+    return pages, unpacked

@@ -85,9 +85,10 @@ def _draw(tar: Path, rows: Sequence[int]) -> Iterator[tuple[bool, list[Tile]]]:
         if any(value.size > 3 * MOST_DRAWN for value in sample.values() if isinstance(value, np.ndarray)):
             raise ShardError(f"{tar}: {key}: its pictures have more than {MOST_DRAWN} pixels: too many to draw")
         try:
-            yield FLOW in sample, sample_row(key, sample)
+            tiles = sample_row(key, sample)
         except Exception as error:  # members may each be sound and yet not fit together, in whatever way
             raise ShardError(f"{tar}: {key}: its members do not fit together: {error}") from error
+        yield FLOW in sample, tiles
 
 
 def _made_from(tar: Path) -> list[Path]:

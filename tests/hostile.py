@@ -335,17 +335,21 @@ def put_column(path: Path, name: str, column: pa.Array) -> None:
 
 def same_rows(path: Path, rows: int, **changes: Any) -> None:
     """One row again and again: some bytes a column."""
-    table = pq.read_table(path)
+    pq.write_table(same_table(pq.read_table(path), rows, **changes), path, compression="zstd")
+
+
+def same_table(table: pa.Table, rows: int, **changes: Any) -> pa.Table:
     first = table.slice(0, 1).to_pylist()[0] | changes
-    columns = {
-        field.name: pa.array([None] * rows, field.type)
-        if first[field.name] is None
-        else pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array([first[field.name]], field.type))
-        if field.type == pa.string()
-        else pa.array(np.full(rows, first[field.name]))
-        for field in table.schema
-    }
-    pq.write_table(pa.table(columns), path, compression="zstd")
+    columns = {}
+    for field in table.schema:
+        value = first[field.name]
+        if value is None:
+            columns[field.name] = pa.nulls(rows, field.type)
+        elif field.type == pa.string():
+            columns[field.name] = pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array([value]))
+        else:
+            columns[field.name] = pa.array(np.full(rows, value))
+    return pa.table(columns)
 
 
 def nested(depth: int) -> pa.Array:
@@ -389,6 +393,18 @@ def hostile_manifests(marker: str) -> dict[str, tuple[Callable[[Path], object], 
         schema = table.schema.set(0, code_type(marker))
         pq.write_table(pa.Table.from_arrays(table.columns, schema=schema), folder / "samples.parquet")
 
+    def large_pages(folder: Path) -> None:
+        path = folder / "samples.parquet"
+        table = same_table(pq.read_table(path), 300).set_column(1, "video", pa.array(["v" * 2**20] * 300))
+        pq.write_table(table, path, compression="zstd", use_dictionary=False, data_page_size=1, write_batch_size=8)
+
+    def more(name: str, values: pa.Array) -> Callable[[Path], object]:
+        def change(folder: Path) -> None:
+            table = pq.read_table(folder / "samples.parquet")
+            pq.write_table(table.append_column(name, values), folder / "samples.parquet")
+
+        return change
+
     def renamed(folder: Path) -> None:
         table = pq.read_table(folder / "samples.parquet")
         names = [name.replace("jpg.", "pkl.") for name in table.column_names]
@@ -399,6 +415,8 @@ def hostile_manifests(marker: str) -> dict[str, tuple[Callable[[Path], object], 
         "a million rows in runs": (repeated(1_000_000), "far more than there can be"),
         "long texts by reference": (repeated(200_000, video="v" * 2**14), "far more text"),
         "a page of zeros": (column("video", pa.array(["v" * 10**8, "v", "v"])), "unpacks to"),
+        "pages of one letter": (large_pages, "far more than the file has bytes"),
+        "a column like a part of another": (more("key.x", pa.array(["a", "b", "c"])), "looks like a part"),
         "columns within columns": (column("jpg.offset", nested(50)), "columns within columns"),
         "a struct": (column("jpg.offset", pa.array([{"a": 1}] * 3)), "columns within columns|not of whole"),
         "texts for numbers": (column("jpg.offset", pa.array(["1", "2", "3"])), "not of whole numbers"),

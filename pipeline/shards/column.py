@@ -16,7 +16,7 @@ from pipeline.shards.tar import BLOCK, parse_header
 
 
 class Members(Mapping[str, Any]):
-    """A sample's members by extension, decoded when first asked for."""
+    """A sample's members by extension, decoded when first asked for: a damaged one raises ValueError then."""
 
     def __init__(self, encoded: dict[str, bytes]) -> None:
         self.encoded = encoded

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import stat
+from collections import Counter
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,7 @@ def _parts(value: Any) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
         raise ValueError(f"the name {quoted(twice)} stands twice in one JSON object")
     return found
 
