@@ -409,7 +409,7 @@ def _most_values(shards: int) -> int:
 
 
 def _values(value: Any, names: Sequence[str]) -> Iterator[Any]:
-    """What stands under any of the names, anywhere in JSON; the elements of lists one by one."""
+    """What stands under any of the names, anywhere in JSON-LD but in its context; the elements of lists one by one."""
     if isinstance(value, list):
         for part in value:
             yield from _values(part, names)
@@ -417,7 +417,8 @@ def _values(value: Any, names: Sequence[str]) -> Iterator[Any]:
         for name, part in value.items():
             if name in names:
                 yield from part if isinstance(part, list) else [part]
-            yield from _values(part, names)
+            if name != "@context":
+                yield from _values(part, names)
 
 
 def _leads_out(place: str) -> bool:
