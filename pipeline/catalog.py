@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,7 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import UserError
+from pipeline.parquet import read_parquet
 from pipeline.shards.files import write_atomic
+from pipeline.shards.foreign import parse_json, read_file
+from pipeline.shards.limits import MAX_JSON_VALUES, MAX_PLAN_BYTES, MAX_ROWS, VIDEO, quoted
 from pipeline.sources.source import Video
 
 Plan = list[list[str]]
@@ -59,14 +62,19 @@ def read_plan(path: Path) -> Plan:
     if not path.exists():
         return []
     try:
-        plan = json.loads(path.read_bytes())["shards"]
+        data = read_file(path, MAX_PLAN_BYTES)
+        plan = parse_json(data, MAX_JSON_VALUES + len(data) // 6)["shards"]  # ids take more than two letters
+        if not isinstance(plan, list) or not all(isinstance(shard, list) for shard in plan):
+            raise TypeError("shards must be lists of videos")
         if not all(isinstance(video, str) for shard in plan for video in shard):
             raise TypeError("video ids must be text")
-    except (ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{path}: not a plan ({error}): restore it, or delete it to plan afresh") from error
+        if odd := [video for shard in plan for video in shard if not VIDEO.fullmatch(video)]:
+            raise ValueError(f"{quoted(odd[0])} is no id of a video, which has letters, digits and _")
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    return [list(shard) for shard in plan]
+    except (ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{path}: not a plan ({error}): restore it, or delete it to plan afresh") from error
+    return plan
 
 
 def write_plan(path: Path, plan: Plan) -> None:
@@ -104,8 +112,8 @@ def read_catalog(path: Path, ids: Iterable[str] | None = None) -> list[Video]:
         UserError: the catalog is missing or not a catalog, or lacks an id.
     """
     try:
-        table = pq.read_table(path, columns=[field.name for field in fields(Video)])
-    except (OSError, pa.ArrowException, KeyError) as error:
+        table = read_parquet(path, dict(zip(_SCHEMA.names, _SCHEMA.types, strict=True)), MAX_ROWS)
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a catalog ({error}): run `snakemake` to write it again") from error
     if ids is None:
         return [Video(**row) for row in table.to_pylist()]

@@ -9,8 +9,19 @@ _MACHINE = {
 }
 
 
+def printable(text: str) -> str:
+    """A text that may quote foreign names: what would steer a terminal or hide text is written as escapes.
+
+    Lines stay lines.
+    """
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
 class UserError(Exception):
     """Something the user can put right. The command line prints the message as one line and exits with 1."""
+
+    def __init__(self, message: object) -> None:
+        super().__init__(printable(str(message)))
 
 
 class SampleError(ValueError):

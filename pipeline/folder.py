@@ -12,6 +12,7 @@ from pipeline.shards.address import checked_address, is_address
 from pipeline.shards.cache import Cache, is_sha256, text_digest
 from pipeline.shards.download import fetch_file
 from pipeline.shards.files import write_atomic
+from pipeline.shards.foreign import open_file
 
 MAX_SUMS_BYTES = 256 * 2**20
 
@@ -39,7 +40,7 @@ class Folder:
             ShardError, UserError: it cannot be fetched.
         """
         if self.cache is None:
-            return (self.manifest / f"{shard}.tar").open("rb")
+            return open_file(self.manifest / f"{shard}.tar")
         return self.cache.open(f"{self.name}/{shard}.tar", sha256, size)
 
 

@@ -13,7 +13,17 @@ import pyarrow.parquet as pq
 
 from pipeline.croissant import Publication, croissant
 from pipeline.errors import ShardError
+from pipeline.parquet import ParquetFile, opened, read_parquet
 from pipeline.shards.files import atomic, readable, sync
+from pipeline.shards.limits import (
+    MAX_EXTENSIONS,
+    MAX_ROWS,
+    MAX_SAMPLES,
+    MAX_SHARDS,
+    SHARD,
+    check_extension,
+    quoted,
+)
 from pipeline.shards.record import Record, file_sha256
 
 SAMPLES, SHARDS, SUMS = "samples.parquet", "shards.parquet", "SHA256SUMS"
@@ -40,16 +50,18 @@ def write_manifest(folder: Path, shards: list[str], title: str) -> None:
     files[SUMS] = sums_file(sums | sums_of(files))
     # None of them stands under its name before all are on the disk. The stack closes backwards: the sums come last.
     with ExitStack() as stack:
-        opened = {name: stack.enter_context(atomic(folder / name)) for name in reversed(files)}
+        written = {name: stack.enter_context(atomic(folder / name)) for name in reversed(files)}
         for name, data in files.items():
-            opened[name].write(data)
-            sync(opened[name])
+            written[name].write(data)
+            sync(written[name])
 
 
 def members(folder: Path, records: list[Record]) -> list[str]:
     """The extensions of a folder's samples. Raises `ShardError` where shards differ in them."""
     extensions = next((record.extensions for record in records if record.samples), [])
     for record in records:
+        if frameless := [key for key in record.keys if "-" not in key]:
+            raise ShardError(f"{folder}/{record.shard}.json: the sample {frameless[0]} is of no frame")
         if record.samples and record.extensions != extensions:
             raise ShardError(f"{folder}/{record.shard}.tar: has members {record.extensions}, the others {extensions}")
     return extensions
@@ -89,20 +101,58 @@ def sums_file(sums: Mapping[str, str]) -> bytes:
 
 
 def read_samples(folder: Path) -> pa.Table:
-    """The manifest's samples. Raises `ShardError` where it is missing or not a manifest."""
-    return _read(folder / SAMPLES)
+    """The manifest's samples; columns that others may have added are left out.
+
+    Raises:
+        ShardError: it is missing, not a manifest, or would take far more memory than its bytes are worth.
+    """
+    path = folder / SAMPLES
+    try:
+        with opened(path) as file:
+            table = ParquetFile(file, MAX_ROWS)
+            members = [name.removesuffix(".offset") for name in table.names if name.endswith(".offset")]
+            for extension in members[: MAX_EXTENSIONS + 1]:
+                check_extension(extension)
+            if len(members) > MAX_EXTENSIONS:
+                raise ValueError(f"it has {len(members)} members a sample; at most {MAX_EXTENSIONS}")
+            schema = _sample_schema(members)
+            return table.read(dict(zip(schema.names, schema.types, strict=True)))
+    except (OSError, ValueError) as error:
+        raise ShardError(f"{path}: not a manifest: {error}") from error
 
 
 def read_shards(folder: Path) -> pa.Table:
-    """The manifest's shards. Raises `ShardError` where it is missing or not a manifest."""
-    return _read(folder / SHARDS)
+    """The manifest's shards.
 
-
-def _read(path: Path) -> pa.Table:
+    Raises:
+        ShardError: it is missing or not a manifest.
+    """
+    path = folder / SHARDS
     try:
-        return pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
+        return parse_shards(path)
+    except (OSError, ValueError) as error:
         raise ShardError(f"{path}: not a manifest: {error}") from error
+
+
+def parse_shards(source: Path | bytes) -> pa.Table:
+    """`shards.parquet`, from its file or from its bytes. A shard's name becomes part of a path, so it is a number.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is none, or a row is of no shard, or of one that had its row.
+    """
+    table = read_parquet(source, dict(zip(_SHARD_SCHEMA.names, _SHARD_SCHEMA.types, strict=True)), MAX_SHARDS)
+    if any(column.null_count for column in table.columns):
+        raise ValueError("a shard lacks its facts")
+    names = table["shard"].to_pylist()
+    if odd := [name for name in names if not SHARD.fullmatch(name)]:
+        raise ValueError(f"{quoted(odd[0])} does not name a shard")
+    if len(set(names)) < len(names):
+        raise ValueError("a shard stands twice")
+    for name, most in (("samples", MAX_SAMPLES), ("failures", MAX_SAMPLES), ("bytes", 2**63 - 1)):
+        if not all(0 <= number <= most for number in table[name].to_pylist()):
+            raise ValueError(f"a shard's {name} are not from 0 to {most}")
+    return table
 
 
 _SHARD_SCHEMA = pa.schema(

@@ -30,6 +30,7 @@ WHEEL_STEPS = (
 UNKNOWN_FLOW = 1e9  # Middlebury's files mark unknown flow by components beyond this
 
 DARK, GREY, WHITE = (32, 33, 36), (112, 117, 122), (255, 255, 255)
+MOST_ARROWS = 4096
 CUTS = (12, 4)  # regions of the cuts of a tree that are shown beside it
 SHEET_WIDTH, TILE_WIDTH, GAP, TEXT_SIZE, LINE_HEIGHT = 1200, 384, 14, 13, 17
 
@@ -159,9 +160,9 @@ def sample_row(key: str, sample: Mapping[str, Any]) -> list[Tile]:
         fast = typical_maximum(flow, valid)
         tiles.append((flow_to_color(flow, valid, fast), "flow", _facts_of_flow(flow, valid, fast)))
         if "guidance.npy" in sample:
-            points, scale = sample["guidance.npy"], _arrow_scale(flow, fast)
+            points, scale = sample["guidance.npy"][:MOST_ARROWS], _arrow_scale(flow, fast)
             canvas = np.full((*flow.shape[1:], 3), 40, np.uint8) if frame is None else _darken(frame)
-            facts = f"{_count(len(points), 'point')} · arrows {scale:g} x motion"
+            facts = f"{_count(len(sample['guidance.npy']), 'point')} · arrows {scale:g} x motion"
             tiles.append((draw_arrows(canvas, points, flow, scale, fast), "guidance", facts))
     if frame is not None:
         tiles += _segment_tiles(frame, sample)
@@ -173,7 +174,7 @@ def sample_row(key: str, sample: Mapping[str, Any]) -> list[Tile]:
     if (objects := sample.get("objects.png")) is not None:
         tiles.append((label_colors(objects), "objects", _count(np.unique(objects[objects != 0]).size, "object")))
     return [
-        (picture, f"{name}\n{facts}" if i else f"{key}\n{name}: {facts}")
+        (_kept(picture), f"{name}\n{facts}" if i else f"{key}\n{name}: {facts}")
         for i, (picture, name, facts) in enumerate(tiles)
     ]
 
@@ -344,6 +345,11 @@ def _band(row: Sequence[Tile], columns: int, width: int) -> Picture:
             at = (left, GAP + tallest + 5 + i * LINE_HEIGHT)
             draw.text(at, _shorten(line, width, font), DARK if i == 0 else GREY, font)
     return np.asarray(band)
+
+
+def _kept(picture: Picture) -> Picture:
+    """The picture, no larger than a sheet could need: all of a sheet's are in memory at once."""
+    return picture if max(picture.shape[:2]) <= 2 * SHEET_WIDTH else _fit(picture, 2 * SHEET_WIDTH)
 
 
 def _fit(picture: Picture, width: int) -> Picture:

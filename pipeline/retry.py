@@ -200,7 +200,7 @@ def _neighbours(stage: Stage, read: Inputs, changed: set[str]) -> set[str]:
     if not stage.follow or not changed:
         return set()
     base = next(iter(read.columns.values()))
-    return {key for key in base if not changed.isdisjoint(filter(None, followed(stage, key, base[key]).values()))}
+    return {key for key in base if not changed.isdisjoint(filter(None, followed(stage, base, key).values()))}
 
 
 def _item(stage: Stage, key: str) -> str:

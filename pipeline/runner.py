@@ -16,6 +16,7 @@ from pipeline.errors import ShardError, UserError
 from pipeline.progress import progress
 from pipeline.shards.codecs import encode
 from pipeline.shards.column import Members, Shard
+from pipeline.shards.limits import MAX_TEXT
 from pipeline.shards.record import Record
 from pipeline.shards.writer import write_shard
 from pipeline.sources.source import Video
@@ -123,20 +124,21 @@ def _joined(stage: Stage, inputs: Inputs, keys: Iterable[str]) -> Items:
             continue  # it failed there, and that column's record says why
         parts: list[Sample] = [members(key), *(other[key] for other in others)]
         if stage.follow:
-            neighbours = followed(stage, key, parts[0])
+            neighbours = followed(stage, base, key)
             if None in neighbours.values():
                 continue
             parts += [_Prefixed(name, members(neighbour)) for name, neighbour in neighbours.items() if neighbour]
         if inputs.videos:
-            parts.append({"video": inputs.videos[key.rpartition("-")[0]]})
+            video, _, _ = key.rpartition("-")
+            if video not in inputs.videos:
+                raise ShardError(f"{base.path}: has {key}, and no such video is planned for this shard")
+            parts.append({"video": inputs.videos[video]})
         yield key, parts[0] if len(parts) == 1 else _Union(parts)
 
 
-def followed(stage: Stage, key: str, sample: Sample) -> dict[str, str | None]:
+def followed(stage: Stage, base: Shard, key: str) -> dict[str, str | None]:
     """The keys of the frames that a stage joins to a frame, by field; None where the frame has no such neighbour."""
-    video, _, _ = key.rpartition("-")
-    numbers = {name: sample["json"][name] for name in stage.follow}
-    return {name: None if number is None else f"{video}-{number:06d}" for name, number in numbers.items()}
+    return {name: base.neighbour(key, name) for name in stage.follow}
 
 
 def facts_of(stage: Stage, options: Any, inputs: Inputs, tally: "Tally") -> dict[str, Any]:
@@ -146,7 +148,7 @@ def facts_of(stage: Stage, options: Any, inputs: Inputs, tally: "Tally") -> dict
         "version": stage.version,
         "options": asdict(options),
         "inputs": dict(inputs.digests),
-        "failures": [{"key": f.key, "stage": stage.name, "reason": f.reason} for f in tally.failures],
+        "failures": [{"key": f.key, "stage": stage.name, "reason": f.reason[:MAX_TEXT]} for f in tally.failures],
         "statistics": tally.statistics(),
         **tools_of(stage, options),
     }

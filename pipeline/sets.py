@@ -26,7 +26,6 @@ from pipeline.sources.source import Video
 
 PLAN, CATALOG = "plan.json", "catalog.parquet"
 TAKEN = ("report", "experiments")  # folders beside the datasets' own
-_KEY = re.compile("[A-Za-z0-9_]+-[0-9]{6,}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -165,13 +164,11 @@ def check_pieces(pieces: Sequence[Piece]) -> list[str]:
 
 
 def _check_keys(piece: Piece, record: Record) -> None:
-    """Raises where a key is none, is of a video that is not planned in this shard, or has no room for the prefix."""
+    """Raises where a key is of a video that is not planned in this shard, or has no room for the prefix."""
     planned = set(piece.planned)
     for key in [*record.keys, *(failure["key"] for failure in record.failures)]:
         if _video(key) not in planned:
             raise ShardError(f"{piece.tar}: has {key!r}, which {PLAN} does not name in this shard: make it again")
-    if odd := next((key for key in record.keys if not _KEY.fullmatch(key)), None):
-        raise ShardError(f"{piece.tar}: {odd!r} is not a sample's key")
     for key in sorted(record.keys, key=len)[-1:]:
         try:
             header(f"{piece.prefix}{key}.{max(record.extensions, key=len)}", 0)

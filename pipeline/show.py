@@ -1,18 +1,22 @@
 """A contact sheet of a column or a view: a few samples, spread evenly, as pictures."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline.errors import ShardError, UserError
-from pipeline.pictures import Picture, color_wheel_legend, contact_sheet, sample_row
+from pipeline.pictures import Picture, Tile, color_wheel_legend, contact_sheet, sample_row
 from pipeline.shards.column import Members, Shard
 from pipeline.shards.record import Record, record_path
 
 LEGEND_SIZE = 56
 FLOW = "flow.b2"
+MOST_DRAWN = 2**24
+"""Pixels of a picture; drawing takes a hundred bytes for each."""
 
 
 def show(path: Path, samples: int, title: str = "") -> Picture:
@@ -38,11 +42,11 @@ def show(path: Path, samples: int, title: str = "") -> Picture:
         raise UserError(
             f"{path}: has no samples: name a view (results/NAME/shards/cmp), a column, or one of its shards"
         )
-    chosen = [found for number, rows in spread(counts, samples).items() for found in _read(tars[number], rows)]
-    pictures = [row for key, sample in chosen if (row := sample_row(key, sample))]
+    drawn = [row for number, rows in spread(counts, samples).items() for row in _draw(tars[number], rows)]
+    pictures = [tiles for _, tiles in drawn if tiles]
     if not pictures:
         raise UserError(f"{path}: its samples have nothing that can be drawn: no images, no flow")
-    legend = color_wheel_legend(LEGEND_SIZE) if any(FLOW in sample for _, sample in chosen) else None
+    legend = color_wheel_legend(LEGEND_SIZE) if any(flow for flow, _ in drawn) else None
     return contact_sheet(pictures, f"{title or _title(path)}: {len(pictures)} of {sum(counts):,} samples", legend)
 
 
@@ -68,17 +72,29 @@ def spread(counts: Sequence[int], samples: int) -> dict[int, list[int]]:
     return dict(rows)
 
 
-def _read(tar: Path, rows: Sequence[int]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Samples of a shard, decoded, each with what it was made from."""
+def _read(tar: Path, rows: Sequence[int]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Samples of a shard, decoded, each with what it was made from; one by one, for they may be large."""
     with ExitStack() as stack:
         shards = [stack.enter_context(Shard(path)) for path in _made_from(tar)] + [stack.enter_context(Shard(tar))]
-        keys = [shards[-1].record.keys[row] for row in rows]
-        return [(key, _joined(tar, key, [shard[key] for shard in shards if key in shard])) for key in keys]
+        for key in (shards[-1].record.keys[row] for row in rows):
+            yield key, _joined(tar, key, [shard[key] for shard in shards if key in shard])
+
+
+def _draw(tar: Path, rows: Sequence[int]) -> Iterator[tuple[bool, list[Tile]]]:
+    """Whether a sample has flow, and its pictures."""
+    for key, sample in _read(tar, rows):
+        if any(value.size > 3 * MOST_DRAWN for value in sample.values() if isinstance(value, np.ndarray)):
+            raise ShardError(f"{tar}: {key}: its pictures have more than {MOST_DRAWN} pixels: too many to draw")
+        try:
+            tiles = sample_row(key, sample)
+        except Exception as error:  # members may each be sound and yet not fit together, in whatever way
+            raise ShardError(f"{tar}: {key}: its members do not fit together: {error}") from error
+        yield FLOW in sample, tiles
 
 
 def _made_from(tar: Path) -> list[Path]:
     """The shards of other columns that a shard goes back to, the first made first."""
-    found = [tar.resolve()]
+    found = [tar.parent.resolve() / tar.name]  # the file itself may be a link to where no record is
     for path in found:  # which grows
         # A record may come from anywhere: a name in it becomes no path but a column's, and leads round no circle.
         for name in (name for name in Record.read(record_path(path)).inputs if name.isidentifier()):
@@ -99,5 +115,6 @@ def _joined(tar: Path, key: str, parts: Sequence[Members]) -> dict[str, Any]:
 
 def _title(path: Path) -> str:
     """Dataset and column, dataset and view."""
-    folders = [part for part in path.resolve().with_suffix("").parts if part != "shards"]
+    whole = path.parent.resolve() / path.stem if path.is_file() else path.resolve()
+    folders = [part for part in whole.parts if part != "shards"]
     return " ".join(folders[-3:] if path.is_file() else folders[-2:])

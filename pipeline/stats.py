@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from pipeline.catalog import read_plan
-from pipeline.errors import UserError
+from pipeline.errors import ShardError, UserError
 from pipeline.flow.error import Mean, flow_error, total_error
 from pipeline.kernels import grid_points
 from pipeline.progress import progress
 from pipeline.registry import STAGES
 from pipeline.shards.column import Shard
+from pipeline.shards.limits import MAX_PIXELS
 from pipeline.shards.record import Record
 
 PLAN, VIEWS = "plan.json", "shards"
@@ -125,7 +126,7 @@ def _whole(number: float | None) -> int | None:
 
 
 def _size(held: Holdings, shards: Sequence[str]) -> tuple[int, int] | None:
-    """Height and width of the shards' frames; None where they differ, or where no record knows."""
+    """Height and width of the shards' frames; None where they differ, or where no record knows any there can be."""
     sides = []
     for side in ("height", "width"):
         records = held.records(shards, side)
@@ -133,7 +134,8 @@ def _size(held: Holdings, shards: Sequence[str]) -> tuple[int, int] | None:
         if least is None or least != most:
             return None
         sides.append(int(least))
-    return sides[0], sides[1]
+    height, width = sides
+    return (height, width) if 0 < height * width <= MAX_PIXELS and height > 0 else None
 
 
 @dataclass(frozen=True)
@@ -274,11 +276,14 @@ def _compared(dataset: Path, shard: str) -> tuple[int, dict[str, Mean], dict[str
     with Shard(dataset / "flow" / f"{shard}.tar") as flow, Shard(dataset / "truth" / f"{shard}.tar") as truth:
         for key in truth:
             if key in flow:
-                estimate, known = flow[key]["flow.b2"], truth[key]
-                occlusion = known["occlusion.png"] > 0 if "occlusion.png" in known else None
-                against = (known["flow.b2"], known["valid.png"] > 0, occlusion)
-                ours.append(flow_error(estimate, *against))
-                still.append(flow_error(np.zeros_like(estimate), *against))
+                try:
+                    estimate, known = flow[key]["flow.b2"], truth[key]
+                    occlusion = known["occlusion.png"] > 0 if "occlusion.png" in known else None
+                    against = (known["flow.b2"], known["valid.png"] > 0, occlusion)
+                    ours.append(flow_error(estimate, *against))
+                    still.append(flow_error(np.zeros_like(estimate), *against))
+                except (ValueError, KeyError) as error:
+                    raise ShardError(f"{truth.path}: {key}: cannot be compared with its flow: {error}") from error
     return len(ours), total_error(ours), total_error(still)
 
 

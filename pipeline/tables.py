@@ -8,6 +8,8 @@ from typing import Any
 
 from tabulate import tabulate
 
+from pipeline.errors import printable
+
 STYLE = """
 :root { color-scheme: light; }
 body { background: #fff; color: #202124; font: 14px/1.45 system-ui, sans-serif; margin: 16px; }
@@ -79,5 +81,5 @@ def _cell(value: Any, decimals: int) -> str:
     if value is None or (_is_number(value) and math.isnan(value)):
         return "–"
     if not _is_number(value):
-        return str(value)
+        return printable(str(value)).replace("\n", " ")
     return f"{value:,}" if isinstance(value, Integral) else f"{value:,.{decimals}f}"

@@ -3,12 +3,13 @@
 Quick looks at names, sizes and counts, and at whether records and manifest agree; full reads and decodes every byte.
 """
 
-import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
@@ -16,18 +17,21 @@ import pyarrow.compute as pc
 
 from pipeline.adopted import ADOPTED, read_adopted, shard_names
 from pipeline.catalog import read_catalog, read_plan, shard_digests
-from pipeline.errors import ShardError, UserError
-from pipeline.manifest import SAMPLES, SHARDS, SUMS, read_samples, read_shards, read_sums
+from pipeline.errors import ShardError, UserError, printable
+from pipeline.manifest import SAMPLES, SHARDS, SUMS, read_samples, read_shards
 from pipeline.progress import progress
 from pipeline.shards.codecs import decode
+from pipeline.shards.foreign import open_file, parse_json, read_file
+from pipeline.shards.limits import MAX_LISTING_BYTES, quoted
 from pipeline.shards.record import Record, file_sha256, record_path
 from pipeline.shards.tar import walk
 from pipeline.sharing.shared import BESIDE, SHARE, SHEET, read_shared
 
 PLAN, CATALOG, VIEWS = "plan.json", "catalog.parquet", "shards"
 INFO, SIZES = "_info.json", "sizes.json"
-MANIFEST = (SAMPLES, SHARDS, INFO, SIZES, "croissant.json", "README.md", SUMS)
-MAX_SMALL_BYTES = 256 * 2**20
+CROISSANT = "croissant.json"
+MANIFEST = (SAMPLES, SHARDS, INFO, SIZES, CROISSANT, "README.md", SUMS)
+
 
 Records = dict[str, Record]
 
@@ -42,7 +46,7 @@ class Problem:
     harmless: bool = False
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.fault}: {self.remedy}"
+        return printable(f"{self.path}: {self.fault}: {self.remedy}")
 
 
 Problems = Iterator[Problem]
@@ -89,7 +93,12 @@ def _is_column(folder: Path) -> bool:
 
 def _home(path: Path) -> Path | None:
     """The dataset's folder that a shard or a folder of shards belongs to; None where only a view was handed over."""
-    return next((parent for parent in path.resolve().parents[:3] if (parent / PLAN).exists()), None)
+    return next((parent for parent in _real(path).parents[:3] if (parent / PLAN).exists()), None)
+
+
+def _real(path: Path) -> Path:
+    """Where links lead; `Path.resolve` raises where they lead round in a circle."""
+    return Path(os.path.realpath(path))
 
 
 def _dataset(folder: Path, full: bool) -> Problems:
@@ -133,7 +142,7 @@ def view_problems(folder: Path, full: bool, made: Records) -> Problems:
     if (folder / SHARDS).exists():
         try:
             rows = _rows_by_shard(folder)
-        except (ShardError, KeyError) as error:
+        except ShardError as error:
             yield Problem(folder / SHARDS, _fault(error, folder / SHARDS), _replace(folder / SHARDS))
     home = _home(folder)
     shards = list(rows) if home is None else shard_names(home)
@@ -141,11 +150,14 @@ def view_problems(folder: Path, full: bool, made: Records) -> Problems:
         yield Problem(folder / SHARDS, f"lists other shards than {PLAN} has", _replace(folder / SHARDS))
     yield from _shards(folder, shards, full, made)
     yield from _strangers(folder, shards, (*MANIFEST, *beside))
+    if home is None:
+        yield from _links(folder)
     for shard in made:
         yield from _listed(folder / f"{shard}.json", made[shard], rows.get(shard))
     yield from _samples(folder, shards, made)
     if len(made) == len(shards):
         yield from _counts(folder, list(made.values()))
+    yield from _described(folder, shards)
     yield from _sums(folder, shards, made, beside, full)
 
 
@@ -163,7 +175,7 @@ def _make(path: Path) -> str:
     if (home / ADOPTED).exists():
         return f"run `python -m pipeline adopt DIR --dataset {home.name}` again"
     # Snakemake makes nothing for a missing file that nothing else waits for, unless it is asked for by name.
-    target = Path(home.parent.name) / path.resolve().relative_to(home.parent)
+    target = Path(home.parent.name) / _real(path).relative_to(home.parent)
     return f"run `snakemake --cores all {target}` to make it"
 
 
@@ -192,9 +204,12 @@ def _shard(tar: Path, full: bool, made: Records) -> Problems:
         also = ", though its record is there" if path.exists() else ""
         yield Problem(tar, f"missing{also}", _make(tar))
         return
+    if not tar.is_file():
+        yield Problem(tar, "not a file but a folder, a pipe or a device", _replace(tar))
+        return
     try:
         record = Record.read(path)
-    except (ShardError, OSError) as error:
+    except ShardError as error:
         yield Problem(path, _fault(error, path), _replace(path) if path.exists() else _make(path))
         return
     if fault := _foreign(tar, record):
@@ -213,13 +228,14 @@ def _shard(tar: Path, full: bool, made: Records) -> Problems:
 def _foreign(tar: Path, record: Record) -> str:
     if record.shard != tar.stem:
         return f"foreign: by its record this is shard {record.shard!r}"
-    if _home(tar) is not None and record.stage != tar.resolve().parent.name:
+    if _home(tar) is not None and record.stage != _real(tar).parent.name:
         return f"foreign: by its record this is a shard of {record.stage!r}"
     return ""
 
 
 def _wrong_size(tar: Path, record: Record) -> str:
-    size = tar.stat().st_size
+    with open_file(tar) as file:
+        size = os.fstat(file.fileno()).st_size
     if size == record.bytes:
         return ""
     return "empty" if size == 0 else f"has {size} bytes where its record says {record.bytes}: cut off or replaced"
@@ -241,7 +257,7 @@ def _wrong_member(tar: Path, record: Record) -> str:
         for key, offsets, sizes in zip(record.keys, record.offsets(), record.sizes, strict=True)
         for extension, offset, size in zip(record.extensions, offsets, sizes, strict=True)
     )
-    with tar.open("rb") as file:
+    with open_file(tar) as file:
         try:
             for found, member in zip_longest(walk(file), wanted):
                 if found is None or member is None or found != member[:3]:
@@ -277,6 +293,16 @@ def _strangers(folder: Path, shards: Sequence[str], others: Sequence[str]) -> Pr
             yield Problem(path, "does not belong here", "delete it, or move it elsewhere", path.suffix != ".json")
 
 
+def _links(folder: Path) -> Problems:
+    """Links out of a folder from elsewhere. What they lead to is read only where it is just what the records say."""
+    inside = _real(folder)
+    for path in sorted(path for path in folder.iterdir() if path.is_symlink()):
+        if inside not in _real(path).parents:
+            yield Problem(
+                path, f"a link out of the folder, to {quoted(os.readlink(path))}", "copy the file itself", True
+            )
+
+
 def _chain(tar: Path, record: Record, digests: Mapping[str, Mapping[str, str]]) -> Problems:
     """Whether the shard was made from what is there now; a column that was deleted to save space is not missed."""
     for name, digest in record.inputs.items():
@@ -289,11 +315,8 @@ def _chain(tar: Path, record: Record, digests: Mapping[str, Mapping[str, str]]) 
 
 
 def _rows_by_shard(folder: Path) -> dict[str, dict[str, Any]]:
-    """shards.parquet by shard. Raises `ShardError` where a shard has no number: it becomes part of a path."""
-    rows = read_shards(folder).to_pylist()
-    if not all(isinstance(row["shard"], str) and row["shard"].isdecimal() for row in rows):
-        raise ShardError(f"{folder / SHARDS}: names a shard that has no number")
-    return {row["shard"]: row for row in rows}
+    """shards.parquet by shard."""
+    return {row["shard"]: row for row in read_shards(folder).to_pylist()}
 
 
 def _listed(path: Path, record: Record, row: Mapping[str, Any] | None) -> Problems:
@@ -364,12 +387,60 @@ def _counts(folder: Path, records: Sequence[Record]) -> Problems:
         if not path.exists():
             continue
         try:
-            found = json.loads(_small(path))
+            found = parse_json(read_file(path, MAX_LISTING_BYTES), _most_values(len(records)))
             right = found == samples if name == SIZES else split.items() <= found["splits"]["train"].items()
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             right = False
         if not right:
             yield Problem(path, "does not give the samples of each shard that the records do", _replace(path))
+
+
+def _described(folder: Path, shards: Sequence[str]) -> Problems:
+    """Whether the Croissant file names files of this folder alone: tools that load by it would open others."""
+    path = folder / CROISSANT
+    if not path.exists():
+        return
+    try:
+        places = list(
+            _values(
+                parse_json(read_file(path, MAX_LISTING_BYTES), _most_values(len(shards))), ("contentUrl", "includes")
+            )
+        )
+    except (OSError, ValueError) as error:
+        yield Problem(path, f"not a description in Croissant: {error}", _replace(path))
+        return
+    for place in places:
+        if not isinstance(place, str) or _leads_out(place):
+            yield Problem(path, f"names {quoted(place)}, which is no file of this folder", _replace(path))
+            return
+
+
+def _most_values(shards: int) -> int:
+    """How many values a description of so many shards may have: some for each, and some for the columns."""
+    return 2**16 + 64 * shards
+
+
+def _values(value: Any, names: Sequence[str]) -> Iterator[Any]:
+    """What stands under any of the names, anywhere in JSON-LD but in its context; the elements of lists one by one."""
+    if isinstance(value, list):
+        for part in value:
+            yield from _values(part, names)
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            if name in names:
+                yield from part if isinstance(part, list) else [part]
+            if name != "@context":
+                yield from _values(part, names)
+
+
+def _leads_out(place: str) -> bool:
+    try:
+        scheme = urlsplit(place).scheme
+    except ValueError:
+        return True
+    if scheme in ("http", "https", "s3", "hf"):
+        return False
+    return bool(scheme) or place.startswith(("/", "~")) or "\\" in place or ".." in PurePosixPath(place).parts
 
 
 def _sums(folder: Path, shards: Sequence[str], made: Records, beside: Sequence[str], full: bool) -> Problems:
@@ -381,27 +452,30 @@ def _sums(folder: Path, shards: Sequence[str], made: Records, beside: Sequence[s
     if not (folder / SHEET).exists():
         expected -= {SHEET}
     try:
-        sums = read_sums(path)
-    except ValueError:
+        data = read_file(path, MAX_LISTING_BYTES)
+        if data.count(b"\n") > _most_values(len(shards)):
+            raise ValueError("more lines than there are files of a view")
+        sums = {name: digest for digest, name in (line.split("  ") for line in data.decode().split("\n")[:-1])}
+    except (OSError, ValueError):
         yield Problem(path, "not what `sha256sum -c` reads", _replace(path))
         return
     if set(sums) != expected:
         odd = min(set(sums) ^ expected)
-        yield Problem(path, f"{'lists' if odd in sums else 'lacks'} {odd}", _replace(path))
+        yield Problem(path, f"lists {quoted(odd)}" if odd in sums else f"lacks {odd}", _replace(path))
     for shard, record in made.items():
         if sums.get(f"{shard}.tar", record.sha256) != record.sha256:
             yield Problem(path, f"has another sum for {shard}.tar than its record", _replace(path))
     names = sorted(expected & set(sums) - {f"{shard}.json" for shard in shards if shard not in made}) if full else []
     for name in names:
         file = folder / name
-        if not name.endswith(".tar") and file.exists() and file_sha256(file) != sums[name]:
+        if name.endswith(".tar") or not file.exists():
+            continue
+        try:
+            changed = file_sha256(file) != sums[name]
+        except OSError as error:
+            yield Problem(file, f"cannot be read ({error.strerror})", _replace(file))
+            continue
+        if changed:
             yield Problem(
                 file, f"changed since it was written (its sha256 is not the one in {SUMS})", _both(file, SUMS)
             )
-
-
-def _small(path: Path) -> bytes:
-    """A file of the manifest. Raises ValueError where it is larger than any has reason to be."""
-    if path.stat().st_size > MAX_SMALL_BYTES:
-        raise ValueError(f"larger than {MAX_SMALL_BYTES} bytes")
-    return path.read_bytes()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import ShardError
 from pipeline.progress import progress
 from pipeline.runner import opened
 from pipeline.shards.column import Shard
@@ -63,6 +64,12 @@ def build_view(view: View, inputs: Mapping[str, Path], to: Path) -> Record:
     """
     with ExitStack() as stack:
         columns = {name: stack.enter_context(opened(inputs[name])) for name in view.columns}
+        for name, extensions in view.columns.items():
+            record = columns[name].record
+            if record.samples and not set(extensions) <= set(record.extensions):
+                raise ShardError(
+                    f"{inputs[name]}: has members {record.extensions}; {view.name} needs {list(extensions)}"
+                )
         parts = {key: _parts(view, columns, key) for key in columns[view.anchor].record.keys}
         failures = [failure for column in columns.values() for failure in column.record.failures]
         known = {failure["key"] for failure in failures}
@@ -100,10 +107,10 @@ def _parts(view: View, columns: Mapping[str, Shard], key: str) -> dict[str, str]
     """The keys of a sample's frames by prefix, the sample's own under `""`; empty where a neighbour is null."""
     if not view.follow:
         return {"": key}
-    facts, (video, _, _) = columns[view.anchor][key]["json"], key.rpartition("-")
-    if any(facts[field] is None for field in view.follow):
+    followed = {f"{field}.": columns[view.anchor].neighbour(key, field) for field in view.follow}
+    if None in followed.values():
         return {}
-    return {"": key} | {f"{field}.": f"{video}-{facts[field]:06d}" for field in view.follow}
+    return {"": key} | {prefix: other for prefix, other in followed.items() if other}
 
 
 def _joined(view: View, columns: Mapping[str, Shard], keys: Mapping[str, str]) -> dict[str, bytes]:
@@ -116,5 +123,5 @@ def _joined(view: View, columns: Mapping[str, Shard], keys: Mapping[str, str]) -
                 if extension != "json":
                     members[prefix + extension] = sample.encoded[extension]
                 elif not prefix:
-                    facts |= sample["json"]
+                    facts |= columns[name].facts(key)
     return members | {"json": json.dumps(facts).encode()}

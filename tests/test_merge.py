@@ -194,10 +194,6 @@ def newer(results: Path) -> None:
     rewritten(results, lambda key, members: (key, members), version=2)
 
 
-def nameless(results: Path) -> None:
-    rewritten(results, lambda key, members: (key.replace("-", "-x"), members))
-
-
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -206,7 +202,6 @@ def nameless(results: Path) -> None:
         (unplanned, "far/shards/cmp/000001.tar: has 'bee-000000', which plan.json does not name in this shard"),
         (narrower, "far/shards/cmp/000001.tar: its samples have jpg, json, and those of "),
         (newer, "far/shards/cmp/000001.tar: a shard of cmp, version 2, and "),
-        (nameless, "far/shards/cmp/000001.tar: 'bee-x000000' is not a sample's key"),
     ],
 )
 def test_a_shard_that_cannot_be_copied_is_refused_and_named(change: Callable[[Path], None], says: str, results: Path):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pipeline.errors import UserError
 from pipeline.shards.files import write_atomic
+from pipeline.shards.foreign import parse_json
 
 
 def save_weights(path: Path, weights: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
@@ -27,7 +28,9 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {})["about"])
+            about = parse_json((file.metadata() or {})["about"].encode())
+            if not isinstance(about, dict):
+                raise ValueError("what it says about itself is no JSON object")
             return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118 (it is no dict)
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file: train a model first") from error

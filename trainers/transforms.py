@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ShardError
 from pipeline.kernels.flowcode import LIMIT
-from pipeline.shards.codecs import MAX_PIXELS
+from pipeline.shards.limits import MAX_PIXELS
 from trainers.data.sample import Sample
 from trainers.options import TransformOptions
 

@@ -12,6 +12,7 @@ import warnings
 import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ _RADII = {
     "gradientNormalizationRadius": "gradient_normalization",
 }
 _LISTS = ("childs", "featureIds", "thresholds", "edgeBoundaries", "edgeBins")
-_MOST_BYTES = 1 << 29  # of a forest's text: the published one has less than 2^27
+_MOST_BYTES = 1 << 28  # of a forest's text: the published one has less than 2^27
+_MOST_KEYS = 100
 _MOST_TREES = 64
 _MOST_RADIUS = 32
 
@@ -146,7 +148,9 @@ def _forest(text: str) -> Forest:
     if not text.startswith("%YAML"):
         raise ValueError("it does not start with %YAML")
     sections = _sections(text)
-    options = {name: int(value) for name, value in re.findall(r"(\w+):\s*(-?\d+)\b", sections.pop("options", ""))}
+    options = {
+        name: int(value) for name, value in re.findall(r"\b(\w{1,64}):\s{0,16}(-?\d+)\b", sections.pop("options", ""))
+    }
     for name, needed in _GEOMETRY.items():
         if options.get(name) != needed:
             raise ValueError(f"its {name} is {options.get(name)}, and only {needed} is known here")
@@ -182,7 +186,9 @@ def _forest(text: str) -> Forest:
 
 def _sections(text: str) -> dict[str, str]:
     """The text under each key at the margin."""
-    keys = list(re.finditer(r"^(\w+):", text, re.MULTILINE))
+    keys = list(islice(re.finditer(r"^(\w{1,64}):", text, re.MULTILINE), _MOST_KEYS + 1))
+    if not 0 < len(keys) <= _MOST_KEYS:
+        raise ValueError(f"it has no keys, or more than {_MOST_KEYS}")
     ends = [key.start() for key in keys[1:]] + [len(text)]
     return {key.group(1): text[key.end() : end] for key, end in zip(keys, ends, strict=True)}
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
+from pipeline.checkpoints import check_unpacked
 from pipeline.errors import SampleError, UserError
 from pipeline.flow.estimators import Estimator
 from pipeline.flow.liteflownet import correct
@@ -77,6 +78,7 @@ def estimator_of(network: nn.Module, model: str) -> Estimator:
 def _load(network: nn.Module, path: Path, model: str) -> None:
     """Restores weights as ptlflow does, from a file that is there: no name is looked up, and nothing in it runs."""
     try:
+        check_unpacked(path)
         ptlflow.restore_model(network, str(path))
     except pickle.UnpicklingError:
         raise UserError(

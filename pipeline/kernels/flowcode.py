@@ -97,7 +97,7 @@ def _decompress(chunk: bytes, size: int) -> bytes:
 
     Source of the layout: "Blosc Chunk Format" in the documentation of C-Blosc2.
     """
-    version, _, flags, typesize, claimed, _, stored = struct.unpack_from("<4B3I", chunk)
+    version, _, flags, typesize, claimed, block, stored = struct.unpack_from("<4B3I", chunk)
     if claimed != size:
         raise ValueError(f"damaged flow field: its chunk claims {claimed} bytes where its size needs {size}")
     if stored != len(chunk):
@@ -108,6 +108,11 @@ def _decompress(chunk: bytes, size: int) -> bytes:
     zeros_or_plain = chunk[31] in (0x10, 0x00)
     if (version, typesize, chunk[16:31]) != (5, 2, _PIPELINE) or not (compressed or copied) or not zeros_or_plain:
         raise ValueError("damaged flow field: its chunk is not Zstandard with a bit shuffle of 2-byte values")
+    # It takes working memory by the size of its blocks.
+    if block != min(size, _BLOCK_BYTES):
+        raise ValueError(
+            f"damaged flow field: its blocks claim {block} bytes where they have {min(size, _BLOCK_BYTES)}"
+        )
     import blosc2
 
     try:

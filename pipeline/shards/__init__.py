@@ -1,5 +1,6 @@
 """Shards on disk: deterministic tars, their commit records, and the codecs of their members.
 
 The only code that touches tars: `tar` says what a header is, `writer` writes shards, `record` commits them, `column`
-reads them back, `codecs` encodes and decodes their members.
+reads them back, `codecs` encodes and decodes their members. Shards come from anywhere: `limits` says what they may be,
+`foreign` opens files and parses JSON, `headers` and `named` check members before and after they are decoded.
 """

@@ -11,23 +11,25 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pipeline.kernels.flowcode import decode_flow, encode_flow
-
-MAX_PIXELS = 2**26
-MAX_JSON_BYTES = 2**20
-MAX_ARRAY_BYTES = 2**30
+from pipeline.shards.foreign import parse_json
+from pipeline.shards.headers import jpeg_size, npy_layout, plain_png
+from pipeline.shards.limits import check_extension, check_size
+from pipeline.shards.named import check_named
 
 
 def encode(extension: str, value: Any) -> bytes:
     """A member's bytes. `bytes` pass through: the stage has encoded them itself.
 
-    `json`: a dict; `npy`: any array but of objects; `png`: `(H, W)` uint8 or uint16; `b2`: flow, `(2, H, W)` float32.
+    `json`: a dict; `npy`: any array of numbers; `png`: `(H, W)` uint8 or uint16; `b2`: flow, `(2, H, W)` float32.
+
+    Raises:
+        ValueError: none of these, or so large that no reader would take it.
     """
-    if isinstance(value, bytes):
-        return value
-    return _ENCODERS[_kind(extension)](value)
+    data = value if isinstance(value, bytes) else _ENCODERS[check_extension(extension)](value)
+    check_size(extension, len(data))
+    return data
 
 
 def decode(extension: str, data: bytes) -> Any:
@@ -35,16 +37,12 @@ def decode(extension: str, data: bytes) -> Any:
     `b2` flow, `(2, H, W)` float32 in pixels.
 
     Raises:
-        ValueError: damaged, or larger than any sample has reason to be.
+        ValueError: damaged, larger than any sample has reason to be, or not what a member of that name holds.
     """
-    return _DECODERS[_kind(extension)](data)
-
-
-def _kind(extension: str) -> str:
-    kind = extension.rpartition(".")[2]
-    if kind not in _DECODERS:
-        raise ValueError(f"a member {extension!r} has no place in a shard (only {', '.join(_DECODERS)})")
-    return kind
+    check_size(extension, len(data))
+    value = _DECODERS[check_extension(extension)](data)
+    check_named(extension, value)
+    return value
 
 
 def _encode_json(value: dict[str, Any]) -> bytes:
@@ -68,64 +66,36 @@ def _encode_flow(value: NDArray[np.float32]) -> bytes:
 
 
 def _decode_json(data: bytes) -> dict[str, Any]:
-    if len(data) > MAX_JSON_BYTES:
-        raise ValueError(f"a JSON member of {len(data)} bytes; at most {MAX_JSON_BYTES}")
-    try:
-        value = json.loads(data)
-    except RecursionError:
-        raise ValueError("a JSON member nested too deeply") from None
+    value = parse_json(data)
     if not isinstance(value, dict):
         raise ValueError("a JSON member must be an object")
     return value
 
 
 def _decode_npy(data: bytes) -> NDArray[Any]:
-    buffer = io.BytesIO(data)
-    if np.lib.format.read_magic(buffer) != (1, 0):
-        raise ValueError("not a version 1.0 .npy")
-    try:
-        shape, by_column, dtype = np.lib.format.read_array_header_1_0(buffer)
-    except Exception as error:  # NumPy parses the header as Python: a damaged one may raise SyntaxError and others
-        raise ValueError("damaged .npy header") from error
-    if dtype.hasobject:
-        raise ValueError("an array of Python objects is refused: loading it could run code")
-    # In Python integers: a hostile shape must not overflow past the bound.
-    count = 1
-    for length in shape:
-        count *= length
-    size = count * dtype.itemsize
-    # Of nothing at all there may be any number in no bytes, but NumPy makes room for one byte each.
-    if dtype.itemsize == 0 or size > MAX_ARRAY_BYTES or size != len(data) - buffer.tell():
-        raise ValueError(f"an array {shape} {dtype} does not fit its {len(data)} bytes")
-    array = np.frombuffer(data, dtype, count, buffer.tell())
-    return array.reshape(shape, order="F" if by_column else "C").copy()
+    dtype, shape, by_column, start = npy_layout(data)
+    return np.frombuffer(data, dtype, offset=start).reshape(shape, order="F" if by_column else "C").copy()
 
 
 def _decode_jpg(data: bytes) -> NDArray[np.uint8]:
-    _check_size(data, "JPEG")
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
-        raise ValueError("damaged JPEG")
-    return image
+    size = jpeg_size(data)
+    return _pixels(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION, (*size, 3), np.uint8, "JPEG")
 
 
 def _decode_png(data: bytes) -> NDArray[np.uint8 | np.uint16]:
-    _check_size(data, "PNG")
-    labels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if labels is None or labels.ndim != 2:
-        raise ValueError("damaged PNG, or not one channel")
-    return labels
+    plain, size, depth = plain_png(data)
+    return _pixels(plain, cv2.IMREAD_UNCHANGED, size, np.uint8 if depth == 8 else np.uint16, "PNG")
 
 
-def _check_size(data: bytes, expected: str) -> None:
-    """Reads the header alone: a few bytes may claim a picture larger than memory."""
+def _pixels(data: bytes, flags: int, shape: tuple[int, ...], dtype: type[Any], kind: str) -> NDArray[Any]:
+    """A picture, which has to be of the size and depth that its header claimed."""
     try:
-        with Image.open(io.BytesIO(data), formats=(expected,)) as image:
-            width, height = image.size
-    except Exception as error:
-        raise ValueError(f"damaged {expected}") from error
-    if width * height > MAX_PIXELS:
-        raise ValueError(f"a picture of {width}x{height} pixels; at most {MAX_PIXELS} in all")
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise ValueError(f"damaged {kind}") from error
+    if image is None or image.shape != shape or image.dtype != dtype:
+        raise ValueError(f"damaged {kind}")
+    return image
 
 
 _ENCODERS: dict[str, Callable[[Any], bytes]] = {

@@ -9,12 +9,14 @@ from typing import Any
 from pipeline.errors import ShardError
 from pipeline.shards.codecs import decode
 from pipeline.shards.files import readable
+from pipeline.shards.foreign import open_file
+from pipeline.shards.limits import MAX_FRAME, quoted
 from pipeline.shards.record import Record, file_sha256, record_path
 from pipeline.shards.tar import BLOCK, parse_header
 
 
 class Members(Mapping[str, Any]):
-    """A sample's members by extension, decoded when first asked for."""
+    """A sample's members by extension, decoded when first asked for: a damaged one raises ValueError then."""
 
     def __init__(self, encoded: dict[str, bytes]) -> None:
         self.encoded = encoded
@@ -36,7 +38,8 @@ class Shard:
     """A finished shard, opened: `record`, and samples by key.
 
     Raises:
-        ShardError: record and tar disagree, or (on reading) a header is not where the record says.
+        ShardError: record and tar disagree, or (on reading) a header is not where the record says, or there is no such
+            sample.
     """
 
     def __init__(self, tar: Path) -> None:
@@ -45,7 +48,8 @@ class Shard:
         if self.record.shard != tar.stem:
             raise ShardError(f"{tar}: its record is of shard {self.record.shard}: another's file stands in its place")
         try:
-            size = tar.stat().st_size
+            with open_file(tar) as file:
+                size = os.fstat(file.fileno()).st_size
         except FileNotFoundError:
             raise ShardError(f"{tar}: missing, though its record is there") from None
         except OSError as error:
@@ -63,7 +67,7 @@ class Shard:
             raise ShardError(f"{self.path}: its bytes changed since it was written (sha256 differs from its record)")
 
     def __enter__(self) -> "Shard":
-        self._file = self.path.open("rb")
+        self._file = open_file(self.path)
         return self
 
     def __exit__(
@@ -75,6 +79,8 @@ class Shard:
         return key in self._rows
 
     def __getitem__(self, key: str) -> Members:
+        if key not in self._rows:
+            raise ShardError(f"{self.path}: has no sample {quoted(key)}")
         row = self._rows[key]
         members = {}
         for extension, offset, size in zip(
@@ -85,7 +91,7 @@ class Shard:
             except ValueError as error:
                 raise ShardError(f"{self.path}: {error}") from error
             if found != (f"{key}.{extension}", size):
-                raise ShardError(f"{self.path}: holds {found[0]} where its record has {key}.{extension}")
+                raise ShardError(f"{self.path}: holds {quoted(found[0])} where its record has {key}.{extension}")
             members[extension] = self._bytes(offset, size)
         return Members(members)
 
@@ -96,6 +102,27 @@ class Shard:
         if len(data) != size:
             raise ShardError(f"{self.path}: cut off at byte {offset + len(data)} while it was read")
         return data
+
+    def facts(self, key: str) -> dict[str, Any]:
+        """A sample's `json`. Raises ShardError where it is damaged or there is none."""
+        try:
+            return self[key]["json"]
+        except (ValueError, KeyError) as error:
+            raise ShardError(f"{self.path}: {key}.json: {error}") from error
+
+    def neighbour(self, key: str, field: str) -> str | None:
+        """The key of the frame of the same video that a sample's `json` names in `field`; None where that is null.
+
+        Raises:
+            ShardError: the member is damaged or names no frame.
+        """
+        number = self.facts(key).get(field, "nothing")
+        if number is None:
+            return None
+        if type(number) is not int or not 0 <= number <= MAX_FRAME:
+            raise ShardError(f"{self.path}: {key}.json: its {field} is {quoted(number)}, and no frame's number")
+        video, _, _ = key.rpartition("-")
+        return f"{video}-{number:06d}"
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.record.keys)

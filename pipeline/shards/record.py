@@ -10,9 +10,21 @@ from typing import Any
 
 from pipeline.errors import ShardError
 from pipeline.shards.files import write_atomic
+from pipeline.shards.foreign import open_file, parse_json, read_file
+from pipeline.shards.limits import (
+    MAX_EXTENSIONS,
+    MAX_MEMBERS,
+    MAX_RECORD_BYTES,
+    MAX_SAMPLE_BYTES,
+    MAX_SAMPLES,
+    MAX_TEXT,
+    check_extension,
+    check_keys,
+    check_size,
+)
 from pipeline.shards.tar import BLOCK, END, padded
 
-MAX_RECORD_BYTES = 256 * 2**20
+_MAX_VALUES = 2 * MAX_MEMBERS
 
 
 @dataclass(frozen=True)
@@ -70,39 +82,59 @@ class Record:
         """Reads a record that may come from anywhere.
 
         Raises:
-            ShardError: it is missing, too large, not JSON, or not a record.
+            ShardError: it is missing, cannot be read, is too large, not JSON, or not a record.
         """
         try:
-            if path.stat().st_size > MAX_RECORD_BYTES:
-                raise ValueError(f"larger than {MAX_RECORD_BYTES} bytes")
-            record = cls(**json.loads(path.read_bytes()))
-            record._check()
+            record = cls(**parse_json(read_file(path, MAX_RECORD_BYTES), _MAX_VALUES))
+            record.check()
         except FileNotFoundError:
             raise ShardError(f"{path}: missing: the shard is not finished") from None
         except OSError as error:
             raise ShardError(f"{path}: cannot be read: {error.strerror}") from error
-        except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise ShardError(f"{path}: not a shard record: {error}") from error
         return record
 
-    def _check(self) -> None:
-        """Raises ValueError unless types, counts and sizes fit together."""
+    def check(self) -> None:
+        """Raises ValueError unless types, names, counts and sizes fit together, within what a shard may be."""
         width = len(self.extensions)
+        if not all(type(number) is int for number in (self.version, self.bytes, self.samples)):
+            raise ValueError("version, bytes and samples must be whole numbers")
         if not (self.samples == len(self.keys) == len(self.sizes)):
             raise ValueError(f"samples, keys and sizes differ in number ({self.samples}, {len(self.keys)}, ...)")
-        if len(set(self.keys)) != len(self.keys):
-            raise ValueError("a key stands twice")
+        if self.samples > MAX_SAMPLES or self.samples * width > MAX_MEMBERS or width > MAX_EXTENSIONS:
+            raise ValueError(f"{self.samples} samples of {width} members are more than a shard may have")
         if not _all_are(str, [*self.keys, *self.extensions, self.stage, self.sha256, self.shard]):
             raise ValueError("keys, extensions, stage, sha256 and shard must be text")
+        if len(set(self.keys)) != len(self.keys) or len(set(self.extensions)) != width:
+            raise ValueError("a key or an extension stands twice")
+        check_keys(self.keys)
+        for extension in self.extensions:
+            check_extension(extension)
         if not all(len(row) == width and all(type(size) is int and size >= 0 for size in row) for row in self.sizes):
             raise ValueError("every sample needs one size for each extension")
+        for extension, sizes in zip(self.extensions, zip(*self.sizes, strict=True), strict=False):
+            check_size(extension, max(sizes))
+        if any(sum(row) > MAX_SAMPLE_BYTES for row in self.sizes):
+            raise ValueError(f"a sample of more than {MAX_SAMPLE_BYTES} bytes")
         if self.bytes != self.tar_bytes():
             raise ValueError(f"says {self.bytes} bytes, but its members need {self.tar_bytes()}")
+        self._check_facts()
+
+    def _check_facts(self) -> None:
+        """Raises ValueError unless what is not about the tar has the right types."""
         texts = [text for row in self.failures for text in row.values()]
         if not all(set(row) == {"key", "stage", "reason"} for row in self.failures) or not _all_are(str, texts):
             raise ValueError("a failure row needs key, stage and reason, and all are text")
+        check_keys(row["key"] for row in self.failures)
+        if any(len(text) > MAX_TEXT for text in [*texts, self.stage, *self.options, *self.inputs, *self.statistics]):
+            raise ValueError(f"a stage, a reason or a name of more than {MAX_TEXT} characters")
+        if len(self.failures) > MAX_SAMPLES:
+            raise ValueError(f"{len(self.failures)} failures; at most {MAX_SAMPLES}")
         if not _all_are(dict, [self.options, self.inputs, self.statistics, self.software, self.provenance]):
             raise ValueError("options, inputs, statistics, software and provenance must be objects")
+        if not _all_are(str, [*self.inputs.values(), *self.software.values()]):
+            raise ValueError("the values of inputs and software must be text")
         if not all(_all_are(int | float, [row["mean"], row["min"], row["max"]]) for row in self.statistics.values()):
             raise ValueError("each of the statistics needs a mean, min and max")
 
@@ -118,5 +150,5 @@ def record_path(tar: Path) -> Path:
 
 def file_sha256(path: Path) -> str:
     """The sha256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

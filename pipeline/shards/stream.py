@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from pipeline.errors import ShardError
+from pipeline.shards.limits import MAX_EXTENSIONS, MAX_SAMPLE_BYTES, MAX_SAMPLES, check_names, check_size, quoted
 from pipeline.shards.tar import BLOCK, END, padded, parse_header
 
 
@@ -22,10 +23,12 @@ def stream_samples(
         ShardError: the shard is cut off, longer, damaged or another one. A changed payload shows when the last byte
             has been read: samples have been handed out by then.
     """
+    if samples > MAX_SAMPLES:
+        raise ShardError(f"{where}: has {samples} samples by the manifest; a shard has at most {MAX_SAMPLES}")
     counted = _Counted(file, where, size)
     key, members = "", dict[str, bytes]()
     extensions: list[str] | None = None
-    count = 0
+    keys = set[str]()
     while True:
         header = counted.read(BLOCK, key)
         last = header == bytes(BLOCK)
@@ -39,19 +42,33 @@ def stream_samples(
                 extensions = extensions or list(members)
                 if list(members) != extensions:
                     raise ShardError(f"{where}: {key} has members {list(members)}, the samples before it {extensions}")
+                keys.add(key)
                 yield key, members
-                count += 1
             key, members = next_key, {}
         if last:
             break
-        if extension in members:
+        try:
+            _check_member(key, extension, length, members)
+        except ValueError as error:
+            raise ShardError(f"{where}: {quoted(name)}: {error}") from None
+        if key in keys or extension in members:
             raise ShardError(f"{where}: {name} stands twice")
+        if len(keys) == samples:
+            raise ShardError(f"{where}: goes on with {key} after the {samples} samples that the manifest says it has")
         members[extension] = counted.read(padded(length), name)[:length]
     counted.end(len(END) - BLOCK)
-    if count != samples:
-        raise ShardError(f"{where}: has {count} samples, the manifest says {samples}")
+    if len(keys) != samples:
+        raise ShardError(f"{where}: has {len(keys)} samples, the manifest says {samples}")
     if counted.digest.hexdigest() != sha256:
         raise ShardError(f"{where}: its bytes changed since it was written (sha256 differs from the manifest)")
+
+
+def _check_member(key: str, extension: str, size: int, before: dict[str, bytes]) -> None:
+    """Raises ValueError where a member is none of a shard's, or its sample larger than any."""
+    check_names(key, extension)
+    check_size(extension, size)
+    if len(before) == MAX_EXTENSIONS or sum(map(len, before.values())) + size > MAX_SAMPLE_BYTES:
+        raise ValueError(f"a sample of more than {MAX_EXTENSIONS} members, or {MAX_SAMPLE_BYTES} bytes")
 
 
 class _Counted:

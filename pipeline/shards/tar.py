@@ -4,6 +4,8 @@ import tarfile
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from pipeline.shards.limits import quoted
+
 BLOCK = 512
 END = bytes(2 * BLOCK)
 
@@ -73,8 +75,29 @@ def parse_header(block: bytes, offset: int) -> tuple[str, int]:
         name = block[:100].rstrip(b"\0").decode("ascii")
         size = int(block[124:135], 8)
         expected = header(name, size)
-    except (UnicodeDecodeError, ValueError) as error:
-        raise ValueError(f"damaged header at byte {offset}") from error
+    except ValueError as error:
+        raise ValueError(f"damaged or foreign header at byte {offset}{_kind(block)}") from error
     if block != expected:
-        raise ValueError(f"damaged or foreign header at byte {offset}")
+        raise ValueError(f"damaged or foreign header at byte {offset}{_kind(block)}")
     return name, size
+
+
+_KINDS = {
+    b"1": "a hard link",
+    b"2": "a link",
+    b"3": "a device",
+    b"4": "a device",
+    b"5": "a folder",
+    b"6": "a pipe",
+    b"x": "a PAX header",
+    b"g": "a PAX header",
+    b"K": "a GNU long link",
+    b"L": "a GNU long name",
+    b"S": "a GNU sparse file",
+}
+
+
+def _kind(block: bytes) -> str:
+    """What a tar's header is of, where that is no plain file; for a message."""
+    kind = _KINDS.get(block[156:157]) if block[257:262] == b"ustar" else None
+    return f" ({kind}, {quoted(block[:100].rstrip(bytes(1)).decode('latin-1'))})" if kind else ""

@@ -6,7 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pipeline.errors import UserError
 from pipeline.shards.files import atomic, sync
+from pipeline.shards.limits import MAX_SAMPLES
 from pipeline.shards.record import Record, record_path
 from pipeline.shards.tar import END, header, padded
 
@@ -32,12 +34,13 @@ def write_shard(
             same.
 
     Raises:
-        UserError: the folder cannot be written.
-        ValueError: a sample has other members than the first, or its key came before.
+        UserError: the folder cannot be written, or there are more samples than a shard may have.
+        ValueError: a sample has other members than the first, its key came before, or a reader would refuse the record.
     """
     # The record is held from the start to the end, and so is the shard: of two writers, one waits for the other.
     with suppress(_Same), atomic(record_path(tar)) as commit, atomic(tar) as file:
-        record = Record(shard=tar.stem, **_write(file, samples), **facts())
+        record = Record(shard=tar.stem, **_write(tar, file, samples), **facts())
+        record.check()
         if record == standing:
             raise _Same
         commit.write(record.text().encode())
@@ -49,7 +52,7 @@ def write_shard(
     return record
 
 
-def _write(file: BinaryIO, samples: Iterable[tuple[str, Mapping[str, bytes]]]) -> dict[str, Any]:
+def _write(tar: Path, file: BinaryIO, samples: Iterable[tuple[str, Mapping[str, bytes]]]) -> dict[str, Any]:
     """Writes the tar; the record's fields that are about it."""
     extensions: list[str] = []
     keys: dict[str, None] = {}
@@ -63,6 +66,8 @@ def _write(file: BinaryIO, samples: Iterable[tuple[str, Mapping[str, bytes]]]) -
     for key, members in samples:
         if key in keys:
             raise ValueError(f"the key {key} comes twice")
+        if len(keys) == MAX_SAMPLES:
+            raise UserError(f"{tar}: a shard has at most {MAX_SAMPLES} samples: lower videos_per_shard")
         extensions = extensions or list(members)
         if set(members) != set(extensions):
             raise ValueError(f"{key} has members {sorted(members)}, the samples before it {sorted(extensions)}")

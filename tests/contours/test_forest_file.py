@@ -123,3 +123,18 @@ def test_a_file_that_swells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("pipeline.contours.forest_file._MOST_BYTES", 1000)
     with pytest.raises(UserError, match="more than 1000"):
         load_forest(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"options:\n " + b"a" * 2**22, "its stride is None"),  # which took the square of its length to search
+        (b"a:\n" * 2**20, "no keys, or more than"),
+        (b"!!python/object/apply:os.system ['touch ran']\n", "no keys"),
+        (b" " * 2**28, "it holds more than"),
+    ],
+)
+def test_a_forest_that_means_harm_is_refused(tmp_path, text, says):
+    (tmp_path / "forest.yml.gz").write_bytes(gzip.compress(b"%YAML:1.0\n---\n" + text))
+    with pytest.raises(UserError, match=says):
+        load_forest(tmp_path / "forest.yml.gz")

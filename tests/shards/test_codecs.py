@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.shards.codecs import MAX_JSON_BYTES, decode, encode
+from pipeline.shards.codecs import decode, encode
+from pipeline.shards.limits import MAX_MEMBER_BYTES
 
 
 def picture(height: int = 24, width: int = 32) -> np.ndarray:
@@ -109,7 +110,7 @@ def test_json_says_no_not_a_number():
         b"{",
         b"[" * 100_000,
         b'{"a":' * 100_000,
-        b" " * (MAX_JSON_BYTES + 1),
+        b" " * (MAX_MEMBER_BYTES["json"] + 1),
         b'{"a": 9' + b"9" * 9999,
     ],
 )

@@ -51,13 +51,14 @@ def flip(place: int) -> Callable[[bytes], bytes]:
         pytest.param(lambda data: data[:SECOND] + END, "does not end where its samples end", id="ended early"),
         pytest.param(lambda data: data + bytes(512), "does not end where its samples end", id="longer"),
         pytest.param(lambda data: b"", "cut off after 0 of", id="empty"),
-        pytest.param(lambda data: b"<html>not found</html>" * 500, "damaged header", id="no tar"),
+        pytest.param(lambda data: b"<html>not found</html>" * 500, "foreign header", id="no tar"),
         pytest.param(flip(SECOND + 3), "header at byte .* at or after a-000000", id="bit in a name"),
         pytest.param(flip(SECOND + 110), "header at byte .* at or after a-000000", id="bit in an owner"),
         pytest.param(flip(SECOND + 700), "sha256 differs", id="bit in a payload"),
         pytest.param(flip(len(TAR) - 700), "header at byte", id="bit in the end's first block"),
         pytest.param(flip(len(TAR) - 1), "does not end where its samples end", id="bit in the end's last block"),
-        pytest.param(lambda data: header("b-000000.npy", 7 << 30) + data, "runs over its", id="claims gigabytes"),
+        pytest.param(lambda data: header("b-000000.npy", 7 << 30) + data, "at most", id="claims gigabytes"),
+        pytest.param(lambda data: header("b-000000.npy", 1 << 20) + data, "runs over its", id="claims a megabyte"),
     ],
 )
 def test_damage_raises_and_names_the_shard(damage, message):
@@ -81,7 +82,7 @@ def test_another_whole_shard_is_foreign():
 def test_members_must_be_complete_and_once():
     for samples, message in (
         (SAMPLES | {"b-000000": {"npy": b""}}, r"b-000000 has members \['npy'\]"),
-        ({"a": {"npy": b""}, "b": {"json": b""}}, "b has members"),
+        ({"a-000000": {"npy": b""}, "b-000000": {"json": b""}}, "b-000000 has members"),
     ):
         data = tar_of(samples)
         with pytest.raises(ShardError, match=message):

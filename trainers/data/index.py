@@ -1,8 +1,6 @@
 """What the manifest says: which shards there are, and where each sample's members lie."""
 
-import re
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +10,8 @@ from numpy.typing import NDArray
 from pipeline.errors import ShardError
 from pipeline.folder import Folder
 from pipeline.manifest import read_samples, read_shards
-from pipeline.shards.tar import BLOCK
+from pipeline.shards.limits import KEY, MAX_MEMBER_BYTES, MAX_SAMPLE_BYTES, quoted
+from pipeline.shards.tar import BLOCK, END
 
 
 @dataclass(frozen=True)
@@ -41,18 +40,10 @@ class Index:
     shards: dict[str, ShardRow]
 
 
-def shard_rows(table: pa.Table, where: str) -> dict[str, ShardRow]:
-    """The rows of `shards.parquet` by shard, which is a number and nothing that could lead out of the folder.
-
-    Raises:
-        ShardError: the table is not one that `write_manifest` writes.
-    """
-    rows = {}
-    for row in _columns(table, ["shard", "bytes", "sha256", "samples"], where).to_pylist():
-        if not isinstance(row["shard"], str) or not re.fullmatch("[0-9]{6,}", row["shard"]):
-            raise ShardError(f"{where}: {row['shard']!r} does not name a shard")
-        rows[row["shard"]] = ShardRow(row["bytes"], row["sha256"], row["samples"])
-    return rows
+def shard_rows(table: pa.Table) -> dict[str, ShardRow]:
+    """The rows of `shards.parquet` by shard."""
+    columns = (table[name].to_pylist() for name in ("shard", "bytes", "sha256", "samples"))
+    return {shard: ShardRow(*facts) for shard, *facts in zip(*columns, strict=True)}
 
 
 def read_index(folder: Folder) -> Index:
@@ -61,13 +52,13 @@ def read_index(folder: Folder) -> Index:
     Raises:
         ShardError: it is missing, not a manifest, or its two tables do not agree.
     """
-    shards = shard_rows(read_shards(folder.manifest), f"{folder}/shards.parquet")
+    shards = shard_rows(read_shards(folder.manifest))
     where = f"{folder}/samples.parquet"
     table = read_samples(folder.manifest)
-    made = table.filter(pc.is_null(_columns(table, ["failure"], where)["failure"]))
+    made = table.filter(pc.is_null(table["failure"]))
     extensions = [name.removesuffix(".offset") for name in table.column_names if name.endswith(".offset")]
     members = [f"{extension}.{what}" for what in ("offset", "size") for extension in extensions]
-    made = _columns(made, ["key", "shard", *members], where)
+    made = made.select(["key", "shard", *members])
     if any(column.null_count for column in made.columns):
         raise ShardError(f"{where}: a sample that was made lacks its place")
     shard = made["shard"].combine_chunks().dictionary_encode()
@@ -84,18 +75,62 @@ def read_index(folder: Folder) -> Index:
         sizes=sizes,
         shards=shards,
     )
-    if (offsets < BLOCK).any() or (sizes < 0).any():
-        raise ShardError(f"{where}: an offset or a size lies before the first member")
     counts = dict(zip(index.names, np.bincount(index.shard, minlength=len(index.names)).tolist(), strict=True))
     for name in [*counts, *shards]:
         said = shards[name].samples if name in shards else 0
         if counts.get(name, 0) != said:
-            raise ShardError(f"{where}: has {counts.get(name, 0)} samples of shard {name}, shards.parquet {said}")
+            raise ShardError(
+                f"{where}: has {counts.get(name, 0)} samples of shard {quoted(name)}, shards.parquet {said}"
+            )
+    first = np.flatnonzero(np.diff(index.shard, prepend=-1))  # the rows at which shards begin
+    if len(first) != len(index.names):
+        raise ShardError(f"{where}: the samples of a shard do not stand together")
+    _check_keys(index, first, where)
+    if extensions:
+        _check_places(index, first, where)
     return index
 
 
-def _columns(table: pa.Table, names: list[str], where: str) -> Any:
-    missing = [name for name in names if name not in table.column_names]
-    if missing:
-        raise ShardError(f"{where}: not a manifest: it lacks the column {missing[0]}")
-    return table.select(names)
+def _check_keys(index: Index, first: NDArray[np.intp], where: str) -> None:
+    """Raises ShardError where a key is none, or stands twice in its shard, which begin at the rows `first`."""
+    keys = index.keys
+    is_key = pc.match_substring_regex(keys, f"^(?:{KEY.pattern})$")
+    if not pc.all(is_key, min_count=0).as_py():
+        raise ShardError(f"{where}: {quoted(keys.filter(pc.invert(is_key))[0].as_py())} is no key of a sample")
+    # Where keys ascend, as they nearly always do, none stands twice; counting them takes a second a million.
+    ascend = pc.less(keys[:-1], keys[1:]).to_numpy(zero_copy_only=False) if len(keys) else np.empty(0, np.bool_)
+    ascend[first[1:] - 1] = True
+    ends = np.append(first[1:], len(keys))
+    for number in np.unique(np.searchsorted(ends, np.flatnonzero(~ascend), side="right")):
+        part = keys[int(first[number]) : int(ends[number])]
+        if len(pc.unique(part)) < len(part):
+            raise ShardError(f"{where}: a key stands twice in shard {index.names[index.shard[first[number]]]}")
+
+
+def _check_places(index: Index, first: NDArray[np.intp], where: str) -> None:
+    """Raises ShardError where members do not follow each other as they do in a tar, in which places follow from sizes.
+
+    So no member lies within another or outside its shard, and none is larger than any of its kind.
+    """
+    sizes = index.sizes
+    for column, extension in enumerate(index.extensions):
+        most = MAX_MEMBER_BYTES[extension.rpartition(".")[2]]
+        if ((sizes[:, column] < 0) | (sizes[:, column] > most)).any():
+            raise ShardError(f"{where}: a size of {extension} is not from 0 to {most} bytes")
+    if (sizes.sum(axis=1) > MAX_SAMPLE_BYTES).any():
+        raise ShardError(f"{where}: a sample has more than {MAX_SAMPLE_BYTES} bytes")
+    lengths = BLOCK + -(-sizes // BLOCK) * BLOCK
+    starts = (np.cumsum(lengths.reshape(-1)) - lengths.reshape(-1)).reshape(sizes.shape)
+    starts -= np.repeat(starts[first, :1], np.diff(first, append=len(sizes)), axis=0)
+    wrong = (index.offsets != starts + BLOCK).any(axis=1)
+    if wrong.any():
+        row = int(wrong.argmax())
+        shard, key = index.names[index.shard[row]], index.keys[row].as_py()
+        raise ShardError(f"{where}: places {key} of shard {shard} where, by the sizes, no member begins")
+    last = np.append(first[1:], len(sizes)) - 1
+    for row, end in zip(last, starts[last, -1] + lengths[last, -1] + len(END), strict=True):
+        shard = index.names[index.shard[row]]
+        if end != index.shards[shard].bytes:
+            raise ShardError(
+                f"{where}: needs {end} bytes for shard {shard}, shards.parquet has {index.shards[shard].bytes}"
+            )

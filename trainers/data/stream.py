@@ -48,7 +48,7 @@ def stream(
             there are fewer shards than ranks times workers, so that some would have nothing to read.
     """
     view = open_folder(folder, cache, (SHARDS,))
-    shards = shard_rows(read_shards(view.manifest), f"{view}/{SHARDS}")
+    shards = shard_rows(read_shards(view.manifest))
     if not shards:
         raise ShardError(f"{view}/{SHARDS}: lists no shard")
     names, shuffle = list(shards), []

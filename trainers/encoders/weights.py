@@ -1,15 +1,14 @@
 """Encoders on disk: our own, and weights of torchvision's and timm's models."""
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from pipeline.checkpoints import check_unpacked
 from pipeline.errors import UserError
 from trainers.encoders.create import ENCODERS, create_encoder
 from trainers.encoders.encoder import Encoder
@@ -77,10 +76,11 @@ def _architecture(weights: Mapping[str, Tensor]) -> str | None:
 def _read(path: Path) -> dict[str, Tensor]:
     """Named tensors of a safetensors file, or of a pickled one without running any code in it."""
     try:
+        check_unpacked(path)
         weights: Any = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file") from error
-    except (OSError, RuntimeError, EOFError, safetensors.SafetensorError, pickle.UnpicklingError) as error:
+    except Exception as error:  # a garbled pickle raises whatever its bytes happen to hit
         reason = str(error).partition("\n")[0]
         raise UserError(f"{path}: not a file of weights (.safetensors or .pth) that can be read: {reason}") from error
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):

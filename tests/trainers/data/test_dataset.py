@@ -141,29 +141,19 @@ def with_column(table: pa.Table, name: str, change) -> pa.Table:
     return table.set_column(table.column_names.index(name), name, change(table[name]))
 
 
-@pytest.mark.parametrize("shift", [512, -1, 10**9])
-def test_a_manifest_whose_offsets_lie_raises(view, shift):
+@pytest.mark.parametrize("shift", [1024, 511, 512 + 10**9, -513, -(2**62)])
+def test_a_manifest_whose_offsets_lie_is_refused(view, shift):
     rewrite(
         view.folder / "samples.parquet",
-        lambda table: with_column(table, "jpg.offset", lambda column: pc.add(column, shift + 512)),
+        lambda table: with_column(table, "jpg.offset", lambda column: pc.add(column, shift)),
     )
-    dataset = ShardDataset(view.folder)
-    with pytest.raises(ShardError, match=r"000000\.tar: clip0-000000: .*clip0-000000\.jpg"):
-        dataset[0]
-
-
-def test_offsets_before_the_first_member_are_refused(view):
-    rewrite(
-        view.folder / "samples.parquet",
-        lambda table: with_column(table, "jpg.offset", lambda column: pc.add(column, -513)),
-    )
-    with pytest.raises(ShardError, match="before the first member"):
+    with pytest.raises(ShardError, match=r"places clip0-000000 of shard 000000 where, by the sizes, no member begins"):
         ShardDataset(view.folder)
 
 
 def test_tables_that_do_not_agree_are_refused(view):
     rewrite(view.folder / "samples.parquet", lambda table: table.slice(1))
-    with pytest.raises(ShardError, match=r"has 6 samples of shard 000000, shards\.parquet 7"):
+    with pytest.raises(ShardError, match=r"has 6 samples of shard '000000', shards\.parquet 7"):
         ShardDataset(view.folder)
 
 
