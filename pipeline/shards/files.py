@@ -51,9 +51,8 @@ def _claimed(path: Path) -> Iterator[None]:
     lock = path.with_name(f".{path.name}.tmp")
     with ExitStack() as stack:
         stack.callback(os.close, _locked(lock, path))
-        stack.callback(
-            lock.unlink, missing_ok=True
-        )  # first, while it is held: whoever waits for it sees that it is gone
+        # Comes first, while it is held: whoever waits for it sees that it is gone, and makes another.
+        stack.callback(lock.unlink, missing_ok=True)
         yield
 
 
