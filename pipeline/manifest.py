@@ -3,17 +3,22 @@
 import hashlib
 import io
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import ShardError
-from pipeline.shards.files import write_atomic
-from pipeline.shards.record import Record
+from pipeline.shards.files import atomic, write_atomic
+from pipeline.shards.record import Record, file_sha256
 
 SAMPLES, SHARDS, SUMS = "samples.parquet", "shards.parquet", "SHA256SUMS"
+GROUP = 2**17
+"""Rows of a row group of samples.parquet, or a little more: what a query for one sample reads."""
 
 
 def write_manifest(folder: Path, shards: list[str], title: str) -> None:
@@ -27,26 +32,63 @@ def write_manifest(folder: Path, shards: list[str], title: str) -> None:
     Raises:
         ShardError: a record is missing or damaged.
     """
-    records = [Record.read(folder / f"{shard}.json") for shard in shards]
-    extensions = next((record.extensions for record in records if record.samples), [])
-    for record in records:
-        if record.samples and record.extensions != extensions:
-            raise ShardError(f"{folder}/{record.shard}.tar: has members {record.extensions}, the others {extensions}")
+    extensions = next((record.extensions for record in _records(folder, shards) if record.samples), [])
+    with atomic(folder / SAMPLES) as file:
+        rows = write_samples(file, _alike(_records(folder, shards), extensions, folder), extensions)
     files = {
-        SAMPLES: _parquet(_samples(records, extensions)),
-        SHARDS: _parquet(pa.Table.from_pylist([_shard_row(record) for record in records], schema=_SHARD_SCHEMA)),
-        "_info.json": _json({"splits": {"train": _timm_split(records)}}),
-        "sizes.json": _json({f"{record.shard}.tar": record.samples for record in records}),
-        "README.md": _card(title, records, extensions).encode(),
+        SHARDS: _parquet(pa.Table.from_pylist(rows, schema=_SHARD_SCHEMA)),
+        "_info.json": _json({"splits": {"train": _timm_split(rows)}}),
+        "sizes.json": _json({row["file"]: row["samples"] for row in rows}),
+        "README.md": _card(title, rows, extensions).encode(),
     }
-    sums = {f"{record.shard}.tar": record.sha256 for record in records}
-    sums |= {f"{record.shard}.json": _sha256((folder / f"{record.shard}.json").read_bytes()) for record in records}
-    sums |= {name: _sha256(data) for name, data in files.items()}
+    sums = {row["file"]: row["sha256"] for row in rows}
+    sums |= {f"{shard}.json": file_sha256(folder / f"{shard}.json") for shard in shards}
+    sums |= {SAMPLES: file_sha256(folder / SAMPLES)} | {name: _sha256(data) for name, data in files.items()}
     files["croissant.json"] = _json(_croissant(title, sums, extensions))
     sums["croissant.json"] = _sha256(files["croissant.json"])
     files[SUMS] = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)).encode()
     for name, data in files.items():
         write_atomic(folder / name, data)
+
+
+def _records(folder: Path, shards: list[str]) -> Iterator[Record]:
+    """The records one by one: all the keys of 10^8 samples as Python objects would take tens of gigabytes."""
+    return (Record.read(folder / f"{shard}.json") for shard in shards)
+
+
+def _alike(records: Iterable[Record], extensions: list[str], folder: Path) -> Iterator[Record]:
+    """Passes the records on. Raises `ShardError` where a shard's samples have other members."""
+    for record in records:
+        if record.samples and record.extensions != extensions:
+            raise ShardError(f"{folder}/{record.shard}.tar: has members {record.extensions}, the others {extensions}")
+        yield record
+
+
+def write_samples(file: BinaryIO, records: Iterable[Record], extensions: list[str]) -> list[dict[str, Any]]:
+    """Writes samples.parquet some shards at a time, and returns the rows of shards.parquet.
+
+    Shards stand whole in row groups of a little more than `GROUP` rows. Keys rise within a shard, so the groups' least
+    and greatest keys say which of them may hold a sample.
+    """
+    rows = []
+    with pq.ParquetWriter(file, _sample_schema(extensions), compression="zstd") as writer:
+        for group in _groups(records):
+            table = _samples(group, extensions)
+            writer.write_table(table, row_group_size=max(1, table.num_rows))
+            rows += [_shard_row(record) for record in group]
+    return rows
+
+
+def _groups(records: Iterable[Record]) -> Iterator[list[Record]]:
+    group, size = list[Record](), 0
+    for record in records:
+        group.append(record)
+        size += record.samples + len(record.failures)
+        if size >= GROUP:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def read_samples(folder: Path) -> pa.Table:
@@ -86,22 +128,23 @@ def _sample_schema(extensions: list[str]) -> pa.Schema:
 
 
 def _samples(records: list[Record], extensions: list[str]) -> pa.Table:
-    """The rows of samples.parquet, shard by shard: a million samples as Python objects would take gigabytes."""
+    """The rows of some shards in samples.parquet."""
     schema = _sample_schema(extensions)
     return pa.concat_tables([part(record, schema) for record in records for part in (_made, _failed)])
 
 
 def _made(record: Record, schema: pa.Schema) -> pa.Table:
-    names = [key.rpartition("-") for key in record.keys]
+    keys = pa.array(record.keys, pa.string())
+    names = pc.split_pattern(keys, "-", max_splits=1, reverse=True)
     columns: dict[str, Any] = {
-        "key": record.keys,
-        "video": [video for video, _, _ in names],
-        "frame": [int(frame) for _, _, frame in names],
-        "shard": [record.shard] * record.samples,
+        "key": keys,
+        "video": pc.list_element(names, 0),
+        "frame": pc.list_element(names, 1).cast(pa.int64()),
+        "shard": pa.repeat(record.shard, record.samples),
     }
     for what, rows in (("offset", record.offsets()), ("size", record.sizes)):
-        for extension, column in zip(record.extensions, zip(*rows, strict=True), strict=False):
-            columns[f"{extension}.{what}"] = column
+        places = np.array(rows, np.int64).reshape(record.samples, len(record.extensions))
+        columns |= {f"{extension}.{what}": places[:, i] for i, extension in enumerate(record.extensions)}
     return _table(columns, record.samples, schema)
 
 
@@ -121,7 +164,10 @@ def _failed(record: Record, schema: pa.Schema) -> pa.Table:
 
 def _table(columns: dict[str, Any], rows: int, schema: pa.Schema) -> pa.Table:
     """A table of the schema; columns that are not given are null."""
-    given = {field.name: pa.array(columns.get(field.name, [None] * rows), field.type) for field in schema}
+    given = {
+        field.name: pa.array(columns[field.name], field.type) if field.name in columns else pa.nulls(rows, field.type)
+        for field in schema
+    }
     return pa.table(given, schema=schema)
 
 
@@ -136,12 +182,12 @@ def _shard_row(record: Record) -> dict[str, Any]:
     }
 
 
-def _timm_split(records: list[Record]) -> dict[str, Any]:
+def _timm_split(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "name": "train",
-        "num_samples": sum(record.samples for record in records),
-        "filenames": [f"{record.shard}.tar" for record in records],
-        "shard_lengths": [record.samples for record in records],
+        "num_samples": sum(row["samples"] for row in rows),
+        "filenames": [row["file"] for row in rows],
+        "shard_lengths": [row["samples"] for row in rows],
     }
 
 
@@ -157,13 +203,13 @@ _NOTES = {  # of the card, by the member they are about
 }
 
 
-def _card(title: str, records: list[Record], extensions: list[str]) -> str:
-    failures = sum(len(record.failures) for record in records)
+def _card(title: str, rows: list[dict[str, Any]], extensions: list[str]) -> str:
+    failures = sum(row["failures"] for row in rows)
     notes = "\n".join(f"- {note}" for member, note in _NOTES.items() if member in extensions)
     return f"""# {title}
 
-{sum(record.samples for record in records)} samples in {len(records)} shards ({failures} failures, listed in
-`{SAMPLES}`), {sum(record.bytes for record in records)} bytes. Each sample has the members
+{sum(row["samples"] for row in rows)} samples in {len(rows)} shards ({failures} failures, listed in
+`{SAMPLES}`), {sum(row["bytes"] for row in rows)} bytes. Each sample has the members
 {", ".join(f"`{extension}`" for extension in extensions) or "(none)"}.
 
 - Check it: `sha256sum -c {SUMS}`, or `python -m pipeline verify --full` on this folder.
