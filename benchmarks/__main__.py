@@ -10,7 +10,10 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "
 
 from pipeline.tables import text_table  # noqa: E402
 
-BENCHMARKS = ("guidance", "flow_coding", "regions", "superpixels", "reading", "loader", "training", "frames", "plan")
+BENCHMARKS = (
+    *("guidance", "flow_coding", "regions", "superpixels", "frames", "stages"),
+    *("reading", "loader", "training", "plan"),
+)
 COLUMNS = ("what", "ours", "peer", "ratio", "reach")
 
 

@@ -156,7 +156,7 @@ def encoded(number: int, first: Image, second: Image) -> tuple[str, dict[str, by
 
 
 def _pairs() -> Iterator[tuple[Image, Image]]:
-    return pairs(_square, (SIDE, SIDE))
+    return pairs(square, (SIDE, SIDE))
 
 
 def pairs(resized: Callable[[Image], Image], photograph: tuple[int, int]) -> Iterator[tuple[Image, Image]]:
@@ -190,7 +190,7 @@ def _photograph_pairs(height: int, width: int) -> Iterator[tuple[Image, Image]]:
         yield np.ascontiguousarray(first), np.ascontiguousarray(second)
 
 
-def _square(image: Image) -> Image:
+def square(image: Image) -> Image:
     height, width = image.shape[:2]
     side = min(height, width)
     y, x = (height - side) // 2, (width - side) // 2
