@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from pipeline.errors import ShardError
 from pipeline.shards.files import atomic, write_atomic
 from pipeline.shards.record import Record, file_sha256
+from pipeline.shards.tar import BLOCK
 
 SAMPLES, SHARDS, SUMS = "samples.parquet", "shards.parquet", "SHA256SUMS"
 GROUP = 2**17
@@ -142,9 +143,11 @@ def _made(record: Record, schema: pa.Schema) -> pa.Table:
         "frame": pc.list_element(names, 1).cast(pa.int64()),
         "shard": pa.repeat(record.shard, record.samples),
     }
-    for what, rows in (("offset", record.offsets()), ("size", record.sizes)):
-        places = np.array(rows, np.int64).reshape(record.samples, len(record.extensions))
-        columns |= {f"{extension}.{what}": places[:, i] for i, extension in enumerate(record.extensions)}
+    sizes = np.array(record.sizes, np.int64).reshape(record.samples, len(record.extensions))
+    room = -(-sizes // BLOCK) * BLOCK  # in the tar
+    offsets = np.cumsum(BLOCK + room).reshape(sizes.shape) - room  # as Record.offsets, but faster
+    for i, extension in enumerate(record.extensions):
+        columns |= {f"{extension}.offset": offsets[:, i], f"{extension}.size": sizes[:, i]}
     return _table(columns, record.samples, schema)
 
 
