@@ -38,6 +38,18 @@ CONFIG = """datasets:
     source: {kind: synthetic, videos: 1, frames: 2, height: 64, width: 64}
 """
 
+SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "1", "--quiet"]
+SHARDS = [f"results/one/{column}/000000.tar" for column in ("flow", "guidance")]
+STARTS = {
+    "start of a job: python -m pipeline guidance (s)": [
+        *(sys.executable, "-m", "pipeline", "guidance", SHARDS[0], "--to", SHARDS[1]),
+    ],
+    "start of a job on a cluster, in a Snakemake of its own (s)": [
+        *(*SNAKEMAKE, "all", "--mode", "remote", "--force"),
+        *("--target-jobs", "guidance_shard:dataset=one,shard=000000"),
+    ],
+}
+
 Facts = dict[str, Any]
 Cost = tuple[float, float]
 """Processor seconds and bytes a sample."""
@@ -149,23 +161,8 @@ def _starts(folder: Path) -> list[Facts]:
     """A job of one sample on this machine, and as a cluster's node runs it: within a Snakemake of its own."""
     folder.mkdir()
     (folder / "config.yaml").write_text(CONFIG)
-    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "1", "--quiet"]
-    _seconds([*snakemake, "all", "--", "guidance"], folder)
-    flow, to = (f"results/one/{column}/000000.tar" for column in ("flow", "guidance"))
-    job = ["--mode", "remote", "--force", "--target-jobs", "guidance_shard:dataset=one,shard=000000"]
-    commands = {
-        "start of a job: python -m pipeline guidance (s)": [
-            sys.executable,
-            "-m",
-            "pipeline",
-            "guidance",
-            flow,
-            "--to",
-            to,
-        ],
-        "start of a job on a cluster, in a Snakemake of its own (s)": [*snakemake, *job],
-    }
-    return [_row(what, min(_seconds(command, folder) for _ in range(ROUNDS))) for what, command in commands.items()]
+    _seconds([*SNAKEMAKE, "all", "--", "guidance"], folder)
+    return [_row(what, min(_seconds(command, folder) for _ in range(ROUNDS))) for what, command in STARTS.items()]
 
 
 def _seconds(command: list[str], folder: Path) -> float:

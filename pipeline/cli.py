@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import cv2
 import typer
 
-from pipeline import segment_cli
+from pipeline import estimate_cli, segment_cli
 from pipeline import show as drawing
 from pipeline import stats as statistics
 from pipeline import verify as verification
@@ -166,6 +166,7 @@ def fetch_weights(
 
 for _command in (segment_cli.segment, segment_cli.benchmark_segmentation, segment_cli.train_forest):
     app.command()(_command)
+app.command()(estimate_cli.estimate)
 
 
 def _print(table: statistics.Table, page: Path | None) -> None:
