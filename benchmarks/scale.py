@@ -186,6 +186,21 @@ def _write_view(view: Path, shards: int) -> None:
             tar.truncate(record.bytes)
 
 
+def writing(folder: Path) -> Iterator[Row]:
+    """A small file written atomically into a folder of so many: it is searched for what killed runs left."""
+    for files in (2_000, 20_000, 200_000):
+        place = folder / str(files)
+        place.mkdir()
+        for number in range(files):
+            (place / f"{number:06d}.tar").touch()
+        code = "from pathlib import Path; from pipeline.shards.files import write_atomic\n"
+        code += f"for _ in range(100): write_atomic(Path({str(place / 'x.json')!r}), b'x')"
+        start = taken([PYTHON, "-c", code.replace("100", "0")], ROOT).seconds
+        wrote = taken([PYTHON, "-c", code], ROOT)
+        each = f"{1e3 * (wrote.seconds - start) / 100:.1f} ms a file"
+        yield _row(f"100 files into a folder of {files:,}", wrote, lambda _, each=each: each)
+
+
 def generated(number: int) -> Record:
     """The record of a shard as of a view cmp; its members' sizes vary as those of real samples."""
     first = number * SAMPLES
@@ -258,6 +273,7 @@ PARTS: dict[str, Callable[[Path], Iterator[Row]]] = {
     "listing": listing,
     "manifest": manifest,
     "reading": reading,
+    "writing": writing,
 }
 
 if __name__ == "__main__":
