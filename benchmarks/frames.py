@@ -25,7 +25,7 @@ def run() -> list[dict[str, Any]]:
     """Processor milliseconds a stored frame: decode the whole clip, store every fifth frame as JPEG."""
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
-        clip = CLIP if CLIP.is_file() else _generated(Path(folder) / "clip.mp4")
+        clip = clip_in(Path(folder))
         ours, frames = _ours(clip)
         peer = _peer(clip, Path(folder), frames)
     return [
@@ -80,6 +80,11 @@ def _peer(clip: Path, folder: Path, frames: int) -> float | None:
 def _children_seconds() -> float:
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
+
+
+def clip_in(folder: Path) -> Path:
+    """The clip, or one that is written into the folder."""
+    return CLIP if CLIP.is_file() else _generated(folder / "clip.mp4")
 
 
 def _generated(path: Path) -> Path:

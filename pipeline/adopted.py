@@ -7,6 +7,8 @@ from pathlib import Path
 from pipeline.catalog import read_plan
 from pipeline.errors import UserError
 from pipeline.shards.files import write_atomic
+from pipeline.shards.foreign import parse_json, read_file
+from pipeline.shards.limits import MAX_LISTING_BYTES, MAX_SHARDS
 
 ADOPTED = "adopted.json"
 
@@ -33,11 +35,11 @@ def read_adopted(dataset: Path) -> Adopted | None:
     if not path.exists():
         return None
     try:
-        values = json.loads(path.read_bytes())
+        values = parse_json(read_file(path, MAX_LISTING_BYTES), 4 * MAX_SHARDS)
         shards, given = tuple(values["shards"]), tuple(values["given"])
         if not all(isinstance(text, str) for text in (*shards, *given)):
             raise TypeError("shards and given must be text")
-    except (ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path}: damaged ({error}): adopt the dataset again") from error
     return Adopted(shards, given)
 

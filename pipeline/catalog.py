@@ -4,17 +4,19 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import fields
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import UserError
-from pipeline.parquet import read_parquet
+from pipeline.parquet import ParquetFile, opened, read_parquet
 from pipeline.shards.files import write_atomic
-from pipeline.shards.foreign import parse_json, read_file
+from pipeline.shards.foreign import open_file, parse_json, read_file
 from pipeline.shards.limits import MAX_JSON_VALUES, MAX_PLAN_BYTES, MAX_ROWS, VIDEO, quoted
 from pipeline.sources.source import Video
 
@@ -31,6 +33,10 @@ _SCHEMA = pa.schema(
     ]
 )
 
+_FIELDS = [field.name for field in fields(Video)]
+_FIRST = b'{"shards": [\n'  # line of plan.json
+_GROUP = 2**16  # rows of the catalog: what a job reads to find its shard's videos, which stand together
+
 
 def extended(plan: Plan, videos: Iterable[str], videos_per_shard: int) -> Plan:
     """The plan for `videos`: what was planned stays where it is, what is gone leaves its shard, what is new is appended
@@ -46,7 +52,7 @@ def extended(plan: Plan, videos: Iterable[str], videos_per_shard: int) -> Plan:
 def shard_digests(plan: Plan, videos: Iterable[Video]) -> list[str]:
     """One digest a shard, of all the catalog says about its videos: it changes when the shard must be rebuilt."""
     by_id = {video.video: video for video in videos}
-    return [_digest([asdict(by_id[video]) for video in shard]) for shard in plan]
+    return [_digest([{name: getattr(by_id[video], name) for name in _FIELDS} for video in shard]) for shard in plan]
 
 
 def _digest(value: object) -> str:
@@ -77,17 +83,41 @@ def read_plan(path: Path) -> Plan:
     return plan
 
 
+def read_planned(path: Path, shard: int) -> list[str]:
+    """The ids of one shard's videos. A job asks for its own: of millions of videos, the plan would fill its memory.
+
+    Raises:
+        UserError: the file is not a plan, or plans no such shard.
+    """
+    try:
+        with open_file(path) as file:
+            ours = file.read(len(_FIRST)) == _FIRST  # as `write_plan` writes it, one shard a line
+            line = next(islice(file, shard, None), b"") if ours else b""
+        ids = json.loads(line.rstrip(b",\n"))
+        if all(VIDEO.fullmatch(video) for video in ids):
+            return list(ids)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError):
+        pass  # it is read whole, and `read_plan` says what is wrong
+    plan = read_plan(path)
+    if shard >= len(plan):
+        raise UserError(f"{path}: plans {len(plan)} shards; there is no shard {shard:06d}")
+    return plan[shard]
+
+
 def write_plan(path: Path, plan: Plan) -> None:
     """Writes plan.json, one shard a line."""
     lines = ",\n".join(f"  {json.dumps(shard)}" for shard in plan)
-    write_atomic(path, f'{{"shards": [\n{lines}\n]}}\n'.encode())
+    write_atomic(path, _FIRST + f"{lines}\n]}}\n".encode())
 
 
 def catalog_file(videos: Iterable[Video]) -> bytes:
     """The bytes of catalog.parquet: one row a video, in the order of the listing."""
-    table = pa.Table.from_pylist([asdict(video) for video in videos], schema=_SCHEMA)
+    videos = list(videos)
+    table = pa.table({name: [getattr(video, name) for video in videos] for name in _FIELDS}, schema=_SCHEMA)
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
+    pq.write_table(table, buffer, compression="zstd", row_group_size=_GROUP)
     return buffer.getvalue()
 
 
@@ -111,15 +141,25 @@ def read_catalog(path: Path, ids: Iterable[str] | None = None) -> list[Video]:
     Raises:
         UserError: the catalog is missing or not a catalog, or lacks an id.
     """
+    ids = None if ids is None else list(ids)
     try:
-        table = read_parquet(path, dict(zip(_SCHEMA.names, _SCHEMA.types, strict=True)), MAX_ROWS)
-    except (OSError, ValueError) as error:
+        if ids:
+            with opened(path) as file:
+                ParquetFile(file, MAX_ROWS)  # its claims have been looked into
+                table = pq.read_table(file, columns=_FIELDS, filters=_among(ids))
+        else:
+            table = read_parquet(path, dict(zip(_SCHEMA.names, _SCHEMA.types, strict=True)), MAX_ROWS)
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path}: not a catalog ({error}): run `snakemake` to write it again") from error
+    videos = [Video(*row) for row in zip(*(table[name].to_pylist() for name in _FIELDS), strict=True)]
     if ids is None:
-        return [Video(**row) for row in table.to_pylist()]
-    ids = list(ids)
-    wanted = pa.array(ids, pa.string())
-    rows = {row["video"]: Video(**row) for row in table.filter(pc.is_in(table["video"], wanted)).to_pylist()}
+        return videos
+    rows = {video.video: video for video in videos}
     if missing := [video for video in ids if video not in rows]:
         raise UserError(f"{path}: lacks {missing[0]}, which plan.json names: run `snakemake` to write both again")
     return [rows[video] for video in ids]
+
+
+def _among(ids: list[str]) -> Any:
+    """The filter for these ids. By the range alone are row groups passed over, which hold some videos each."""
+    return (pc.field("video") >= min(ids)) & (pc.field("video") <= max(ids)) & pc.field("video").isin(ids)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import cv2
 import typer
 
-from pipeline import fetch_cli, segment_cli, sets_cli, upkeep_cli
+from pipeline import estimate_cli, fetch_cli, segment_cli, sets_cli, upkeep_cli
 from pipeline import show as drawing
 from pipeline import stats as statistics
 from pipeline import verify as verification
@@ -183,6 +183,7 @@ for _command in (
     upkeep_cli.gc,
 ):
     app.command()(_command)
+app.command()(estimate_cli.estimate)
 
 
 def _print(table: statistics.Table, page: Path | None) -> None:

@@ -3,12 +3,14 @@
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.croissant import Publication, croissant
@@ -25,9 +27,13 @@ from pipeline.shards.limits import (
     quoted,
 )
 from pipeline.shards.record import Record, file_sha256
+from pipeline.shards.tar import BLOCK
 
 SAMPLES, SHARDS, SUMS = "samples.parquet", "shards.parquet", "SHA256SUMS"
 MAX_SUMS_BYTES = 256 * 2**20
+GROUP = 2**17
+"""Rows of a row group of samples.parquet, or a little more: what a query for one sample reads."""
+INFO, SIZES, CARD, CROISSANT = "_info.json", "sizes.json", "README.md", "croissant.json"
 
 
 def write_manifest(folder: Path, shards: list[str], title: str) -> None:
@@ -41,16 +47,20 @@ def write_manifest(folder: Path, shards: list[str], title: str) -> None:
     Raises:
         ShardError: a record is missing or damaged.
     """
-    records = [Record.read(folder / f"{shard}.json") for shard in shards]
-    extensions = members(folder, records)
-    files = manifest_tables(records, extensions) | {"README.md": _card(title, records, extensions).encode()}
-    sums = shard_sums(folder, records) | sums_of(files)
-    description = f"{title}: shards of {', '.join(extensions)}, with one row a sample."
-    files["croissant.json"] = as_json(croissant(title, description, sums, {SAMPLES: extensions}, Publication()))
-    files[SUMS] = sums_file(sums | sums_of(files))
+    extensions = next((record.extensions for record in _records(folder, shards) if record.samples), [])
     # None of them stands under its name before all are on the disk. The stack closes backwards: the sums come last.
     with ExitStack() as stack:
-        written = {name: stack.enter_context(atomic(folder / name)) for name in reversed(files)}
+        names = (SUMS, CROISSANT, CARD, SIZES, INFO, SHARDS, SAMPLES)
+        written = {name: stack.enter_context(atomic(folder / name)) for name in names}
+        rows = write_samples(written[SAMPLES], _alike(_records(folder, shards), extensions, folder), extensions)
+        sync(written[SAMPLES])
+        files = _shard_tables(rows) | {CARD: _card(title, rows, extensions).encode()}
+        sums = {row["file"]: row["sha256"] for row in rows}
+        sums |= {f"{shard}.json": _file_sum(folder / f"{shard}.json") for shard in shards}
+        sums |= {SAMPLES: _file_sum(Path(written[SAMPLES].name))} | sums_of(files)
+        description = f"{title}: shards of {', '.join(extensions)}, with one row a sample."
+        files[CROISSANT] = as_json(croissant(title, description, sums, {SAMPLES: extensions}, Publication()))
+        files[SUMS] = sums_file(sums | sums_of(files))
         for name, data in files.items():
             written[name].write(data)
             sync(written[name])
@@ -59,21 +69,23 @@ def write_manifest(folder: Path, shards: list[str], title: str) -> None:
 def members(folder: Path, records: list[Record]) -> list[str]:
     """The extensions of a folder's samples. Raises `ShardError` where shards differ in them."""
     extensions = next((record.extensions for record in records if record.samples), [])
-    for record in records:
-        if frameless := [key for key in record.keys if "-" not in key]:
-            raise ShardError(f"{folder}/{record.shard}.json: the sample {frameless[0]} is of no frame")
-        if record.samples and record.extensions != extensions:
-            raise ShardError(f"{folder}/{record.shard}.tar: has members {record.extensions}, the others {extensions}")
+    for _ in _alike(records, extensions, folder):
+        pass
     return extensions
 
 
 def manifest_tables(records: list[Record], extensions: list[str]) -> dict[str, bytes]:
     """The manifest's files that are read by machines, from the records alone."""
+    buffer = io.BytesIO()
+    rows = write_samples(buffer, records, extensions)
+    return {SAMPLES: buffer.getvalue()} | _shard_tables(rows)
+
+
+def _shard_tables(rows: list[dict[str, Any]]) -> dict[str, bytes]:
     return {
-        SAMPLES: _parquet(_samples(records, extensions)),
-        SHARDS: _parquet(pa.Table.from_pylist([_shard_row(record) for record in records], schema=_SHARD_SCHEMA)),
-        "_info.json": as_json({"splits": {"train": _timm_split(records)}}),
-        "sizes.json": as_json({f"{record.shard}.tar": record.samples for record in records}),
+        SHARDS: _parquet(pa.Table.from_pylist(rows, schema=_SHARD_SCHEMA)),
+        INFO: as_json({"splits": {"train": _timm_split(rows)}}),
+        SIZES: as_json({row["file"]: row["samples"] for row in rows}),
     }
 
 
@@ -98,6 +110,48 @@ def read_sums(path: Path) -> dict[str, str]:
 def sums_file(sums: Mapping[str, str]) -> bytes:
     """What `sha256sum -c` reads."""
     return "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)).encode()
+
+
+def _records(folder: Path, shards: list[str]) -> Iterator[Record]:
+    """The records one by one: all the keys of 10^8 samples as Python objects would take tens of gigabytes."""
+    return (Record.read(folder / f"{shard}.json") for shard in shards)
+
+
+def _alike(records: Iterable[Record], extensions: list[str], folder: Path) -> Iterator[Record]:
+    """Passes the records on. Raises `ShardError` where a shard's samples have other members."""
+    for record in records:
+        if frameless := [key for key in record.keys if "-" not in key]:
+            raise ShardError(f"{folder}/{record.shard}.json: the sample {frameless[0]} is of no frame")
+        if record.samples and record.extensions != extensions:
+            raise ShardError(f"{folder}/{record.shard}.tar: has members {record.extensions}, the others {extensions}")
+        yield record
+
+
+def write_samples(file: BinaryIO, records: Iterable[Record], extensions: list[str]) -> list[dict[str, Any]]:
+    """Writes samples.parquet some shards at a time, and returns the rows of shards.parquet.
+
+    Shards stand whole in row groups of a little more than `GROUP` rows. Keys rise within a shard, so the groups' least
+    and greatest keys say which of them may hold a sample.
+    """
+    rows = []
+    with pq.ParquetWriter(file, _sample_schema(extensions), compression="zstd") as writer:
+        for group in _groups(records):
+            table = _samples(group, extensions)
+            writer.write_table(table, row_group_size=max(1, table.num_rows))
+            rows += [_shard_row(record) for record in group]
+    return rows
+
+
+def _groups(records: Iterable[Record]) -> Iterator[list[Record]]:
+    group, size = list[Record](), 0
+    for record in records:
+        group.append(record)
+        size += record.samples + len(record.failures)
+        if size >= GROUP:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def read_samples(folder: Path) -> pa.Table:
@@ -175,22 +229,25 @@ def _sample_schema(extensions: list[str]) -> pa.Schema:
 
 
 def _samples(records: list[Record], extensions: list[str]) -> pa.Table:
-    """The rows of samples.parquet, shard by shard: a million samples as Python objects would take gigabytes."""
+    """The rows of some shards in samples.parquet."""
     schema = _sample_schema(extensions)
     return pa.concat_tables([part(record, schema) for record in records for part in (_made, _failed)])
 
 
 def _made(record: Record, schema: pa.Schema) -> pa.Table:
-    names = [key.rpartition("-") for key in record.keys]
+    keys = pa.array(record.keys, pa.string())
+    names = pc.split_pattern(keys, "-", max_splits=1, reverse=True)
     columns: dict[str, Any] = {
-        "key": record.keys,
-        "video": [video for video, _, _ in names],
-        "frame": [int(frame) for _, _, frame in names],
-        "shard": [record.shard] * record.samples,
+        "key": keys,
+        "video": pc.list_element(names, 0),
+        "frame": pc.list_element(names, 1).cast(pa.int64()),
+        "shard": pa.repeat(record.shard, record.samples),
     }
-    for what, rows in (("offset", record.offsets()), ("size", record.sizes)):
-        for extension, column in zip(record.extensions, zip(*rows, strict=True), strict=False):
-            columns[f"{extension}.{what}"] = column
+    sizes = np.array(record.sizes, np.int64).reshape(record.samples, len(record.extensions))
+    room = -(-sizes // BLOCK) * BLOCK  # in the tar
+    offsets = np.cumsum(BLOCK + room).reshape(sizes.shape) - room  # as Record.offsets, but faster
+    for i, extension in enumerate(record.extensions):
+        columns |= {f"{extension}.offset": offsets[:, i], f"{extension}.size": sizes[:, i]}
     return _table(columns, record.samples, schema)
 
 
@@ -210,7 +267,10 @@ def _failed(record: Record, schema: pa.Schema) -> pa.Table:
 
 def _table(columns: dict[str, Any], rows: int, schema: pa.Schema) -> pa.Table:
     """A table of the schema; columns that are not given are null."""
-    given = {field.name: pa.array(columns.get(field.name, [None] * rows), field.type) for field in schema}
+    given = {
+        field.name: pa.array(columns[field.name], field.type) if field.name in columns else pa.nulls(rows, field.type)
+        for field in schema
+    }
     return pa.table(given, schema=schema)
 
 
@@ -225,12 +285,12 @@ def _shard_row(record: Record) -> dict[str, Any]:
     }
 
 
-def _timm_split(records: list[Record]) -> dict[str, Any]:
+def _timm_split(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "name": "train",
-        "num_samples": sum(record.samples for record in records),
-        "filenames": [f"{record.shard}.tar" for record in records],
-        "shard_lengths": [record.samples for record in records],
+        "num_samples": sum(row["samples"] for row in rows),
+        "filenames": [row["file"] for row in rows],
+        "shard_lengths": [row["samples"] for row in rows],
     }
 
 
@@ -246,13 +306,13 @@ _NOTES = {  # of the card, by the member they are about
 }
 
 
-def _card(title: str, records: list[Record], extensions: list[str]) -> str:
-    failures = sum(len(record.failures) for record in records)
+def _card(title: str, rows: list[dict[str, Any]], extensions: list[str]) -> str:
+    failures = sum(row["failures"] for row in rows)
     notes = "\n".join(f"- {note}" for member, note in _NOTES.items() if member in extensions)
     return f"""# {title}
 
-{sum(record.samples for record in records)} samples in {len(records)} shards ({failures} failures, listed in
-`{SAMPLES}`), {sum(record.bytes for record in records)} bytes. Each sample has the members
+{sum(row["samples"] for row in rows)} samples in {len(rows)} shards ({failures} failures, listed in
+`{SAMPLES}`), {sum(row["bytes"] for row in rows)} bytes. Each sample has the members
 {", ".join(f"`{extension}`" for extension in extensions) or "(none)"}.
 
 - Check it: `sha256sum -c {SUMS}`, or `python -m pipeline verify --full` on this folder.

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pipeline.catalog import read_catalog, read_plan, shard_digests
+from pipeline.catalog import read_catalog, read_planned, shard_digests
 from pipeline.errors import ShardError, UserError
 from pipeline.progress import progress
 from pipeline.shards.codecs import encode
@@ -92,10 +92,9 @@ def opened_inputs(stage: Stage, inputs: Mapping[str, Path], shard: str) -> Itera
 
 
 def _planned_videos(plan_path: Path, shard: str) -> tuple[list[Video], str]:
-    plan = read_plan(plan_path)
-    if not shard.isdecimal() or int(shard) >= len(plan):
-        raise UserError(f"{plan_path}: plans {len(plan)} shards; there is no shard {shard}")
-    ids = plan[int(shard)]
+    if not shard.isdecimal():
+        raise UserError(f"{plan_path}: plans shards by number; there is no shard {shard}")
+    ids = read_planned(plan_path, int(shard))
     videos = read_catalog(plan_path.with_name("catalog.parquet"), ids)
     return videos, shard_digests([ids], videos)[0]
 

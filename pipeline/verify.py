@@ -5,7 +5,7 @@ Quick looks at names, sizes and counts, and at whether records and manifest agre
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from pipeline.adopted import ADOPTED, read_adopted, shard_names
 from pipeline.catalog import read_catalog, read_plan, shard_digests
 from pipeline.errors import ShardError, UserError, printable
-from pipeline.manifest import SAMPLES, SHARDS, SUMS, read_samples, read_shards
+from pipeline.manifest import CARD, CROISSANT, INFO, SAMPLES, SHARDS, SIZES, SUMS, read_samples, read_shards
 from pipeline.progress import progress
 from pipeline.shards.codecs import decode
 from pipeline.shards.foreign import open_file, parse_json, read_file
@@ -28,9 +28,7 @@ from pipeline.shards.tar import walk
 from pipeline.sharing.shared import BESIDE, SHARE, SHEET, read_shared
 
 PLAN, CATALOG, VIEWS = "plan.json", "catalog.parquet", "shards"
-INFO, SIZES = "_info.json", "sizes.json"
-CROISSANT = "croissant.json"
-MANIFEST = (SAMPLES, SHARDS, INFO, SIZES, CROISSANT, "README.md", SUMS)
+MANIFEST = (SAMPLES, SHARDS, INFO, SIZES, CROISSANT, CARD, SUMS)
 
 
 Records = dict[str, Record]
@@ -215,7 +213,7 @@ def _shard(tar: Path, full: bool, made: Records) -> Problems:
     if fault := _foreign(tar, record):
         yield Problem(tar, fault, _replace(tar))
         return
-    made[tar.stem] = record
+    made[tar.stem] = replace(record, keys=[], sizes=[])  # those of millions of samples would fill the memory
     try:
         fault = _wrong_size(tar, record) or (_damage(tar, record) if full else "")
     except OSError as error:
@@ -351,7 +349,9 @@ def _samples(folder: Path, shards: Sequence[str], made: Records) -> Problems:
         order = np.argsort(numbers, kind="stable")
         table, starts = table.take(order), np.searchsorted(numbers[order], np.arange(len(shards) + 1))
         for shard, start, end in zip(shards, starts, starts[1:], strict=False):
-            if shard in made and (fault := _wrong_rows(table.slice(start, end - start), made[shard])):
+            if shard not in made:
+                continue
+            if fault := _wrong_rows(table.slice(start, end - start), Record.read(folder / f"{shard}.json")):
                 yield Problem(path, f"disagrees with the record of shard {shard}: {fault}", _replace(path))
     except (ShardError, KeyError, pa.ArrowException) as error:
         yield Problem(path, _fault(error, path), _replace(path))

@@ -1,11 +1,14 @@
+import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.catalog import extended, read_catalog, read_plan, shard_digests, write_catalog, write_plan
+from pipeline.catalog import extended, read_catalog, read_plan, read_planned, shard_digests, write_catalog, write_plan
 from pipeline.errors import UserError
 from pipeline.sources.source import Video
 
@@ -47,6 +50,35 @@ def test_catalog_and_plan_are_read_back(tmp_path: Path):
     write_plan(tmp_path / "plan.json", [["a"], [], ["b"]])
     assert read_plan(tmp_path / "plan.json") == [["a"], [], ["b"]]
     assert read_plan(tmp_path / "none.json") == []
+
+
+@given(
+    plan=st.lists(st.lists(st.from_regex("[A-Za-z0-9_]{1,4}", fullmatch=True), max_size=3), max_size=5),
+    indent=st.sampled_from([None, 1]),
+)
+def test_a_shard_s_videos_are_found_in_a_plan_of_any_form(
+    tmp_path_factory: pytest.TempPathFactory, plan: list[list[str]], indent: int | None
+):
+    ours, theirs = (tmp_path_factory.getbasetemp() / name for name in ("ours.json", "theirs.json"))
+    write_plan(ours, plan)
+    theirs.write_text(json.dumps({"shards": plan}, indent=indent))
+    for path in (ours, theirs):
+        assert [read_planned(path, shard) for shard in range(len(plan))] == plan
+        with pytest.raises(UserError, match=f"plans {len(plan)} shards; there is no shard {len(plan):06d}"):
+            read_planned(path, len(plan))
+
+
+def test_a_job_reads_of_plan_and_catalog_what_it_needs(tmp_path: Path):
+    """All of a hundred thousand videos would take tens of megabytes."""
+    videos = [Video(f"v{number:06d}", "videos", f"/data/{number:06d}.mp4") for number in range(100_000)]
+    write_catalog(tmp_path / "catalog.parquet", videos)
+    write_plan(tmp_path / "plan.json", extended([], (video.video for video in videos), 100))
+    tracemalloc.start()
+    ids = read_planned(tmp_path / "plan.json", 700)
+    assert read_catalog(tmp_path / "catalog.parquet", ids) == videos[70_000:70_100]
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+    assert pq.read_metadata(tmp_path / "catalog.parquet").row_group(0).num_rows < 100_000
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"shards": [1]}', '{"shards": [[1]]}'])

@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from made_dataset import LOST, PAIRS, SHARDS, make_dataset, points, true_flow, view_tar
 
@@ -130,6 +131,27 @@ def test_writing_twice_gives_the_same_bytes(view: Path):
     before = {path.name: path.read_bytes() for path in view.iterdir()}
     write_manifest(view, SHARDS, "small (cmp)")
     assert {path.name: path.read_bytes() for path in view.iterdir()} == before
+
+
+def test_whole_shards_stand_in_row_groups(view: Path, monkeypatch: pytest.MonkeyPatch):
+    """As of a manifest too large to be held: in groups that say by their least and greatest key what they may hold."""
+    rows = read_samples(view)
+    monkeypatch.setattr("pipeline.manifest.GROUP", PAIRS + 1)
+    write_manifest(view, SHARDS, "small (cmp)")
+    metadata = pq.read_metadata(view / "samples.parquet")
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    assert [group.num_rows for group in groups] == [2 * PAIRS, PAIRS]
+    keys = [group.column(0).statistics for group in groups]
+    assert [(key.min, key.max) for key in keys] == [("ape-000000", "bee-000003"), ("cat-000000", "cat-000003")]
+    assert read_samples(view) == rows
+    monkeypatch.undo()
+    write_manifest(view, SHARDS, "small (cmp)")
+    assert pq.read_metadata(view / "samples.parquet").num_row_groups == 1
+
+
+def test_a_plan_without_shards_has_a_manifest_without_rows(tmp_path: Path):
+    write_manifest(tmp_path, [], "nothing (cmp)")
+    assert (read_samples(tmp_path).num_rows, read_shards(tmp_path).num_rows) == (0, 0)
 
 
 def test_an_unfinished_shard_has_no_manifest(tmp_path: Path):

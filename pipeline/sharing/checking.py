@@ -52,7 +52,7 @@ def _sums(folder: Path, full: bool) -> Iterator[Problem]:
     path = folder / SUMS
     try:
         sums = read_sums(path)
-    except ValueError:
+    except (OSError, ValueError):
         yield Problem(path, "not what `sha256sum -c` reads", AGAIN)
         return
     beside = {file.name for file in folder.iterdir() if file.is_file() and file.suffix != ".tmp"} - {SUMS}

@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ShardError
 from pipeline.frames import frame_key
+from pipeline.parquet import read_parquet
 from pipeline.progress import progress
 from pipeline.runner import opened
+from pipeline.shards.limits import MAX_ROWS
 
 RECIPE = "recipe.parquet"
 SIDE, KEPT = 32, 8
@@ -112,10 +114,10 @@ def read_recipe(folder: Path, shards: Iterable[str]) -> dict[str, dict[str, dict
     path = folder / RECIPE
     found: dict[str, dict[str, dict[str, Any]]] = {shard: {} for shard in shards}
     try:
-        for row in pq.read_table(path).select(SCHEMA.names).cast(SCHEMA).to_pylist():
+        for row in read_parquet(path, dict(zip(SCHEMA.names, SCHEMA.types, strict=True)), MAX_ROWS).to_pylist():
             if row["shard"] in found:
                 found[row["shard"]][_checked(row)] = row
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError) as error:
         raise ShardError(f"{path}: not a recipe: {error}") from error
     return found
 

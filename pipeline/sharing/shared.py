@@ -3,7 +3,6 @@
 `share.json`, written first, says what is shared; `SHA256SUMS`, written last, that all of it is there.
 """
 
-import json
 import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePath
@@ -13,6 +12,8 @@ from pipeline.errors import ShardError, UserError
 from pipeline.manifest import SUMS, as_json
 from pipeline.registry import STAGES, VIEWS
 from pipeline.shards.files import write_atomic
+from pipeline.shards.foreign import parse_json, read_file
+from pipeline.shards.limits import MAX_LISTING_BYTES
 from pipeline.shards.record import Record
 from pipeline.sources.source import Video
 
@@ -52,13 +53,13 @@ def read_shared(folder: Path) -> Shared | None:
     if not path.exists():
         return None
     try:
-        values = json.loads(path.read_bytes())
+        values = parse_json(read_file(path, MAX_LISTING_BYTES))
         shared = Shared(values["dataset"], tuple(values["parts"]), values["frames"], values["format"])
         if not all(isinstance(text, str) for text in (shared.dataset, *shared.parts)):
             raise TypeError("dataset and parts must be text")
         if not isinstance(shared.frames, dict):
             raise TypeError("frames must be an object")
-    except (ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise ShardError(f"{path}: damaged ({error})") from error
     if unknown := [part for part in shared.parts if part not in STAGES and part not in VIEWS]:
         raise ShardError(f"{path}: names {unknown[0]!r}, which is no view or column that this version knows")

@@ -67,7 +67,7 @@ def read_index(folder: Folder) -> Index:
         places[:, number] = made[name].to_numpy()
     offsets, sizes = places[:, : len(extensions)], places[:, len(extensions) :]
     index = Index(
-        keys=made["key"].combine_chunks(),
+        keys=made["key"].cast(pa.large_string()).combine_chunks(),  # 10^8 keys are more text than `string` can hold
         shard=shard.indices.to_numpy(),
         names=shard.dictionary.to_pylist(),
         extensions=extensions,

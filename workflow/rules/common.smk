@@ -15,7 +15,7 @@ os.environ.update(
 )
 
 from pipeline.adopted import shard_names
-from pipeline.catalog import extended, read_catalog, read_plan, shard_digests, write_listing
+from pipeline.catalog import extended, read_catalog, read_plan, read_planned, shard_digests, write_listing
 from pipeline.config import load
 from pipeline.errors import UserError
 from pipeline.registry import STAGES, VIEWS
@@ -92,7 +92,7 @@ def shard_digest(wildcards):
     dataset, shard = wildcards.dataset, int(wildcards.shard)
     if dataset in LISTED:
         return digests(dataset)[shard]
-    ids = plan_of(dataset)[shard]
+    ids = read_planned(Path(f"results/{dataset}/plan.json"), shard)
     return shard_digests([ids], read_catalog(Path(f"results/{dataset}/catalog.parquet"), ids))[0]
 
 

@@ -48,6 +48,11 @@ def test_pickles_small_and_works_again(view):
     assert keys_of(pickle.loads(pickled)) == view.keys
 
 
+def test_keys_may_be_more_text_than_two_gigabytes(view):
+    """Arrow's `string` cannot hold more in an array, and 10^8 keys are more."""
+    assert pa.types.is_large_string(ShardDataset(view.folder).keys.type)
+
+
 def test_more_shards_than_may_be_open(view, monkeypatch):
     monkeypatch.setattr(mapped_module, "MAX_OPEN", 1)
     dataset = ShardDataset(view.folder)
