@@ -18,7 +18,7 @@ from workspace import ROOT, Workspace
 pytestmark = pytest.mark.slurm
 
 MINUTE = 60
-ITERATIONS = 1000  # more than a minute's, also after it was preempted
+ITERATIONS = 800  # more than a minute's, also after it was preempted
 
 
 @dataclass(frozen=True)
