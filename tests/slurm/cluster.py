@@ -150,7 +150,12 @@ def cluster(folder: Path) -> Iterator[None]:
         for node in NODES:
             start("slurmd", "-D", "-N", node)
         _wait("srun", "--nodes=2", "--ntasks=2", "--account=lab", "true")
-        yield
+        try:
+            yield
+        finally:  # or they would live on without a cluster
+            subprocess.run(["scancel", "--user=root", "--signal=KILL", "--full"], capture_output=True)
+            subprocess.run(["scancel", "--user=root"], capture_output=True)
+            time.sleep(2)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ if workflow.is_main_process:
     with suppress(ImportError):
         import snakemake_executor_plugin_slurm
 
-        snakemake_executor_plugin_slurm.pending_jobs_for_rule = lambda dag, rule: 0
+        snakemake_executor_plugin_slurm.pending_jobs_for_rule = lambda dag, name: 0
 
 
 def refuse(error):
