@@ -28,9 +28,9 @@ from trainers.segmentation.options import VERSION as SEGMENTATION_VERSION
 # ends (snakemake/snakemake-executor-plugin-slurm#473). Told that no others are ready, it submits what it is given.
 if workflow.is_main_process:
     with suppress(ImportError):
-        import snakemake_executor_plugin_slurm
+        import snakemake_executor_plugin_slurm as slurm_executor
 
-        snakemake_executor_plugin_slurm.pending_jobs_for_rule = lambda dag, name: 0
+        setattr(slurm_executor, "pending_jobs_for_rule", lambda dag, name: 0)
 
 
 def refuse(error):
