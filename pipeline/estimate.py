@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.registry import STAGES, VIEWS
 from pipeline.tables import text_table
 
-MACHINE = "two cores of an x86-64 cloud machine, busy with other work; processor time, of stages the least of three rounds"
+MACHINE = "two cores of an x86-64 cloud machine, busy with other work; processor time, of stages the least of three"
 SCALE = "python -m benchmarks.scale"
 PIXELS = 384 * 384
 FILES_PER_JOB = 5  # tar and record, a log, and what Snakemake notes of tar and of record
