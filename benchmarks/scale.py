@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +69,16 @@ def main() -> None:
 
 def planning(folder: Path) -> Iterator[Row]:
     """A dry run against so many shards, a video each: four jobs a shard."""
-    for shards in (1_000, 10_000, 100_000):
+    before: Taken | None = None
+    for shards in (10, 1_000, 10_000, 100_000):
         place = _workspace(folder / str(shards), shards)
-        yield _row(f"dry run: {shards:,} shards", _snakemake(place), _jobs)
-    yield _row("  a stage's target alone: frames", _snakemake(place, "frames"), _jobs)
+        planned = _snakemake(place)
+        yield _row(f"dry run: {shards:,} shards", planned, partial(_jobs, before=before))
+        before = planned
+    yield _row(f"dry run: {shards:,} shards, the target frames", _snakemake(place, "--", "frames"), _jobs)
     yield _row(
-        "  a tenth of them: --batch manifest=1/10 shards",
-        _snakemake(place, "shards", "--batch", "manifest=1/10"),
+        f"dry run: {shards:,} shards, --batch manifest=1/10 -- shards",
+        _snakemake(place, "--batch", "manifest=1/10", "--", "shards"),
         _jobs,
     )
 
@@ -93,13 +96,21 @@ def _workspace(place: Path, videos: int) -> Path:
 
 def _snakemake(place: Path, *arguments: str) -> Taken:
     command = [PYTHON, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "1", "--dry-run"]
-    return taken([*command, "--quiet", "rules", "--", *arguments], place)
+    return taken([*command, "--quiet", "rules", *arguments], place)
 
 
-def _jobs(dry_run: Taken) -> str:
-    jobs = next(int(line.split()[1]) for line in dry_run.printed.splitlines() if line.startswith("total"))
-    each = f"{1e3 * dry_run.seconds / jobs:.2f} ms, {dry_run.memory * 2**20 / jobs:.0f} KiB each"
-    return f"{jobs:,} jobs, {each}"
+def _jobs(dry_run: Taken, before: Taken | None = None) -> str:
+    """How many, and what each took that a smaller run did not have."""
+    jobs = _number(dry_run)
+    if before is None:
+        return f"{jobs:,} jobs"
+    more = jobs - _number(before)
+    seconds, memory = dry_run.seconds - before.seconds, dry_run.memory - before.memory
+    return f"{jobs:,} jobs, {1e3 * seconds / more:.2f} ms and {memory * 2**20 / more:.1f} KiB each further one"
+
+
+def _number(dry_run: Taken) -> int:
+    return next(int(line.split()[1]) for line in dry_run.printed.splitlines() if line.startswith("total"))
 
 
 def listing(folder: Path) -> Iterator[Row]:
@@ -119,10 +130,14 @@ def listing(folder: Path) -> Iterator[Row]:
             f"place = Path({str(place)!r}); ids = read_planned(place / 'plan.json', 300)\n"
             "read_catalog(place / 'catalog.parquet', ids)"
         )
-        yield _row(f"{videos:,} videos: planned and written", taken([PYTHON, "-c", plan], ROOT))
+        made = taken([PYTHON, "-c", plan], ROOT)
+        each = f"{1e6 * made.seconds / videos:.1f} us, {made.memory * 2**20 / videos:.2f} KiB a video"
+        yield _row(f"{videos:,} videos: planned and written", made, lambda _, each=each: each)
         size = sum(path.stat().st_size for path in place.iterdir())
         yield _row(
-            "  read by a job for its shard", taken([PYTHON, "-c", job], ROOT), lambda _, s=size: f"{s / 1e6:.0f} MB"
+            f"{videos:,} videos: read by a job for its shard",
+            taken([PYTHON, "-c", job], ROOT),
+            lambda _, s=size: f"{s / 1e6:.0f} MB",
         )
 
 
@@ -153,7 +168,11 @@ def manifest(folder: Path) -> Iterator[Row]:
                 "import pyarrow.parquet as pq, pyarrow.compute as pc\n"
                 f"print(pq.read_table({str(path)!r}, columns={columns!r}, filters={where}).num_rows)"
             )
-            yield _row(f"  {what}", taken([PYTHON, "-c", query], ROOT), lambda query: f"{int(query.printed):,} rows")
+            yield _row(
+                f"samples.parquet of {samples:,}: {what}",
+                taken([PYTHON, "-c", query], ROOT),
+                lambda query: f"{int(query.printed):,} rows",
+            )
 
 
 def reading(folder: Path) -> Iterator[Row]:
@@ -168,9 +187,15 @@ def reading(folder: Path) -> Iterator[Row]:
         made = taken([PYTHON, "-m", "pipeline", "manifest", str(view), "--plan", str(plan)], ROOT)
         each = f"{1e6 * made.seconds / samples:.1f} us a sample"
         yield _row(f"manifest of {shards:,} shards, {samples:,} samples", made, lambda _, each=each: each)
-        yield _row("  ShardDataset, a sample", taken([PYTHON, "-c", f"{start}ShardDataset({str(view)!r})[0]"], ROOT))
-        yield _row("  stream, a sample", taken([PYTHON, "-c", f"{start}next(iter(stream({str(view)!r})))"], ROOT))
-        yield _row("  verify, quick", taken([PYTHON, "-m", "pipeline", "verify", str(view)], ROOT))
+        yield _row(
+            f"{shards:,} shards: ShardDataset, a sample",
+            taken([PYTHON, "-c", f"{start}ShardDataset({str(view)!r})[0]"], ROOT),
+        )
+        yield _row(
+            f"{shards:,} shards: stream, a sample",
+            taken([PYTHON, "-c", f"{start}next(iter(stream({str(view)!r})))"], ROOT),
+        )
+        yield _row(f"{shards:,} shards: verify, quick", taken([PYTHON, "-m", "pipeline", "verify", str(view)], ROOT))
         shutil.rmtree(view)
 
 

@@ -11,7 +11,8 @@ from typing import Any
 from pipeline.registry import STAGES, VIEWS
 from pipeline.tables import text_table
 
-MACHINE = "two cores of an x86-64 cloud machine, busy with other work; processor time, the least of several rounds"
+MACHINE = "two cores of an x86-64 cloud machine, busy with other work; processor time, of stages the least of three"
+SCALE = "python -m benchmarks.scale"
 PIXELS = 384 * 384
 FILES_PER_JOB = 5  # tar and record, a log, and what Snakemake notes of tar and of record
 MANIFEST_FILES = 15  # seven, a note on each, and a log
@@ -37,26 +38,34 @@ def _cost(milliseconds: float, kilobytes: float, line: str) -> tuple[Figure, Fig
 _SAMPLE = "{}: 384x384, DAVIS"
 COSTS: Mapping[str, tuple[Figure, Figure]] = {
     "frames": (
-        Figure(15.0, "stage frames: 1280x720, every 5th at 739x416 (ms a sample)"),
+        Figure(14.8, "stage frames: 1280x720, every 5th at 739x416 (ms a sample)"),
         Figure(52.8, "column frames: 384x384, DAVIS (kB a sample)"),
     ),
-    "flow": _cost(17.8, 116.0, _SAMPLE.format("stage flow")),
-    "guidance": _cost(2.8, 1.1, _SAMPLE.format("stage guidance")),
-    "regions": _cost(96.2, 6.6, _SAMPLE.format("stage regions")),
-    "superpixels": _cost(5.4, 21.5, _SAMPLE.format("stage superpixels")),
-    "cmp": _cost(0.5, 168.9, _SAMPLE.format("view cmp")),
+    "flow": _cost(17.9, 116.0, _SAMPLE.format("stage flow")),
+    "guidance": _cost(2.57, 1.08, _SAMPLE.format("stage guidance")),
+    "regions": _cost(90.6, 6.56, _SAMPLE.format("stage regions")),
+    "superpixels": _cost(5.54, 21.5, _SAMPLE.format("stage superpixels")),
+    "cmp": _cost(0.46, 168.9, _SAMPLE.format("view cmp")),
     "grouping": _cost(0.2, 59.3, _SAMPLE.format("view grouping")),
-    "selflow": _cost(0.6, 220.5, _SAMPLE.format("view selflow")),
+    "selflow": _cost(0.49, 220.5, _SAMPLE.format("view selflow")),
 }
-START = Figure(1.8, "start of a job: python -m pipeline guidance (s)")
-START_ON_CLUSTER = Figure(4.7, "start of a job on a cluster, in a Snakemake of its own (s)")
+START = Figure(1.71, "start of a job: python -m pipeline guidance (s)")
+START_ON_CLUSTER = Figure(4.61, "start of a job on a cluster, in a Snakemake of its own (s)")
 MANIFEST = (
-    Figure(4.0, "manifest: 10,000 records, writing (us a sample)", "python -m benchmarks.scale manifest"),
-    Figure(12.0, "manifest: 10^8 samples (B a sample)", "python -m benchmarks.scale manifest"),
+    Figure(4.6, "manifest of 10,000 shards, 10,000,000 samples (us a sample)", f"{SCALE} reading"),
+    Figure(29.8, "samples.parquet of 100,000,000: written (B a sample)", f"{SCALE} manifest"),
+)
+PLANNING_START = (
+    Figure(2.75, "dry run: 10 shards (s)", f"{SCALE} planning"),
+    Figure(0.29, "dry run: 10 shards (GiB)", f"{SCALE} planning"),
 )
 PLANNING = (
-    Figure(2.0, "dry run: 10^4 shards (ms a job)", "python -m benchmarks.scale planning"),
-    Figure(20.0, "dry run: 10^4 shards, memory (kB a job)", "python -m benchmarks.scale planning"),
+    Figure(1.74, "dry run: 10,000 shards (ms a further job)", f"{SCALE} planning"),
+    Figure(18.6, "dry run: 10,000 shards (KiB a further job)", f"{SCALE} planning"),
+)
+LISTING = (
+    Figure(8.4, "2,050,000 videos: planned and written (us a video)", f"{SCALE} listing"),
+    Figure(0.56, "2,050,000 videos: planned and written (KiB a video)", f"{SCALE} listing"),
 )
 
 
@@ -122,6 +131,19 @@ class Work:
         return self.samples(part) * COSTS[part][1].value * 1e3 * self._scale
 
     @property
+    def rows(self) -> int:
+        """Of all manifests."""
+        return sum(map(self.samples, self.views))
+
+    @property
+    def manifest_seconds(self) -> float:
+        return self.rows * MANIFEST[0].value / 1e6
+
+    @property
+    def manifest_bytes(self) -> float:
+        return self.rows * MANIFEST[1].value
+
+    @property
     def _scale(self) -> float:
         return self.height * self.width / PIXELS
 
@@ -147,10 +169,13 @@ class Cost:
     gpu_seconds: float
     shard_seconds: float
 
-    def dollars(self, terms: Terms) -> float:
-        """For cores and GPUs, and for keeping all of it."""
-        kept = self.bytes / 1e12 * terms.months * terms.terabyte_month
-        return self.core_seconds / 3600 * terms.core_hour + self.gpu_seconds / 3600 * terms.gpu_hour + kept
+    def computing(self, terms: Terms) -> float:
+        """Dollars for cores and GPUs."""
+        return self.core_seconds / 3600 * terms.core_hour + self.gpu_seconds / 3600 * terms.gpu_hour
+
+    def keeping(self, terms: Terms) -> float:
+        """Dollars for the disks."""
+        return self.bytes / 1e12 * terms.months * terms.terabyte_month
 
     def wall_seconds(self, cores: int) -> float:
         """At most, if jobs wait for cores alone: the work by the cores, and a shard's way (Graham's bound)."""
@@ -160,14 +185,13 @@ class Cost:
 def cost(work: Work, cluster: bool) -> Cost:
     """The sums over columns, views, the starts of jobs, and manifests."""
     parts = [*work.columns, *work.views]
-    starting = _start(cluster).value
-    manifest = sum(map(work.samples, work.views)) * MANIFEST[0].value / 1e6
+    start = _start(cluster).value
     making = sum(map(work.core_seconds, parts))
     return Cost(
-        bytes=sum(map(work.bytes, parts)) + sum(map(work.samples, work.views)) * MANIFEST[1].value,
-        core_seconds=making + work.jobs * starting + manifest,
+        bytes=sum(map(work.bytes, parts)) + work.manifest_bytes,
+        core_seconds=making + work.jobs * start + work.manifest_seconds,
         gpu_seconds=work.gpu_seconds,
-        shard_seconds=making / max(1, work.shards) + (len(parts) + 1) * starting + manifest,
+        shard_seconds=making / work.shards + (len(parts) + 1) * start + work.manifest_seconds,
     )
 
 
@@ -176,7 +200,7 @@ def _start(cluster: bool) -> Figure:
 
 
 def report(work: Work, terms: Terms) -> str:
-    """What is made, what it takes, and all that this assumes: three tables."""
+    """What is made, what that takes, and all that it assumes: three tables."""
     total = cost(work, terms.cluster)
     title = f"{work.clips:,} clips: {work.pairs:,} pairs of {work.width}x{work.height}"
     made = text_table(("made", "samples", "GB", "core hours"), _made(work, terms))
@@ -186,36 +210,41 @@ def report(work: Work, terms: Terms) -> str:
 
 
 def _made(work: Work, terms: Terms) -> list[list[Any]]:
+    folders = {part: part for part in work.columns} | {view: f"shards/{view}" for view in work.views}
     rows: list[list[Any]] = [
-        [name, work.samples(part), f"{work.bytes(part) / 1e9:,.1f}", f"{work.core_seconds(part) / 3600:,.1f}"]
-        for part, name in [*((part, part) for part in work.columns), *((view, f"shards/{view}") for view in work.views)]
+        [folder, work.samples(part), work.bytes(part) / 1e9, work.core_seconds(part) / 3600]
+        for part, folder in folders.items()
     ]
-    samples = sum(map(work.samples, work.views))
-    size, seconds = samples * MANIFEST[1].value, samples * MANIFEST[0].value / 1e6
-    starts = work.jobs * _start(terms.cluster).value / 3600
     return [
         *rows,
-        ["manifests", samples, f"{size / 1e9:,.1f}", f"{seconds / 3600:,.1f}"],
-        ["starts of jobs", work.jobs, None, f"{starts:,.1f}"],
+        ["manifests", work.rows, work.manifest_bytes / 1e9, work.manifest_seconds / 3600],
+        ["starts of jobs", work.jobs, None, work.jobs * _start(terms.cluster).value / 3600],
     ]
 
 
 def _taken(work: Work, terms: Terms, total: Cost) -> list[list[Any]]:
-    planning = work.jobs * PLANNING[0].value / 1e3
-    memory = work.jobs * PLANNING[1].value * 1024
-    million = total.dollars(terms) / max(1, work.pairs) * 1e6
+    seconds, memory = _planning(work)
+    million = (total.computing(terms) + total.keeping(terms)) / max(1, work.pairs) * 1e6
     return [
         ["bytes", f"{total.bytes / 1e12:,.2f} TB"],
         ["core hours", f"{total.core_seconds / 3600:,.0f}"],
         ["GPU hours", _gpu_hours(work, total)],
-        ["dollars", f"{total.dollars(terms):,.0f}"],
+        ["dollars, computing", f"{total.computing(terms):,.2f}"],
+        ["dollars, keeping it", f"{total.keeping(terms):,.2f}"],
         ["dollars per million pairs", f"{million:,.2f}"],
-        ["shards", f"{work.shards:,} of {work.pairs / max(1, work.shards):,.0f} pairs"],
+        ["shards", f"{work.shards:,} of {work.pairs / work.shards:,.0f} pairs"],
         ["jobs", f"{work.jobs:,}"],
         ["files", f"{work.files:,}"],
         [f"wall time, {terms.cores:,} cores", f"{total.wall_seconds(terms.cores) / 3600:,.1f} hours at most"],
-        ["planning before it", f"{planning / 60:,.1f} minutes, {memory / 2**30:,.1f} GiB"],
+        ["planning, once", f"{seconds / 60:,.1f} minutes, {memory:,.1f} GiB"],
     ]
+
+
+def _planning(work: Work) -> tuple[float, float]:
+    """The processor seconds and GiB of the process that plans."""
+    seconds = PLANNING_START[0].value + work.jobs * PLANNING[0].value / 1e3 + work.clips * LISTING[0].value / 1e6
+    more = work.jobs * PLANNING[1].value + work.clips * LISTING[1].value
+    return seconds, PLANNING_START[1].value + more / 2**20
 
 
 def _gpu_hours(work: Work, total: Cost) -> str:
@@ -240,5 +269,5 @@ def _assumed(work: Work, terms: Terms) -> list[list[Any]]:
     ]
     figures = [figure for part in [*work.columns, *work.views] for figure in COSTS[part]]
     figures = [figure for figure in figures if work.gpu_ms is None or figure is not COSTS["flow"][0]]
-    figures += [_start(terms.cluster), *MANIFEST, *PLANNING]
-    return told + [[f"{figure.line}", f"{figure.value:g}", figure.benchmark] for figure in figures]
+    figures += [_start(terms.cluster), *MANIFEST, *PLANNING_START, *PLANNING, *LISTING]
+    return told + [[figure.line, f"{figure.value:g}", figure.benchmark] for figure in figures]
