@@ -212,7 +212,7 @@ def _write_view(view: Path, shards: int) -> None:
 
 
 def writing(folder: Path) -> Iterator[Row]:
-    """A small file written atomically into a folder of so many: it is searched for what killed runs left."""
+    """A small file written atomically into a folder of so many, which it should not depend on."""
     for files in (2_000, 20_000, 200_000):
         place = folder / str(files)
         place.mkdir()

@@ -26,8 +26,9 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _claimed(path):
-            for stale in path.parent.glob(f".{path.name}.*.tmp"):
+        with _claimed(path) as was_held:
+            # A killed run leaves its lock as well. Without one nothing is looked for: that would list the whole folder.
+            for stale in path.parent.glob(f".{path.name}.*.tmp") if was_held else ():
                 stale.unlink(missing_ok=True)
             try:
                 with temporary.open("xb") as file:
@@ -43,26 +44,35 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _claimed(path: Path) -> Iterator[None]:
-    """Holds a path for this process. The kernel lets go of what a killed process held.
+def _claimed(path: Path) -> Iterator[bool]:
+    """Holds a path for this process, and says whether another held it before, or was killed while it did.
+
+    The kernel lets go of what a killed process held.
 
     Not by filelock, which leaves its files behind.
     """
     lock = path.with_name(f".{path.name}.tmp")
     with ExitStack() as stack:
-        stack.callback(os.close, _locked(lock, path))
+        descriptor, was_held = _locked(lock, path)
+        stack.callback(os.close, descriptor)
         # Comes first, while it is held: whoever waits for it sees that it is gone, and makes another.
         stack.callback(lock.unlink, missing_ok=True)
-        yield
+        yield was_held
 
 
-def _locked(lock: Path, path: Path) -> int:
+def _locked(lock: Path, path: Path) -> tuple[int, bool]:
+    """The lock, held, and whether there was one before."""
     while True:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        was_held = False
+        try:
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+        except FileExistsError:
+            was_held = True
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             _lock(descriptor, path)
             if os.fstat(descriptor).st_nlink:
-                return descriptor
+                return descriptor, was_held
         except BaseException:
             os.close(descriptor)
             raise

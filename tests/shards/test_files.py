@@ -36,6 +36,7 @@ def test_until_the_end_the_old_file_stands(tmp_path: Path):
 
 
 def test_what_a_killed_run_left_of_this_file_is_removed_and_of_others_not(tmp_path: Path):
+    (tmp_path / ".a.json.tmp").touch()  # it held the path
     (tmp_path / ".a.json.0123abcd.tmp").touch()
     (tmp_path / ".b.json.0123abcd.tmp").touch()
     write_atomic(tmp_path / "a.json", b"new")
