@@ -34,6 +34,7 @@ _SCHEMA = pa.schema(
 )
 
 _FIELDS = [field.name for field in fields(Video)]
+_COLUMNS = dict(zip(_SCHEMA.names, _SCHEMA.types, strict=True))
 _FIRST = b'{"shards": [\n'  # line of plan.json
 _GROUP = 2**16  # rows of the catalog: what a job reads to find its shard's videos, which stand together
 
@@ -145,10 +146,10 @@ def read_catalog(path: Path, ids: Iterable[str] | None = None) -> list[Video]:
     try:
         if ids:
             with opened(path) as file:
-                ParquetFile(file, MAX_ROWS)  # its claims have been looked into
+                ParquetFile(file, MAX_ROWS).check(_COLUMNS)
                 table = pq.read_table(file, columns=_FIELDS, filters=_among(ids))
         else:
-            table = read_parquet(path, dict(zip(_SCHEMA.names, _SCHEMA.types, strict=True)), MAX_ROWS)
+            table = read_parquet(path, _COLUMNS, MAX_ROWS)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path}: not a catalog ({error}): run `snakemake` to write it again") from error
     videos = [Video(*row) for row in zip(*(table[name].to_pylist() for name in _FIELDS), strict=True)]

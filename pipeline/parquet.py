@@ -85,8 +85,8 @@ class ParquetFile:
         if len(self.names) != len(columns) or len(set(self.names)) != len(self.names):
             raise ValueError("it has two columns of one name")
 
-    def read(self, columns: Columns) -> pa.Table:
-        """The columns, in that order. Raises ValueError where one is missing, damaged, or of another type."""
+    def check(self, columns: Columns) -> None:
+        """Raises ValueError where a column is missing or of another type."""
         for name, kind in columns.items():
             if name not in self.names:
                 raise ValueError(f"it lacks the column {name}")
@@ -99,6 +99,10 @@ class ParquetFile:
             name for name in self.names if name not in columns and name.startswith(tuple(f"{n}." for n in columns))
         ]:
             raise ValueError(f"it has the column {quoted(odd[0])}, which looks like a part of another")
+
+    def read(self, columns: Columns) -> pa.Table:
+        """The columns, in that order. Raises ValueError where one is missing, damaged, or of another type."""
+        self.check(columns)
         text = [name for name, kind in columns.items() if kind == pa.string()]
         try:
             table = pq.ParquetFile(self._file, read_dictionary=text, **_SAFE).read(list(columns), use_threads=False)

@@ -71,7 +71,7 @@ def test_a_file_of_a_killed_run_is_listed_and_deleted_when_told(results: Path):
         f"with atomic(Path({str(tar)!r})) as file:\n    file.write(bytes(5000))\n    time.sleep(60)\n"
     )
     run = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
-    while not (stale := list(tar.parent.glob(".*.tmp"))):
+    while not (stale := list(tar.parent.glob(".*.tar.????????.tmp"))):
         assert run.poll() is None
         time.sleep(0.01)
     assert found(results) == set(), "a run may be writing it"

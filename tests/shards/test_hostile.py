@@ -213,6 +213,8 @@ def test_a_hostile_plan_is_refused_by_every_command(tmp_path: Path, name: str, c
         ("manifest", folder / "shards/cmp", "--plan", folder / "plan.json"),
         ("frames", folder / "plan.json", "--to", tmp_path / "out/000000.tar"),
     ):
+        if (name, words[0]) == ("1 GB", "frames"):
+            continue  # a job reads the line of its shard alone
         with pytest.raises(UserError, match=r"plan\.json: (not a plan|cannot be read).*" + says):
             command(*map(str, words))
     assert "\x1b" not in capsys.readouterr().out
