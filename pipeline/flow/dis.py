@@ -3,6 +3,7 @@
 Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -24,12 +25,17 @@ def dis(preset: str = "medium") -> Estimator:
         SampleError: (the estimator) the images are smaller than `MIN_SIDE` on a side.
     """
     cv2.setNumThreads(1)  # a job is one core's work; the flow is the same with more
-    search = cv2.DISOpticalFlow.create(getattr(cv2, f"DISOPTICAL_FLOW_PRESET_{preset.upper()}"))
+
+    @lru_cache(maxsize=4)
+    def search_of(height: int, width: int) -> cv2.DISOpticalFlow:
+        """One for each size: a small image changes the scales of its search for all that follow."""
+        return cv2.DISOpticalFlow.create(getattr(cv2, f"DISOPTICAL_FLOW_PRESET_{preset.upper()}"))
 
     def estimate(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
         height, width = first.shape[2:]
         if min(height, width) < MIN_SIDE:
             raise SampleError(f"{width}x{height} is too small for DIS: each side needs {MIN_SIDE} pixels")
+        search = search_of(height, width)
         flows = [search.calc(_grey(a), _grey(b), None) for a, b in zip(first, second, strict=True)]
         return np.stack(flows).transpose(0, 3, 1, 2)
 

@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.errors import SampleError
 from pipeline.flow import create_estimator
+from pipeline.flow.dis import dis
 from pipeline.flow.estimators import DIS_PRESETS
 
 
@@ -54,6 +55,17 @@ def test_a_sample_is_the_same_alone_in_a_batch_and_after_another_size():
     estimate(*shifted_pair(40, 200, 3, 0))
     together = estimate(*(np.concatenate(side) for side in zip(*pairs, strict=True)))
     np.testing.assert_array_equal(together, np.concatenate(alone))
+
+
+@pytest.mark.parametrize("preset", DIS_PRESETS)
+def test_a_small_image_changes_nothing_for_those_after_it(preset: str):
+    small, large = shifted_pair(32, 32, 1, 0), shifted_pair(48, 64, 2, 1)
+    fresh = [dis(preset)(*pair) for pair in (large, small)]
+    estimate = dis(preset)
+    used = [estimate(*pair) for pair in (small, large, small)]
+    np.testing.assert_array_equal(used[1], fresh[0])
+    np.testing.assert_array_equal(used[0], fresh[1])
+    np.testing.assert_array_equal(used[2], fresh[1])
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
