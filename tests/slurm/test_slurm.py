@@ -202,4 +202,4 @@ def test_several_nodes_train_together(disturbed: Clone):
     disturbed.made(disturbed.snakemake("results/experiments/two/model.safetensors"), minutes=10)
     assert ["torchrun", "COMPLETED", "2", "2"] in table("sacct", "-n", "-P", "-o", "jobname,state,nnodes,ntasks")
     log = (disturbed.folder / "logs/train/two.log").read_text()
-    assert "MEMBER: 2/2" in log
+    assert "Starting with 2 processes" in log
