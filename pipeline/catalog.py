@@ -7,10 +7,8 @@ from collections.abc import Iterable
 from dataclasses import fields
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import UserError
@@ -146,8 +144,7 @@ def read_catalog(path: Path, ids: Iterable[str] | None = None) -> list[Video]:
     try:
         if ids:
             with opened(path) as file:
-                ParquetFile(file, MAX_ROWS).check(_COLUMNS)
-                table = pq.read_table(file, columns=_FIELDS, filters=_among(ids))
+                table = ParquetFile(file, MAX_ROWS).read(_COLUMNS, among=("video", ids))
         else:
             table = read_parquet(path, _COLUMNS, MAX_ROWS)
     except (OSError, ValueError, pa.ArrowException) as error:
@@ -159,8 +156,3 @@ def read_catalog(path: Path, ids: Iterable[str] | None = None) -> list[Video]:
     if missing := [video for video in ids if video not in rows]:
         raise UserError(f"{path}: lacks {missing[0]}, which plan.json names: run `snakemake` to write both again")
     return [rows[video] for video in ids]
-
-
-def _among(ids: list[str]) -> Any:
-    """The filter for these ids. By the range alone are row groups passed over, which hold some videos each."""
-    return (pc.field("video") >= min(ids)) & (pc.field("video") <= max(ids)) & pc.field("video").isin(ids)

@@ -5,7 +5,7 @@ A few bytes of Parquet can stand for any number of rows (as runs), of long texts
 """
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -100,12 +100,20 @@ class ParquetFile:
         ]:
             raise ValueError(f"it has the column {quoted(odd[0])}, which looks like a part of another")
 
-    def read(self, columns: Columns) -> pa.Table:
-        """The columns, in that order. Raises ValueError where one is missing, damaged, or of another type."""
+    def read(self, columns: Columns, among: tuple[str, Collection[str]] | None = None) -> pa.Table:
+        """The columns, in that order. Raises ValueError where one is missing, damaged, or of another type.
+
+        Args:
+            columns: to read.
+            among: a column of texts, and those that a row may have in it; groups of rows that have none are not read.
+        """
         self.check(columns)
         text = [name for name, kind in columns.items() if kind == pa.string()]
         try:
-            table = pq.ParquetFile(self._file, read_dictionary=text, **_SAFE).read(list(columns), use_threads=False)
+            # Not `pq.read_table(filters=)`: its threads outlive it with the Python file in hand, and abort at exit.
+            file = pq.ParquetFile(self._file, read_dictionary=text, **_SAFE)
+            groups = [group for group in range(file.num_row_groups) if among is None or _may_have(file, group, *among)]
+            table = file.read_row_groups(groups, list(columns), use_threads=False)
             table = table.select(list(columns))
             table.validate(full=True)
             room = _SPARE_BYTES + _UNPACKED_A_BYTE * self._size
@@ -113,9 +121,10 @@ class ParquetFile:
                 room -= sum(map(_text_bytes, table[name].chunks))
                 if room < 0:
                     raise ValueError(f"its column {quoted(name)} unpacks to far more text than the file has bytes")
-            return table.cast(pa.schema(list(columns.items())))
+            table = table.cast(pa.schema(list(columns.items())))
         except (OSError, pa.ArrowException) as error:
             raise ValueError(_line(error)) from error
+        return table if among is None else table.filter(pc.is_in(table[among[0]], pa.array(among[1], pa.string())))
 
 
 def read_parquet(source: Path | bytes, columns: Columns, most_rows: int) -> pa.Table:
@@ -134,6 +143,14 @@ def opened(source: Path | bytes) -> Iterator[BinaryIO]:
     """A file, or bytes as one. Raises OSError where it cannot be opened, or is none but a pipe, device or folder."""
     with io.BytesIO(source) if isinstance(source, bytes) else open_file(source) as file:
         yield file
+
+
+def _may_have(file: pq.ParquetFile, group: int, name: str, values: Collection[str]) -> bool:
+    """Whether a group of rows may have one of the values, by the least and greatest that it says it has."""
+    said = file.metadata.row_group(group).column(file.schema_arrow.names.index(name)).statistics
+    if said is None or not said.has_min_max:
+        return True
+    return min(values) <= said.max and said.min <= max(values)
 
 
 def _line(error: Exception) -> str:

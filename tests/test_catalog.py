@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ from pipeline.catalog import extended, read_catalog, read_plan, read_planned, sh
 from pipeline.errors import UserError
 from pipeline.sources.source import Video
 
+ROOT = Path(__file__).parents[1]
 ids = st.lists(st.integers(0, 99).map(lambda number: f"v{number:02d}"), unique=True)
 
 
@@ -79,6 +82,19 @@ def test_a_job_reads_of_plan_and_catalog_what_it_needs(tmp_path: Path):
     assert tracemalloc.get_traced_memory()[1] < 2**20
     tracemalloc.stop()
     assert pq.read_metadata(tmp_path / "catalog.parquet").row_group(0).num_rows < 100_000
+
+
+def test_reading_a_shard_s_videos_starts_no_threads(tmp_path: Path):
+    """PyArrow's threads, holding a Python file, abort some processes at their exit, when all their work is done."""
+    videos = [Video(f"v{number:06d}", "videos", f"/data/{number:06d}.mp4") for number in range(100_000)]
+    write_catalog(tmp_path / "catalog.parquet", videos)
+    code = (
+        "import os, sys; from pathlib import Path; from pipeline.catalog import read_catalog\n"
+        "before = os.listdir('/proc/self/task')\n"
+        "assert len(read_catalog(Path(sys.argv[1]), ['v070000', 'v070099'])) == 2\n"
+        "assert os.listdir('/proc/self/task') == before"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path / "catalog.parquet"], cwd=ROOT, check=True)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"shards": [1]}', '{"shards": [[1]]}'])
