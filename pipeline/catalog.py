@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import UserError
-from pipeline.parquet import ParquetFile, opened, read_parquet
+from pipeline.parquet import ParquetFile, opened
 from pipeline.shards.files import write_atomic
 from pipeline.shards.foreign import open_file, parse_json, read_file
 from pipeline.shards.limits import MAX_JSON_VALUES, MAX_PLAN_BYTES, MAX_ROWS, VIDEO, quoted
@@ -28,11 +28,13 @@ _SCHEMA = pa.schema(
         ("uri", pa.string()),
         ("license", pa.string()),
         ("bytes", pa.int64()),
+        ("about", pa.string()),
     ]
 )
 
 _FIELDS = [field.name for field in fields(Video)]
 _COLUMNS = dict(zip(_SCHEMA.names, _SCHEMA.types, strict=True))
+_LATER = {"about"}  # columns, the last ones, that catalogs of former versions lack
 _FIRST = b'{"shards": [\n'  # line of plan.json
 _GROUP = 2**16  # rows of the catalog: what a job reads to find its shard's videos, which stand together
 
@@ -49,9 +51,10 @@ def extended(plan: Plan, videos: Iterable[str], videos_per_shard: int) -> Plan:
 
 
 def shard_digests(plan: Plan, videos: Iterable[Video]) -> list[str]:
-    """One digest a shard, of all the catalog says about its videos: it changes when the shard must be rebuilt."""
+    """One digest a shard, of all the catalog says that shapes it: it changes when the shard must be rebuilt."""
     by_id = {video.video: video for video in videos}
-    return [_digest([{name: getattr(by_id[video], name) for name in _FIELDS} for video in shard]) for shard in plan]
+    shaping = [name for name in _FIELDS if name != "about"]
+    return [_digest([{name: getattr(by_id[video], name) for name in shaping} for video in shard]) for shard in plan]
 
 
 def _digest(value: object) -> str:
@@ -142,17 +145,16 @@ def read_catalog(path: Path, ids: Iterable[str] | None = None) -> list[Video]:
     """
     ids = None if ids is None else list(ids)
     try:
-        if ids:
-            with opened(path) as file:
-                table = ParquetFile(file, MAX_ROWS).read(_COLUMNS, among=("video", ids))
-        else:
-            table = read_parquet(path, _COLUMNS, MAX_ROWS)
+        with opened(path) as file:
+            table = ParquetFile(file, MAX_ROWS)
+            columns = {name: kind for name, kind in _COLUMNS.items() if name not in _LATER or name in table.names}
+            rows = table.read(columns, among=("video", ids) if ids else None)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path}: not a catalog ({error}): run `snakemake` to write it again") from error
-    videos = [Video(*row) for row in zip(*(table[name].to_pylist() for name in _FIELDS), strict=True)]
+    videos = [Video(*row) for row in zip(*(rows[name].to_pylist() for name in columns), strict=True)]
     if ids is None:
         return videos
-    rows = {video.video: video for video in videos}
-    if missing := [video for video in ids if video not in rows]:
+    by_id = {video.video: video for video in videos}
+    if missing := [video for video in ids if video not in by_id]:
         raise UserError(f"{path}: lacks {missing[0]}, which plan.json names: run `snakemake` to write both again")
-    return [rows[video] for video in ids]
+    return [by_id[video] for video in ids]

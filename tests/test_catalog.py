@@ -44,8 +44,20 @@ def test_a_file_of_another_size_changes_the_digest():
     assert shard_digests([["v"]], [video]) != shard_digests([["v"]], [replace(video, bytes=2)])
 
 
+def test_what_else_is_known_of_a_video_is_no_reason_to_rebuild_its_shard():
+    video = Video("v", "videos", "v.mp4")
+    assert shard_digests([["v"]], [video]) == shard_digests([["v"]], [replace(video, about='{"title": "V"}')])
+
+
+def test_a_catalog_of_a_former_version_is_read(tmp_path: Path):
+    write_catalog(tmp_path / "catalog.parquet", [Video("a", "videos", "a.mp4")])
+    table = pq.read_table(tmp_path / "catalog.parquet").drop_columns(["about"])
+    pq.write_table(table, tmp_path / "catalog.parquet")
+    assert read_catalog(tmp_path / "catalog.parquet") == [Video("a", "videos", "a.mp4")]
+
+
 def test_catalog_and_plan_are_read_back(tmp_path: Path):
-    videos = [Video("b", "videos", "b.mp4", "CC BY", 5), Video("a", "videos", "a.mp4")]
+    videos = [Video("b", "videos", "b.mp4", "CC BY", 5, '{"title": "B"}'), Video("a", "videos", "a.mp4")]
     write_catalog(tmp_path / "catalog.parquet", videos)
     assert read_catalog(tmp_path / "catalog.parquet") == videos
     assert read_catalog(tmp_path / "catalog.parquet", ["a"]) == videos[1:]

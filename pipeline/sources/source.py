@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipeline.downloads.downloading import Downloading
 
 
 @dataclass(frozen=True)
@@ -13,7 +16,9 @@ class Video:
     """One row of the catalog.
 
     `video` is the id, `kind` the source kind that opens it, `uri` where it is (a path, or for `synthetic` all that
-    determines the rendering), `bytes` its size where the listing knows it (a changed size rebuilds the shard).
+    determines the rendering), `bytes` its size where the listing knows it (a changed size rebuilds the shard). `about`
+    is a JSON object of what else the source knows, such as title and attribution: it goes with the video and shapes
+    nothing.
     """
 
     video: str
@@ -21,6 +26,7 @@ class Video:
     uri: str
     license: str | None = None
     bytes: int | None = None
+    about: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,9 @@ class Source:
         truth: ground truth from one frame to another, or None where there is none.
         select: the frames taken when config.yaml does not say.
         state: what changes when a video does; of one that is gone, `(0, 0)`.
+        fetch: of videos on the web: brings one into the file that the path names, which holds what came of it
+            before, if anything. Raises `Gone`, `Later` or `Blocked`. `numbers` and `read` are then those of the file,
+            and the filters for web video are on where config.yaml does not say.
     """
 
     name: str
@@ -88,3 +97,4 @@ class Source:
     truth: Callable[[Video, int, int], Truth | None] | None
     select: Any
     state: Callable[[Video], State] = _never_changes
+    fetch: Callable[[Video, Downloading, Path], None] | None = None

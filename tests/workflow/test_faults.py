@@ -108,10 +108,11 @@ def test_a_worker_that_outlives_its_scheduler_is_waited_for(
     disturbed(workspace, struck, {"frames": Strike(STEPS, signal.SIGKILL, "scheduler", pause=300)}, target)
     assert workspace.snakemake("--unlock").returncode == 0
     log = workspace.folder / "logs/frames/one/000000.log"
-    with subprocess.Popen(workspace.command(target), cwd=workspace.folder, stderr=subprocess.DEVNULL) as run:
+    said = workspace.folder / "said"
+    with subprocess.Popen(workspace.command(target), cwd=workspace.folder, stderr=said.open("w")) as run:
         while run.poll() is None and "another process is writing it: waiting until it is done" not in log.read_text():
             time.sleep(0.05)
-        assert run.poll() is None
+        assert run.poll() is None, said.read_text() + log.read_text()
         (struck / "go").touch()
     assert run.returncode == 0
     assert workspace.tree() == {path: data for path, data in undisturbed.items() if path in workspace.tree()}

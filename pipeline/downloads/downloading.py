@@ -1,0 +1,49 @@
+"""How a dataset's videos are fetched, and the ways in which one may not come."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import SampleError, UserError
+
+
+@dataclass(frozen=True)
+class Downloading:
+    """`datasets.NAME.download` of config.yaml. None of it shapes a shard, so that changing it redoes nothing."""
+
+    store: str = "downloads"  # the folder that keeps videos by content; one may serve several users
+    keep_videos: bool = True  # false: a video goes once its frames are in a shard
+    allow_hosts: tuple[str, ...] = ()  # names or patterns; where there are none, any public host
+    allow_paths: tuple[str, ...] = ()  # folders that `file:` addresses may lead into
+    most_bytes: int = 2**34  # of a video
+    pause: float = 0.0  # seconds from the start of one download to the next of the same job
+    attempts: int = 6  # in a row that bring nothing
+    silence: float = 30.0  # seconds without a byte after which an attempt is given up
+    most_rate: int | None = None  # bytes a second
+    cookies: str | None = None  # a file in Netscape's format, for `youtube`
+
+    def __post_init__(self) -> None:
+        for name in ("allow_hosts", "allow_paths"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON has lists
+        for name in ("most_bytes", "attempts"):
+            _check(name, getattr(self, name), 1)
+        _check("pause", self.pause, 0)
+        _check("silence", self.silence, 1)
+        if self.most_rate is not None:
+            _check("most_rate", self.most_rate, 1)
+
+
+def _check(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
+        raise ValueError(f"{name} must be a number of at least {least}, not {value!r}")
+
+
+class Gone(SampleError):
+    """A video that cannot be had, now or later: removed, private, no video at all. The reason goes into the record."""
+
+
+class Later(SampleError):
+    """A video that did not come, and may another time: the server was away, slow or busy."""
+
+
+class Blocked(UserError):
+    """The server refuses us altogether. Going on would make it worse; the message says what to do instead."""
