@@ -5,8 +5,6 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import cophenet, fcluster
-from scipy.spatial.distance import squareform
 
 Picture = NDArray[np.uint8]
 RED = np.array([230, 30, 40], np.float32)
@@ -27,6 +25,9 @@ def draw_regions(image: Picture, labels: NDArray[np.uint8], tree: NDArray[np.flo
     """
     if not len(tree):
         return _over(image, np.zeros(labels.shape, np.float32))
+    from scipy.cluster.hierarchy import cophenet  # half a second that only whoever draws a tree waits for
+    from scipy.spatial.distance import squareform
+
     distance = squareform(cophenet(tree.astype(np.float64))).astype(np.float32)
     contours = _between(labels, lambda one, other: distance[one, other])
     thick = cv2.dilate(contours, np.ones((2, 2), np.uint8))  # on both sides: sheets show images smaller
@@ -37,6 +38,8 @@ def draw_regions(image: Picture, labels: NDArray[np.uint8], tree: NDArray[np.flo
 def draw_cut(image: Picture, labels: NDArray[np.uint8], tree: NDArray[np.float32], regions: int) -> tuple[Picture, int]:
     """The image in the mean colours of a cut of its tree, and how many regions the cut has: `regions` at most."""
     leaves = len(tree) + 1
+    from scipy.cluster.hierarchy import fcluster
+
     cut = fcluster(tree.astype(np.float64), regions, "maxclust") - 1 if leaves > 1 else np.zeros(1, np.intp)
     of = cut[labels]
     count = int(cut.max()) + 1

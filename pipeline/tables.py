@@ -6,8 +6,6 @@ from html import escape
 from numbers import Integral, Real
 from typing import Any
 
-from tabulate import tabulate
-
 from pipeline.errors import printable
 
 STYLE = """
@@ -54,6 +52,8 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], style: str) -> str:
+    from tabulate import tabulate  # a tenth of a second, which jobs that print nothing need not wait for
+
     by_column = [[row[i] for row in rows] for i in range(len(columns))]
     cells = list(zip(*map(_cells, by_column), strict=True))
     alignment = ["right" if _is_numeric(values) else "left" for values in by_column]

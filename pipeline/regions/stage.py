@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.contours.detectors import ContourOptions, create_detector, forest_path
-from pipeline.contours.spectral import reinforced
 from pipeline.kernels.orientation import boundary_orientation
-from pipeline.regions.tree import region_tree
 from pipeline.shards.record import file_sha256
 from pipeline.stages import Items, Outcomes, Sample, Stage, each
 
@@ -35,11 +33,15 @@ class RegionOptions(ContourOptions):
 
 def contours_of(strength: NDArray[np.float32], options: RegionOptions) -> NDArray[np.float32]:
     """What a detector found, `(H, W)` in [0, 1], averaged with its spectral signal where that is asked for."""
+    from pipeline.contours.spectral import reinforced  # SciPy's solvers: only a job that makes regions waits for them
+
     return reinforced(strength) if options.spectral else strength
 
 
 def regions_of(contours: NDArray[np.float32], options: RegionOptions) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Leaf labels `(H, W)` and linkage matrix `(R - 1, 4)` of contours `(H, W)`; see `region_tree`."""
+    from pipeline.regions.tree import region_tree
+
     orientation = boundary_orientation(contours) if options.oriented else None
     return region_tree(contours, options.leaves, orientation)
 
