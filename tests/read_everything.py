@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from unittest.mock import patch
 
@@ -23,6 +24,8 @@ from pipeline.shards.limits import MAX_PIXELS
 from pipeline.stages import Stage, each
 from trainers.data import ShardDataset, stream
 
+WHEN_NEEDED = ("scipy.cluster.hierarchy", "scipy.spatial.distance", "tabulate")
+"""What the doors import when they need it, which is no part of what a folder makes them take."""
 SPARE = 640 * 2**20
 assert 4 * MAX_PIXELS < SPARE  # the largest member there may be fits
 
@@ -90,6 +93,8 @@ def attempt(door: Callable[[], object]) -> tuple[str, str]:
 
 def main() -> None:
     out, *folders = map(Path, sys.argv[1:])
+    for name in WHEN_NEEDED:
+        import_module(name)
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + SPARE, taken + SPARE))
     for folder in folders:
