@@ -28,8 +28,6 @@ COMMANDS = {  # each with a file that it makes, none of which another one needs 
     "superpixels": "results/parts/superpixels/000000.tar",
     "view": "results/one/shards/cmp/000000.tar",
     "manifest": "results/one/shards/cmp/samples.parquet",
-    "show": "results/report/one/contact_sheet_cmp.png",
-    "stats": "results/report/one/columns.html",
 }
 TARGETS = list(COMMANDS.values())
 STEPS = 9  # of the shortest job, in writing what it makes
