@@ -1,5 +1,6 @@
 """A section of a video file: its packets, not decoded and not encoded anew."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import av
@@ -43,19 +44,32 @@ def _copy(source: InputContainer, target: OutputContainer, start: float, end: fl
     copy = target.add_stream_from_template(stream)
     origin = stream.start_time or 0
     first, last = origin + round(start / base), origin + round(end / base)
-    source.seek(first, stream=stream, backward=True)
-    shift, horizon, pictures = None, last, 0
-    for packet in source.demux(stream):
+    shift, pictures = None, 0
+    for packet in _of_section(source.demux(stream), first, last):
+        pictures += first <= packet.pts <= last
+        shift = packet.dts if shift is None else shift
+        packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, copy
+        target.mux(packet)
+    return pictures
+
+
+def _of_section(packets: Iterable[av.Packet], first: int, last: int) -> Iterator[av.Packet]:
+    """The packets from the last key frame at or before `first` on. Not by seeking, which some containers do loosely."""
+    waiting: list[av.Packet] = []
+    horizon = last
+    for packet in packets:
         if packet.dts is None or packet.pts is None:  # the empty one at the end
             continue
+        if packet.is_keyframe and packet.pts <= first:
+            waiting.clear()
         if packet.dts > horizon:
             break
         if packet.dts > last and packet.pts > horizon:
             continue
         # Stored before the end and shown after it: what is shown in between has to come, too.
         horizon = max(horizon, packet.pts)
-        pictures += first <= packet.pts <= last
-        shift = packet.dts if shift is None else shift
-        packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, copy
-        target.mux(packet)
-    return pictures
+        waiting.append(packet)
+        if packet.dts > first:  # no other key frame comes that is shown before
+            yield from waiting
+            waiting.clear()
+    yield from waiting

@@ -79,7 +79,7 @@ def _try(wanted: dict[str, Any], downloading: Downloading, arriving: Path, to: P
         os.replace(whole, to)
     except Exception as error:
         found = reason(error, messages.warnings)
-        _log.warning("%s: %s", wanted["address"], printable(str(error))[:500])
+        _log.warning("%s: %s", wanted["address"], printable(str(error).replace("\r", ""))[:500])
         return found
     return None
 

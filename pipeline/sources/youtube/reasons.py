@@ -28,6 +28,7 @@ _REFUSALS = [
     (r"not a (ro)?bot|captcha", Refusal.ROBOT),
     (r"rate-limited|try again later|too many requests", Refusal.RATE),
 ]
+_CONNECTION = "the connection failed, or the server was silent"
 _NO_STREAM = "no stream in the format and height asked for"
 _GONE = [  # the words of YouTube, and of yt-dlp's other sites where they use the same; the first that fits
     (r"private video|video is private", "private"),
@@ -67,6 +68,7 @@ def reason(error: Exception, warnings: list[str]) -> Exception | Refusal:
         or _by_network(chain)
         or _gone(said, warnings)
         or next((one for one in chain if isinstance(one, OSError)), None)  # the disk's
+        or _by_words(str(error))
         or Later("yt-dlp cannot make out this page: a newer yt-dlp may")
     )
 
@@ -112,10 +114,17 @@ def _by_network(chain: list[BaseException]) -> Exception | Refusal | None:
             return _by_status(one.status, one.redirect_loop)
     for one in chain:
         if isinstance(one, TransportError | ContentTooShortError):
-            return Later("the connection failed, or the server was silent")
+            return Later(_CONNECTION)
         if isinstance(one, NoSupportingHandlers):
             return Gone("an address of a kind that is not opened")
     return None
+
+
+def _by_words(text: str) -> Exception | Refusal | None:
+    """Of a fault that came up too often while bytes were coming: of that, yt-dlp passes on no more than words."""
+    if match := re.search(r"Got error: HTTP Error (\d{3})", text):
+        return _by_status(int(match[1]), redirect_loop=False)
+    return Later(_CONNECTION) if "Got error: " in text else None
 
 
 def _by_status(status: int, redirect_loop: bool) -> Exception | Refusal:

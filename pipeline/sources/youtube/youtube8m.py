@@ -191,7 +191,9 @@ class _Index:
         retrying = Retrying(
             retry=retry_if_exception_type(TemporaryFault),
             stop=stop_after_attempt(self.patience.attempts),
-            wait=wait_exponential_jitter(self.patience.pause, self.patience.longest, jitter=self.patience.pause),
+            wait=wait_exponential_jitter(
+                multiplier=self.patience.pause, max=self.patience.longest, jitter=self.patience.pause
+            ),
             reraise=True,
         )
         try:

@@ -58,7 +58,9 @@ def test_what_shapes_the_file_stands_in_the_uri_and_nothing_else():
 
 
 def test_one_video_in_two_forms_is_named_twice(file: str):
-    with pytest.raises(UserError, match=r"line 2: 'dQw4w9WgXcQ' and 'https.*'.*ids\[0\].* are the same video: leave one"):
+    with pytest.raises(
+        UserError, match=r"line 2: 'dQw4w9WgXcQ' and 'https.*'.*ids\[0\].* are the same video: leave one"
+    ):
         listed(path=file, ids=["https://youtu.be/dQw4w9WgXcQ"])
 
 
