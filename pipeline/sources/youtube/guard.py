@@ -7,6 +7,7 @@ import logging
 import os
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,11 @@ from yt_dlp.networking._urllib import RedirectHandler, UrllibRH
 from yt_dlp.networking.exceptions import RequestError
 from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
 
+from pipeline.downloads.downloading import Gone
+
 Check = Callable[[str], None]
+MOST_PAGE = 2**26
+"""Bytes of a page, as sent: what a compressed one unpacks to is not bounded."""
 _NOWHERE = os.path.join(os.devnull, "ffmpeg")
 _log = logging.getLogger(__name__)
 
@@ -79,7 +84,9 @@ class _GuardedRH(UrllibRH):  # type: ignore[misc]
 
     def _send(self, request: Request) -> Response:
         self._allow(request.url)
-        return super()._send(request)
+        response = super()._send(request)
+        response.read = partial(_read_bounded, response.read)
+        return response
 
     def _create_instance(self, *arguments: Any, **keywords: Any) -> Any:
         opener = super()._create_instance(*arguments, **keywords)
@@ -93,6 +100,16 @@ class _GuardedRH(UrllibRH):  # type: ignore[misc]
             self.check(address)
         except Exception as error:
             raise Refused(str(error), cause=error) from error
+
+
+def _read_bounded(read: Callable[[int], bytes], amount: int | None = None) -> bytes:
+    """What a response has, where it is read in one go: a page or a playlist, which fits into memory, or is none."""
+    if amount is not None and amount >= 0:
+        return read(amount)
+    data = read(MOST_PAGE + 1)
+    if len(data) > MOST_PAGE:
+        raise Refused("too large", cause=Gone(f"a page larger than {MOST_PAGE} bytes"))
+    return data
 
 
 class _GuardedRedirects(RedirectHandler):  # type: ignore[misc]

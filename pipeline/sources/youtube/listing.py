@@ -53,13 +53,12 @@ class YouTubeOptions:
 
 
 def list_videos(options: YouTubeOptions, where: str) -> list[Video]:
-    """The videos that are named, sorted by id. Opens no network.
+    """The videos that are named, sorted by id; of one that is named twice, the first line counts. Opens no network.
 
     Raises:
-        UserError: something named is no video, is named twice, or no category is called that.
+        UserError: something named is no video, two would share an id, or no category is called that.
     """
     videos: dict[str, Video] = {}
-    named: dict[str, str] = {}
     for place, entry, categories in _entries(options, where):
         try:
             address = address_of(entry)
@@ -67,9 +66,9 @@ def list_videos(options: YouTubeOptions, where: str) -> list[Video]:
             raise UserError(f"{place}: {error}") from error
         name = name_of(address)
         if name in videos:
-            told = "the same video" if _page(videos[name]) == address else f"videos of the same id, {name}"
-            raise UserError(f"{place}: {quoted(entry)} and {named[name]} are {told}: leave one out")
-        named[name] = f"{quoted(entry)} ({place})"
+            if (other := _address(videos[name])) == address:
+                continue  # a video that is named twice is one
+            raise UserError(f"{place}: {quoted(entry)} and {other} would both be called {name}: leave one out")
         about = {"page": address} | ({"category": "; ".join(categories)} if categories else {})
         videos[name] = Video(
             name,
@@ -81,7 +80,7 @@ def list_videos(options: YouTubeOptions, where: str) -> list[Video]:
     return [videos[name] for name in sorted(videos)]
 
 
-def _page(video: Video) -> str:
+def _address(video: Video) -> str:
     return json.loads(video.uri)["address"]
 
 

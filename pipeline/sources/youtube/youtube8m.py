@@ -6,6 +6,7 @@ the video is public.
 """
 
 import html
+import logging
 import random
 import re
 import time
@@ -30,6 +31,7 @@ INDEX = "https://storage.googleapis.com/data.yt8m.org/2/j"
 GONE = "gone"
 GONE_IN_A_ROW = 100  # after which it is the index that is at fault
 
+_log = logging.getLogger(__name__)
 _LINE = re.compile(r'mid = "([A-Za-z0-9_]+)"\t(.+) \(\d+\)')
 _NOTE = re.compile(r"# ([A-Za-z0-9_-]{4}) (gone|[A-Za-z0-9_-]{11})")
 _OF_CATEGORY = re.compile(rb'\s*p\("([A-Za-z0-9_]+)",\s*\[("[A-Za-z0-9_-]{4}"(?:,\s*"[A-Za-z0-9_-]{4}")*)?\]\);?\s*')
@@ -194,6 +196,7 @@ class _Index:
             wait=wait_exponential_jitter(
                 multiplier=self.patience.pause, max=self.patience.longest, jitter=self.patience.pause
             ),
+            before_sleep=lambda state: _log.warning("%s: trying again in %.0f s", address, state.upcoming_sleep),
             reraise=True,
         )
         try:

@@ -76,6 +76,21 @@ def test_a_dropped_connection_is_taken_up_in_one_call(server: FaultyServer, clip
     assert to.read_bytes() == clip.read_bytes()
 
 
+def test_a_video_in_fragments_is_taken_up_at_the_one_that_failed(server: FaultyServer, to: Path):
+    parts = {"hls_time": "0.5", "hls_list_size": "0"}
+    write_clip(server.folder / "parts.m3u8", frames=60, options={"g": "12", "bf": "0"}, container_options=parts)
+    server.befall("parts2.ts", status(403), dropped(at=100))
+    for reason in ("403", "connection failed"):
+        with pytest.raises(Later, match=reason):
+            fetch(server, to, "parts.m3u8")
+    fetch(server, to, "parts.m3u8")
+    assert numbers(to) == list(range(60))
+    assert server.asked_for("parts1.ts") == [None]
+    assert server.asked_for("parts2.ts") == [None, None, "bytes=100-"]
+    with pytest.raises(Gone, match="larger than 5000 bytes"):
+        fetch(server, to.with_name("other"), "parts.m3u8", policy={"most_bytes": 5000})
+
+
 def test_a_section_begins_at_a_key_frame_and_has_every_picture(server: FaultyServer, to: Path):
     fetch(server, to, section="1.0-1.6")  # key frames are at 0.96 and 1.44 s
     found = numbers(to)
@@ -124,6 +139,17 @@ def test_a_video_that_is_too_large_is_gone(server: FaultyServer, to: Path, size_
     with pytest.raises(Gone, match="larger than 9000 bytes"):
         fetch(server, to, policy={"most_bytes": 9000})
     assert list(to.parent.iterdir()) == []
+
+
+def test_a_page_without_end_ends(server: FaultyServer, to: Path, monkeypatch: pytest.MonkeyPatch):
+    from pipeline.sources.youtube import guard
+
+    monkeypatch.setattr(guard, "MOST_PAGE", 100_000)
+    (server.folder / "page.html").write_bytes(b"<html>")
+    server.befall("page.html", endless)
+    with pytest.raises(Gone, match="page larger than 100000 bytes"):
+        fetch(server, to, "page.html")
+    assert server.handed_out["page.html"] < 2**23
 
 
 def test_a_silent_server_is_for_later(server: FaultyServer, to: Path):

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.config import load
 from pipeline.errors import SampleError, UserError
-from pipeline.sources.youtube import SOURCE
+from pipeline.sources.youtube import SOURCE, listing
 from pipeline.sources.youtube.listing import STANDARD, YouTubeOptions
 
 LIST = """# of the lab
@@ -57,11 +57,16 @@ def test_what_shapes_the_file_stands_in_the_uri_and_nothing_else():
     assert video.uri == json.dumps(json.loads(video.uri), sort_keys=True)
 
 
-def test_one_video_in_two_forms_is_named_twice(file: str):
-    with pytest.raises(
-        UserError, match=r"line 2: 'dQw4w9WgXcQ' and 'https.*'.*ids\[0\].* are the same video: leave one"
-    ):
-        listed(path=file, ids=["https://youtu.be/dQw4w9WgXcQ"])
+def test_a_video_that_is_named_twice_is_one_and_the_first_counts(file: str):
+    videos = listed(path=file, ids=["https://youtu.be/-aaaaaaaaaa?t=3"])
+    assert len(videos) == 3
+    assert [json.loads(video.about).get("category") for video in videos if "-aaaaaaaaaa" in video.uri] == [None]
+
+
+def test_two_videos_never_share_an_id(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(listing, "name_of", lambda address: "same")
+    with pytest.raises(UserError, match=r"ids\[1\]: 'https://a.org/2' and https://a.org/1 would both be called same"):
+        listed(ids=["https://a.org/1", "https://a.org/2"])
 
 
 @pytest.mark.parametrize(
