@@ -8,6 +8,7 @@ import av.logging
 from av.container import InputContainer, OutputContainer
 
 from pipeline.downloads.downloading import Gone
+from pipeline.errors import check_machine
 from pipeline.shards.files import sync
 
 
@@ -16,6 +17,7 @@ def cut(video: Path, to: Path, start: float, end: float) -> None:
 
     Raises:
         Gone: the video is none, or ends before the section begins.
+        OSError, UserError: the disk is full, or fails.
     """
     av.logging.set_level(None)
     try:
@@ -28,6 +30,7 @@ def cut(video: Path, to: Path, start: float, end: float) -> None:
                 pictures = _copy(source, target, start, end)
             sync(file)
     except (av.FFmpegError, ValueError) as error:
+        check_machine(error, str(video))
         raise Gone("no video that FFmpeg can cut a section of") from error
     if not pictures:
         raise Gone("the video ends before the section begins")

@@ -20,7 +20,8 @@ from pipeline.shards.files import advice
 from pipeline.sources.source import Video
 
 if TYPE_CHECKING:
-    from pipeline.sources.youtube.guard import GuardedYoutubeDL, Messages
+    from pipeline.sources.youtube.guard import Check, GuardedYoutubeDL, Messages
+    from pipeline.sources.youtube.reasons import Refusal
 
 PATIENCE_WITH_REFUSALS = 5  # in a row, of one site
 _log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ def fetch(video: Video, downloading: Downloading, to: Path) -> None:
         raise found
 
 
-def _try(wanted: dict[str, Any], downloading: Downloading, arriving: Path, to: Path) -> Any:
+def _try(wanted: dict[str, Any], downloading: Downloading, arriving: Path, to: Path) -> "Exception | Refusal | None":
     """None where the video has come; else what kept it, as `reasons.reason` tells."""
     from pipeline.sources.youtube.guard import GuardedYoutubeDL, Messages
     from pipeline.sources.youtube.reasons import reason
@@ -84,7 +85,7 @@ def _try(wanted: dict[str, Any], downloading: Downloading, arriving: Path, to: P
     return None
 
 
-def _check(downloading: Downloading) -> Any:
+def _check(downloading: Downloading) -> "Check":
     access = importlib.import_module("pipeline.downloads.access")
     return lambda address: access.check_address(address, downloading)
 
@@ -146,7 +147,7 @@ def _cookies(path: str) -> io.StringIO:
     try:
         return io.StringIO(Path(path).expanduser().read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"the cookies {path!r} cannot be read: {error}: export them in Netscape's format") from error
+        raise UserError(f"download.cookies: {path!r} cannot be read: {error}") from error
 
 
 class _Bounds:
@@ -163,7 +164,7 @@ class _Bounds:
         if max(come, total) > self.most:
             raise Gone(f"larger than {self.most} bytes")
         now = time.monotonic()
-        if self.since is None:
+        if self.since is None or come < self.at:  # or from its first byte again
             self.since, self.at = now, come
         elif now - self.since > self.silence:
             if come - self.at < SLOWEST * (now - self.since):

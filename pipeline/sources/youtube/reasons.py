@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from enum import Enum
 from http import HTTPStatus
 
+from yt_dlp.cookies import CookieLoadError
 from yt_dlp.networking.exceptions import HTTPError, NoSupportingHandlers, TransportError
 from yt_dlp.utils import ContentTooShortError, ExtractorError, GeoRestrictedError, UnsupportedError, UserNotLive
 
@@ -29,6 +30,7 @@ _REFUSALS = [
     (r"rate-limited|try again later|too many requests", Refusal.RATE),
 ]
 _CONNECTION = "the connection failed, or the server was silent"
+_NO_VIDEO = "no video at this address"
 _NO_STREAM = "no stream in the format and height asked for"
 _GONE = [  # the words of YouTube, and of yt-dlp's other sites where they use the same; the first that fits
     (r"private video|video is private", "private"),
@@ -43,11 +45,11 @@ _GONE = [  # the words of YouTube, and of yt-dlp's other sites where they use th
     (r"live event will begin|premieres? in|premiere will begin|not currently live", "a live stream that has not begun"),
     (r"live stream", "a live stream without a recording"),
     (r"requested format is not available|only images are available", _NO_STREAM),
-    (r"no video formats found", "no video at this address"),
+    (r"no video formats found", _NO_VIDEO),
     (r"registered users|login required|log ?in |sign in|cookies", "for those who are logged in"),
     (r"unavailable|not available|isn.t available", "not available"),
 ]
-_SHORT_OF = re.compile(r"javascript runtime|challenge solving failed|challenge solver", re.IGNORECASE)
+_SHORT_OF = re.compile(r"javascript runtime|solving failed|challenge solver", re.IGNORECASE)
 
 
 def reason(error: Exception, warnings: list[str]) -> Exception | Refusal:
@@ -88,12 +90,14 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _by_kind(chain: list[BaseException]) -> Exception | None:
     for one in chain:
+        if isinstance(one, CookieLoadError):
+            return UserError("download.cookies: the file is not in Netscape's format: export it anew")
         if isinstance(one, GeoRestrictedError):
             return Gone("not available in this country")
         if isinstance(one, UserNotLive):
             return Gone("a live stream that has not begun")
         if isinstance(one, UnsupportedError):
-            return Gone("no video at this address")
+            return Gone(_NO_VIDEO)
     return None
 
 
@@ -104,7 +108,8 @@ def _refusal(said: str) -> Refusal | None:
 def _gone(said: str, warnings: list[str]) -> Exception | None:
     for pattern, why in _GONE:
         if re.search(pattern, said, re.IGNORECASE):
-            return Unsolved() if why == _NO_STREAM and any(map(_SHORT_OF.search, warnings)) else Gone(why)
+            unsolved = why in (_NO_STREAM, _NO_VIDEO) and any(map(_SHORT_OF.search, warnings))
+            return Unsolved() if unsolved else Gone(why)
     return None
 
 

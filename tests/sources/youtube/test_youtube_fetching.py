@@ -11,6 +11,7 @@ from pipeline.errors import UserError
 from pipeline.sources.source import Frame, Video
 from pipeline.sources.videos import SOURCE as FILES
 from pipeline.sources.youtube import SOURCE, YouTubeOptions, fetching
+from pipeline.sources.youtube.cutting import cut
 from tests.sources.clips import number_in, write_clip
 
 ONCE = {"attempts": 1, "silence": 1}
@@ -104,6 +105,11 @@ def test_a_section_begins_at_a_key_frame_and_has_every_picture(server: FaultySer
 def test_a_section_after_the_end_is_gone(server: FaultyServer, to: Path):
     with pytest.raises(Gone, match="ends before the section begins"):
         fetch(server, to, section="30-40")
+
+
+def test_a_disk_that_is_full_is_not_the_videos_fault(clip: Path):
+    with pytest.raises(OSError, match="No space left"):
+        cut(clip, Path("/dev/full"), 0, 1)
 
 
 @pytest.mark.parametrize(
@@ -221,8 +227,11 @@ def test_cookies_are_sent_and_their_file_stays_as_it_is(server: FaultyServer, to
     fetch(server, to, policy={"cookies": str(cookies)})
     assert sent[0] == "key=value"
     assert cookies.read_bytes() == before
-    with pytest.raises(UserError, match=r"cookies .*cannot be read"):
+    with pytest.raises(UserError, match=r"download.cookies: .*cannot be read"):
         fetch(server, to, policy={"cookies": str(tmp_path / "none.txt")})
+    cookies.write_text("key=value")
+    with pytest.raises(UserError, match="not in Netscape's format"):
+        fetch(server, to, policy={"cookies": str(cookies)})
 
 
 def test_a_folder_that_cannot_be_written_is_the_users(server: FaultyServer, tmp_path: Path):
