@@ -112,9 +112,13 @@ def _mids(names: list[str], vocabulary: dict[str, list[tuple[str, str]]]) -> dic
 
 def _draw(name: str, ids: list[str], count: int, known: Resolved, ask: "_Index", to: Path) -> None:
     """Gives the category its videos: the first `count` of those that are still there."""
+    found = 0
     for video in progress(islice(_there(name, ids, known, ask, to), count), count, name):
+        found += 1
         if name not in known.categories[video]:
             known.categories[video].append(name)
+    if found < count:
+        _log.warning("%s has %d videos that are still there: %d were asked for", name, found, count)
 
 
 def _there(name: str, ids: list[str], known: Resolved, ask: "_Index", to: Path) -> Iterator[str]:

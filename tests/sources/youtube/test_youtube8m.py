@@ -96,6 +96,12 @@ def test_what_was_looked_up_before_a_fault_is_kept(server: FaultyServer, tmp_pat
     assert [name for name, _ in server.asked[asked:]] == [names[0], *names[6:]]
 
 
+def test_a_category_with_too_few_says_so(server: FaultyServer, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    look_up(server, tmp_path / "ids", ["Bird"], 9)
+    assert "Bird has 8 videos that are still there: 9 were asked for" in caplog.text
+    assert len(videos(tmp_path / "ids")) == 8
+
+
 def test_a_passing_fault_and_a_video_that_nobody_may_see_stop_nothing(server: FaultyServer, tmp_path: Path):
     expected = look_up(server, tmp_path / "whole", ["Bird"], 8)
     server.befall("v/015p6.js", status(503))
