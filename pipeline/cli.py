@@ -24,6 +24,7 @@ from pipeline.shards.files import write_atomic
 from pipeline.shards.record import Record, record_path
 from pipeline.sharing import cli as sharing_cli
 from pipeline.sources import SOURCES
+from pipeline.sources.youtube import cli as youtube_cli
 from pipeline.stages import Stage
 from pipeline.tables import html_table, text_table
 from pipeline.views import build_view
@@ -181,6 +182,7 @@ for _command in (
     sets_cli.merge,
     sets_cli.split,
     upkeep_cli.gc,
+    youtube_cli.youtube8m,
 ):
     app.command()(_command)
 app.command()(estimate_cli.estimate)
