@@ -369,8 +369,8 @@ def _check_there(names: Iterable[str], there: Iterable[str], folder: str, listed
     missing = [name for name in names if name not in known]
     if missing:
         raise UserError(
-            f"{where}: {listed} names {missing[0]!r}{f' and {len(missing) - 1} more' if missing[1:] else ''}, "
-            f"not in {folder}: unpack all of it, or name all its archives in path"
+            f"{where}: {listed} names {missing[0]!r}{f' (and {len(missing) - 1} more)' if missing[1:] else ''}, "
+            f"which is not in {folder}: unpack all of it, or name all its archives in path"
         )
 
 
