@@ -27,7 +27,7 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 1  # of a member's flags
 _BLOCK = 512  # of a tar
 # What the library raises where an archive is not what it should be; RuntimeError: of a kind that it does not know.
-_DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError)
+DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError)
 
 Root = tuple[str, str]
 """A folder or an archive, and the folder in it that all names start from."""
@@ -55,8 +55,8 @@ class Tree:
 
     def state(self, name: str) -> Size:
         """A file's size and time stamp; of one that is not there, `(0, 0)`."""
-        found = ((path, _opened(path).state(_join(inside, name))) for path, inside in self.roots)
-        return next((state for _, state in found if state is not None), (0, 0))
+        found = (_opened(path).state(_join(inside, name)) for path, inside in self.roots)
+        return next((state for state in found if state is not None), (0, 0))
 
     def read(self, name: str) -> bytes | None:
         """The bytes of a file, or None where it is not there.
@@ -69,7 +69,7 @@ class Tree:
                 data = None if file is None else file.read(MAX_FILE_BYTES + 1)
         except OSError as error:
             raise SampleError(f"cannot be read: {error.strerror}") from error
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise SampleError("damaged in its archive") from error
         if data is not None and len(data) > MAX_FILE_BYTES:
             raise SampleError(f"larger than {MAX_FILE_BYTES} bytes")
@@ -251,7 +251,7 @@ def _archive(path: str, size: int, modified: int) -> _Archive:
         raise UserError(f"{path}: no folder, .zip or plain .tar: unpack it, and name the folder")
     try:
         return _Archive(path, modified, listing(path, size))
-    except (*_DAMAGED, tarfile.TarError, ValueError, OverflowError) as error:
+    except (*DAMAGED, tarfile.TarError, ValueError, OverflowError) as error:
         raise UserError(f"{path}: cut short, damaged, or no {ending} ({error}): fetch it again") from error
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.errors import SampleError, UserError
 from pipeline.sources import archived
 from pipeline.sources.archived import Place, place_bytes
-from pipeline.sources.archives import Root, Tree, has_folder
+from pipeline.sources.archives import DAMAGED, Root, Tree, has_folder
 from pipeline.sources.coco import NO_FACTS, Facts, image_facts
 from pipeline.sources.ids import video_id
 from pipeline.sources.listing import Paths, check_paths
@@ -216,7 +216,7 @@ def _coco(options: CocoOptions, where: str) -> Iterator[_Clip]:
                 if file is None:
                     raise UserError(f"{where}.annotations: no {options.annotations} in {options.path!r}")
                 facts = image_facts(file)
-        except (SampleError, ValueError, OSError) as error:
+        except (*DAMAGED, ValueError, OSError) as error:
             raise UserError(f"{where}.annotations: {options.annotations} cannot be read: {error}") from error
     for file_name in filter(is_image, tree.files(base)):
         clip = _Clip(file_name, Place(tree.roots, f"{base}/{file_name}"), facts.get(file_name, NO_FACTS))

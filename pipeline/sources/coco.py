@@ -30,14 +30,14 @@ def image_facts(file: BinaryIO) -> dict[str, Facts]:
     Raises:
         ValueError: it is no such file.
     """
-    licenses: dict[Any, str] = {}
-    images: list[tuple[str, Any, str | None]] = []
+    licenses: dict[str, str] = {}
+    images: list[tuple[str, str, str | None]] = []
     seen: set[str] = set()
     for name, value in _elements(file):
         if name == "licenses" and isinstance(value, dict):
-            licenses[value.get("id")] = _text(value.get("url") or value.get("name")) or ""
+            licenses[str(value.get("id"))] = _text(value.get("url") or value.get("name")) or ""
         elif name == "images" and isinstance(value, dict) and isinstance(value.get("file_name"), str):
-            images.append((value["file_name"], value.get("license"), _text(value.get("flickr_url"))))
+            images.append((value["file_name"], str(value.get("license")), _text(value.get("flickr_url"))))
         elif {"licenses", "images"} <= seen:
             break
         seen.add(name)
@@ -57,7 +57,9 @@ def _elements(file: BinaryIO) -> Iterator[tuple[str, Any]]:
     """The elements of each list in a JSON object, with the list's name; a value that is no list comes as it is."""
     text = _Text(io.TextIOWrapper(file, encoding="utf-8"))
     text.expect("{")
-    while (name := text.value()) is not None:
+    while True:
+        if not isinstance(name := text.value(), str):
+            raise ValueError("no JSON object: a name in it is no text")
         text.expect(":")
         if text.next_is("["):
             while not text.next_is("]"):
