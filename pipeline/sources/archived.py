@@ -4,7 +4,7 @@ import io
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ class Place:
 
     def uri(self) -> str:
         """The place as JSON."""
-        given = {name: value for name, value in asdict(self).items() if value not in (None, False)}
+        given = {name: value for name, value in vars(self).items() if value not in (None, False)}
         return json.dumps(given, sort_keys=True, ensure_ascii=False)
 
     def names(self) -> dict[int, str]:
