@@ -58,6 +58,10 @@ class Tree:
         found = (_opened(path).state(_join(inside, name)) for path, inside in self.roots)
         return next((state for state in found if state is not None), (0, 0))
 
+    def has(self, name: str) -> bool:
+        """Whether there is such a file."""
+        return any(_opened(path).state(_join(inside, name)) is not None for path, inside in self.roots)
+
     def read(self, name: str) -> bytes | None:
         """The bytes of a file, or None where it is not there.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import SampleError, UserError
+from pipeline.shards.limits import quoted
 from pipeline.sources import archived
 from pipeline.sources.archived import Place, place_bytes
 from pipeline.sources.archives import DAMAGED, Root, Tree, has_folder
@@ -75,7 +76,7 @@ def _davis_names(options: DavisOptions, tree: Tree, where: str, there: Sequence[
     names: dict[str, None] = {}
     for split in splits:
         lists = [f"{folder}/{split}.txt" for folder in folders]
-        found = next((list for list in lists if tree.state(list)[1]), None)
+        found = next(filter(tree.has, lists), None)
         if found is None:
             raise UserError(f"{where}.split: no {' or '.join(lists)} in {options.path!r}: is this DAVIS as unpacked?")
         listed = [os.path.basename(os.path.dirname(word)) or word for word in _words(tree, found, where)]
@@ -180,7 +181,7 @@ def _voc(options: VocOptions, where: str) -> Iterator[_Clip]:
     tops = ("", f"VOC{options.year}", f"VOCdevkit/VOC{options.year}")
     tree = _tree(options.path, where, f"PASCAL VOC {options.year}", tops, ["JPEGImages", "ImageSets"])
     listed = f"ImageSets/{options.set}.txt"
-    if not tree.state(listed)[1]:
+    if not tree.has(listed):
         raise UserError(f"{where}.set: no {listed} in {options.path!r}: such as Main/trainval or Segmentation/train")
     stems = [os.path.splitext(os.path.basename(word))[0] for word in _words(tree, listed, where)]
     there = {os.path.splitext(file)[0]: file for file in tree.files("JPEGImages")}
@@ -286,7 +287,7 @@ def _vip(options: VipOptions, where: str) -> Iterator[_Clip]:
 def _vip_names(options: VipOptions, tree: Tree, where: str, there: Sequence[str]) -> list[str]:
     """The videos of a split: lists name a video a line, or a frame of one."""
     lists = [f"lists/{options.split}_{what}.txt" for what in ("videos", "id")]
-    found = next((list for list in lists if tree.state(list)[1]), None)
+    found = next(filter(tree.has, lists), None)
     if found is None:
         raise UserError(f"{where}.split: no {' or '.join(lists)} in {options.path!r}: take all")
     listed = [word.split("/")[0] for word in _words(tree, found, where)]
@@ -369,7 +370,7 @@ def _check_there(names: Iterable[str], there: Iterable[str], folder: str, listed
     missing = [name for name in names if name not in known]
     if missing:
         raise UserError(
-            f"{where}: {listed} names {missing[0]!r}{f' (and {len(missing) - 1} more)' if missing[1:] else ''}, "
+            f"{where}: {listed} names {quoted(missing[0])}{f' (and {len(missing) - 1} more)' if missing[1:] else ''}, "
             f"which is not in {folder}: unpack all of it, or name all its archives in path"
         )
 
