@@ -86,13 +86,12 @@ def _dataset(name: str, values: Mapping[str, Any], where: str, place: Path) -> D
         )
     source_keys = {key: value for key, value in values["source"].items() if key != "kind"}
     frames: dict[str, Any] = {"select": source.select} | dict(values.get("frames", {}))
-    single = source.name == "images"
-    if single:
+    if source.single:
         frames.setdefault("pairs", "none")
     given = dict(values) | {"frames": frames}
     stages = {name: _resolved(stage.options, given.get(name, {}), f"{where}.{name}") for name, stage in STAGES.items()}
     paired = frames.get("pairs", "") != "none"
-    if single and paired:
+    if source.single and paired:
         raise UserError(f"{where}.frames.pairs: images are videos of one frame and have no pairs: use none")
     views = tuple(values.get("views", ["cmp"] if paired else []))
     for view in views:
@@ -112,10 +111,14 @@ def _dataset(name: str, values: Mapping[str, Any], where: str, place: Path) -> D
 
 
 def _columns(views: Iterable[str], source: Source, options: Any) -> tuple[str, ...]:
-    """The columns to build: frames, what the views join, and beside flow the exact one where the source has it."""
+    """The columns to build: frames, what the views join, masks and, beside flow, the exact one where the source has
+    them.
+    """
     joined = {column for view in views for column in VIEWS[view].columns}
     if "flow" in joined and source.truth is not None and getattr(options, "flow", True) is not None:
         joined.add("truth")
+    if source.masks is not None and options.masks is not None:
+        joined.add("masks")
     return tuple(name for name in STAGES if name == "frames" or name in joined)
 
 

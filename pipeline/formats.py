@@ -7,7 +7,10 @@ Readers check a file's size against its header before they decode it, and raise 
 import io
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -27,12 +30,12 @@ Flow = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 
-def read_flo(path: str | Path) -> tuple[Flow, Mask]:
+def read_flo(path: str | Path | BinaryIO) -> tuple[Flow, Mask]:
     """A `.flo` file (Baker et al., "A Database and Evaluation Methodology for Optical Flow", IJCV 2011).
 
     Returns flow and valid; a pixel is unknown where a component is beyond 1e9 or not a number.
     """
-    with Path(path).open("rb") as file:
+    with _opened(path) as file:
         header = file.read(12)
         if len(header) < 12 or np.frombuffer(header, "<f4", 1)[0] != _FLO_MAGIC:
             raise ValueError(f"{path}: not a .flo file: it does not begin with the magic number 202021.25")
@@ -58,7 +61,7 @@ def write_flo(path: str | Path, flow: Flow, valid: Mask | None = None) -> None:
     Path(path).write_bytes(_FLO_MAGIC.astype("<f4").tobytes() + struct.pack("<ii", width, height) + values.tobytes())
 
 
-def read_kitti_png(path: str | Path) -> tuple[Flow, Mask]:
+def read_kitti_png(path: str | Path | BinaryIO) -> tuple[Flow, Mask]:
     """A KITTI flow PNG: 16-bit red and green are u and v as `64 x + 32768`, blue is 1 where the flow is known."""
     blue_green_red = cv2.imdecode(np.frombuffer(_kitti_png_bytes(path), np.uint8), cv2.IMREAD_UNCHANGED)
     if blue_green_red is None or blue_green_red.ndim != 3 or blue_green_red.dtype != np.uint16:
@@ -107,7 +110,17 @@ def write_jpeg_pair(x: str | Path, y: str | Path, flow: Flow) -> int:
     return int(np.count_nonzero(clipped != flow))
 
 
-def _check_size(path: str | Path, width: int, height: int) -> None:
+@contextmanager
+def _opened(path: str | Path | BinaryIO) -> Iterator[BinaryIO]:
+    """A file, which may be open already."""
+    if isinstance(path, str | Path):
+        with Path(path).open("rb") as file:
+            yield file
+    else:
+        yield path
+
+
+def _check_size(path: str | Path | BinaryIO, width: int, height: int) -> None:
     if width < 1 or height < 1 or width * height > MAX_PIXELS:
         raise ValueError(f"{path}: {width} x {height} is no size of a flow field (at most {MAX_PIXELS} pixels)")
 
@@ -124,12 +137,12 @@ def _checked(flow: Flow, valid: Mask | None) -> Mask:
     return valid
 
 
-def _kitti_png_bytes(path: str | Path) -> bytes:
+def _kitti_png_bytes(path: str | Path | BinaryIO) -> bytes:
     """The bytes of a whole 16-bit RGB PNG, its size bounded and its checksums tested before anything is decoded.
 
     OpenCV says so on standard error where a PNG is cut short, and decodes some damaged ones all the same.
     """
-    with Path(path).open("rb") as file:
+    with _opened(path) as file:
         head = file.read(33)
         if len(head) < 33 or head[:8] != _PNG_SIGNATURE or head[12:16] != b"IHDR":
             raise ValueError(f"{path}: not a PNG")

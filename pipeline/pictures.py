@@ -27,6 +27,7 @@ WHEEL_STEPS = (
     (BLUE, MAGENTA, 13),
     (MAGENTA, RED, 6),
 )
+VOID = 255  # the label of pixels that belong to no object and do not count
 UNKNOWN_FLOW = 1e9  # Middlebury's files mark unknown flow by components beyond this
 
 DARK, GREY, WHITE = (32, 33, 36), (112, 117, 122), (255, 255, 255)
@@ -172,7 +173,13 @@ def sample_row(key: str, sample: Mapping[str, Any]) -> list[Tile]:
         hidden = np.repeat(occlusion[..., None] > 0, 3, axis=-1)
         tiles.append((_as_picture(255 * hidden), "occlusion", f"{hidden.mean():.1%} hidden in the next frame"))
     if (objects := sample.get("objects.png")) is not None:
-        tiles.append((label_colors(objects), "objects", _count(np.unique(objects[objects != 0]).size, "object")))
+        tiles.append(
+            (
+                label_colors(objects),
+                "objects",
+                _count(np.unique(objects[(objects != 0) & (objects != VOID)]).size, "object"),
+            )
+        )
     return [
         (_kept(picture), f"{name}\n{facts}" if i else f"{key}\n{name}: {facts}")
         for i, (picture, name, facts) in enumerate(tiles)

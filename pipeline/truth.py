@@ -21,7 +21,7 @@ def resized_truth(truth: Truth, height: int, width: int) -> Truth:
     Each pixel takes the value at the source pixel under its centre. Means would blend the motions on both sides of a
     boundary into one that nothing has, and known values with unknown ones.
     """
-    rows, columns = _under_centres(truth.valid.shape[0], height), _under_centres(truth.valid.shape[1], width)
+    rows, columns = under_centres(truth.valid.shape[0], height), under_centres(truth.valid.shape[1], width)
     at = np.ix_(rows, columns)
     scale = np.array([width / truth.valid.shape[1], height / truth.valid.shape[0]], np.float32)
     return Truth(
@@ -32,7 +32,8 @@ def resized_truth(truth: Truth, height: int, width: int) -> Truth:
     )
 
 
-def _under_centres(old: int, new: int) -> NDArray[np.intp]:
+def under_centres(old: int, new: int) -> NDArray[np.intp]:
+    """Along one side, of each pixel of the new size the old one under its centre."""
     return (2 * np.arange(new) + 1) * old // (2 * new)
 
 

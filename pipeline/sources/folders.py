@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -72,12 +72,22 @@ def _opened(video: Video) -> tuple[str, str | None]:
     return places["folder"], places.get("flow")
 
 
-def _names(video: Video) -> dict[int, str]:
-    """File names by frame number, ascending.
+def numbered(names: Iterable[str]) -> dict[int, str]:
+    """The names of images by frame number, ascending.
 
     A frame's number is the one its stem ends in, where all stems do and the numbers differ; else its place in natural
     order.
     """
+    names = sorted(names, key=lambda name: ([(t, int(n or -1)) for t, n in re.findall(r"(\D*)(\d*)", name)], name))
+    endings = [re.search(r"(\d+)$", os.path.splitext(name)[0], re.ASCII) for name in names]
+    numbers = [int(ending[1]) for ending in endings if ending]
+    if len(set(numbers)) < len(names) or max(numbers, default=0) > _LARGEST_NUMBER:
+        return dict(enumerate(names))
+    return dict(sorted(zip(numbers, names, strict=True)))
+
+
+def _names(video: Video) -> dict[int, str]:
+    """File names by frame number, ascending."""
     folder, _ = _opened(video)
     try:
         names = _images(folder, os.stat(folder).st_mtime_ns)
@@ -85,19 +95,14 @@ def _names(video: Video) -> dict[int, str]:
         raise SampleError(f"the folder cannot be read: {error.strerror}") from error
     if not names:
         raise SampleError("no image in the folder")
-    endings = [re.search(r"(\d+)$", os.path.splitext(name)[0], re.ASCII) for name in names]
-    numbers = [int(ending[1]) for ending in endings if ending]
-    if len(set(numbers)) < len(names) or max(numbers) > _LARGEST_NUMBER:
-        return dict(enumerate(names))
-    return dict(sorted(zip(numbers, names, strict=True)))
+    return numbered(names)
 
 
 @lru_cache(maxsize=1)
 def _images(folder: str, modified: int) -> list[str]:
-    """Names of images in natural order; kept, since the truth of every pair asks for them."""
+    """Names of images; kept, since the truth of every pair asks for them."""
     with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if is_image(entry.name) and not entry.name.startswith(".")]
-    return sorted(names, key=lambda name: ([(t, int(n or -1)) for t, n in re.findall(r"(\D*)(\d*)", name)], name))
+        return [entry.name for entry in entries if is_image(entry.name) and not entry.name.startswith(".")]
 
 
 def _numbers(video: Video) -> Sequence[int]:

@@ -49,4 +49,5 @@ SOURCE = Source(
     truth=None,
     select="all",
     state=lambda video: file_state(video.uri),
+    single=True,
 )

@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,9 @@ MAX_PIXELS = 2**26
 """The largest picture that is decoded: above any camera's frame, far below what would exhaust a job's memory."""
 
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".webp", ".tif", ".tiff")
+
+VOID = 255
+"""The label of pixels that belong to nothing, and do not count."""
 
 _FORMATS = ("JPEG", "PNG", "PPM", "BMP", "WEBP", "TIFF")
 
@@ -29,24 +34,51 @@ def check_pixels(width: int, height: int) -> None:
         raise SampleError(f"{width}x{height} pixels; at most {MAX_PIXELS} are decoded")
 
 
-def read_image(path: str) -> NDArray[np.uint8]:
+def read_image(file: str | BinaryIO) -> NDArray[np.uint8]:
     """An image file as `(H, W, 3)` uint8 RGB, turned as its EXIF tag says; 16 bits become 8, alpha is dropped.
 
     Raises:
         SampleError: it is damaged, too large, or no image. The message names no path.
     """
+    with _decoded(file) as image:
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode == "I" or upright.mode.startswith("I;16"):
+            grey = np.asarray(upright)
+            if grey.min() < 0 or grey.max() > 65535:
+                raise SampleError("grey levels beyond 16 bits")
+            return np.repeat((grey >> 8).astype(np.uint8)[..., None], 3, axis=2)
+        if upright.mode == "F":
+            raise SampleError("floating-point pixels have no range to show them in")
+        return np.array(upright.convert("RGB"))
+
+
+def read_labels(file: str | BinaryIO, binary: bool = False) -> NDArray[np.uint8]:
+    """A mask file as labels `(H, W)` uint8: the indices of a palette, or grey levels as they are.
+
+    Args:
+        binary: one object, 1, against the background, 0: it is whatever is bright, or any object of a palette. Void
+            pixels of a palette, 255, stay void.
+
+    Raises:
+        SampleError: as `read_image`, or it is neither grey nor of a palette.
+    """
+    with _decoded(file) as image:
+        if image.mode == "P":
+            labels = np.array(image)
+            return np.where((labels > 0) & (labels < VOID), np.uint8(1), labels) if binary else labels
+        if binary:
+            return (np.asarray(image.convert("L")) > 127).astype(np.uint8)
+        if image.mode != "L":
+            raise SampleError(f"a mask of mode {image.mode}: labels are of 8 bits, grey or a palette's")
+        return np.array(image)
+
+
+@contextmanager
+def _decoded(file: str | BinaryIO) -> Iterator[Image.Image]:
     try:
-        with Image.open(path, formats=_FORMATS) as file:
-            check_pixels(*file.size)
-            upright = ImageOps.exif_transpose(file)
-            if upright.mode == "I" or upright.mode.startswith("I;16"):
-                grey = np.asarray(upright)
-                if grey.min() < 0 or grey.max() > 65535:
-                    raise SampleError("grey levels beyond 16 bits")
-                return np.repeat((grey >> 8).astype(np.uint8)[..., None], 3, axis=2)
-            if upright.mode == "F":
-                raise SampleError("floating-point pixels have no range to show them in")
-            return np.array(upright.convert("RGB"))
+        with Image.open(file, formats=_FORMATS) as image:
+            check_pixels(*image.size)
+            yield image
     except SampleError:
         raise
     except Image.DecompressionBombError as error:

@@ -87,6 +87,9 @@ class Source:
         fetch: of videos on the web: brings one into the file that the path names, which holds what came of it
             before, if anything. Raises `Gone`, `Later` or `Blocked`. `numbers` and `read` are then those of the file,
             and the filters for web video are on where config.yaml does not say.
+        masks: the labels of a frame, `(H, W)` uint8 at its own size, 0 the background and 255 void, or None where
+            there are none.
+        single: whether a video is one image, and has no pairs.
     """
 
     name: str
@@ -98,3 +101,5 @@ class Source:
     select: Any
     state: Callable[[Video], State] = _never_changes
     fetch: Callable[[Video, Downloading, Path], None] | None = None
+    masks: Callable[[Video, int], NDArray[np.uint8] | None] | None = None
+    single: bool = False

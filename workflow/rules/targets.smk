@@ -6,6 +6,7 @@ localrules:
     regions,
     superpixels,
     truth,
+    masks,
     shards,
     experiments,
     report,
@@ -39,6 +40,11 @@ rule superpixels:
 rule truth:
     input:
         column("truth"),
+
+
+rule masks:
+    input:
+        column("masks"),
 
 
 rule shards:
