@@ -14,6 +14,7 @@ from pipeline.sources.reading import MAX_PIXELS
 from pipeline.sources.source import Video
 
 WHERE = "--videos"
+_FOLDERS = ("frames", "davis", "sintel", "vip", "mpii")  # kinds whose videos are folders of frames
 
 
 def own_copies(wanted: Iterable[Video], videos: str | None) -> list[Video]:
@@ -38,7 +39,7 @@ def own_copies(wanted: Iterable[Video], videos: str | None) -> list[Video]:
             f"the frames are not in there, only their recipe: say where your copies of its {len(elsewhere)} videos "
             f"are with {WHERE} 'VIDEOS/*.mp4'"
         )
-    folders = any(video.kind == "frames" for video in elsewhere.values())
+    folders = any(_as_files(video) == "frames" for video in elsewhere.values())
     for one in _listed(videos, folders) if videos and elsewhere else []:
         for name in ids(one.path, folders):
             if name in elsewhere and found.setdefault(name, one.path) != one.path:
@@ -69,10 +70,16 @@ def ids(path: str, folder: bool) -> Iterator[str]:
         yield video_id("/".join(names[start:]), folder)
 
 
+def _as_files(video: Video) -> str:
+    """The kind of source that reads a copy as it lies here: what was fetched from afar elsewhere is a file."""
+    if video.kind in _FOLDERS:
+        return "frames"
+    return "images" if video.kind in SOURCES and SOURCES[video.kind].single else "videos"
+
+
 def _here(video: Video, path: str | None) -> Video:
     if path is None:
         return replace(video, kind="adopted", uri="", bytes=None)
-    # What was fetched from afar elsewhere is a file here.
-    source = SOURCES[video.kind if video.kind in ("frames", "images") else "videos"]
+    source = SOURCES[_as_files(video)]
     (found,) = source.videos(source.options(path=path), WHERE)
     return replace(found, video=video.video, license=video.license)
