@@ -1,6 +1,6 @@
 """Where videos come from: one module a kind, named in `SOURCES`."""
 
-from pipeline.sources import adopted, folders, images, synthetic, urls, videos
+from pipeline.sources import adopted, folders, images, synthetic, urls, videos, yfcc100m
 from pipeline.sources.source import Source
 
 SOURCES: dict[str, Source] = {
@@ -12,5 +12,6 @@ SOURCES: dict[str, Source] = {
         synthetic.SOURCE,
         adopted.SOURCE,
         urls.SOURCE,
+        yfcc100m.SOURCE,
     )
 }
