@@ -15,7 +15,7 @@ os.environ.update(
 )
 
 from pipeline.adopted import shard_names
-from pipeline.catalog import extended, read_catalog, read_plan, read_planned, shard_digests, write_listing
+from pipeline.catalog import about_digest, extended, read_catalog, read_plan, read_planned, shard_digests, write_listing
 from pipeline.config import load
 from pipeline.errors import UserError
 from pipeline.registry import STAGES, VIEWS
@@ -96,6 +96,12 @@ def shard_digest(wildcards):
     return shard_digests([ids], read_catalog(Path(f"results/{dataset}/catalog.parquet"), ids))[0]
 
 
+def known_of_videos(wildcards):
+    """Changes when what is known of a dataset's videos does, so that the manifests are written again."""
+    videos = LISTED[wildcards.dataset][0] if wildcards.dataset in LISTED else None
+    return about_digest(videos or read_catalog(Path(f"results/{wildcards.dataset}/catalog.parquet")))
+
+
 def stage_options(stage, dataset):
     """A stage's resolved options as JSON; a change of them reruns the stage and what follows."""
     return json.dumps(DATASETS[dataset].options(stage), sort_keys=True)
@@ -164,7 +170,8 @@ def options_of(run):
 
 
 def manifest_files(views):
-    return [f"{view}/samples.parquet" for view in views]
+    """What training waits for: it changes with the shards, and not with what is known of their videos."""
+    return [f"{view}/shards.parquet" for view in views]
 
 
 def truth_of(datasets):
