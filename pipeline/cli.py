@@ -98,7 +98,7 @@ def manifest(
     folder: Annotated[Path, typer.Argument(help="The view's folder: results/NAME/shards/VIEW.")],
     plan: Annotated[Path, typer.Option(help="The dataset's plan.json: results/NAME/plan.json.")],
 ) -> None:
-    """Write a view's manifest: tables of its samples, shards and videos, checksums, and what other libraries look for."""
+    """Write a view's manifest: tables of samples, shards and videos, checksums, and what other libraries look for."""
     planned = read_plan(plan)
     shards = [f"{number:06d}" for number in range(len(planned))]
     videos = read_catalog(plan.with_name("catalog.parquet"), chain.from_iterable(planned))

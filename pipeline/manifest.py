@@ -41,13 +41,13 @@ INFO, SIZES, CARD, CROISSANT = "_info.json", "sizes.json", "README.md", "croissa
 
 
 def write_manifest(folder: Path, shards: list[str], title: str, videos: "Sequence[Video]" = ()) -> None:
-    """Writes the manifest of the shards in a view's folder, from their records and from what is known of their videos.
+    """Writes the manifest of the shards in a view's folder, from their records and what is known of their videos.
 
     `samples.parquet`: key, video, frame, shard, stage and failure (null for a sample that was made), license, and each
     member's `{extension}.offset` and `{extension}.size`, so that a sample can be read without scanning.
-    `shards.parquet`: shard, file, bytes, sha256, samples, failures. `videos.parquet`: see `videos_file`. `_info.json` is
-    timm's, `sizes.json` open_clip's, `SHA256SUMS` what `sha256sum -c` reads, `croissant.json` the dataset's description
-    in Croissant (mlcommons.org/croissant).
+    `shards.parquet`: shard, file, bytes, sha256, samples, failures. `videos.parquet`: see `videos_file`. `_info.json`
+    is timm's, `sizes.json` open_clip's, `SHA256SUMS` what `sha256sum -c` reads, `croissant.json` the dataset's
+    description in Croissant (mlcommons.org/croissant).
 
     Raises:
         ShardError: a record is missing or damaged.
