@@ -1,7 +1,6 @@
 """Licence and attribution of a view's videos: `videos.parquet`, and what the cards say of it."""
 
 import io
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import ShardError
 from pipeline.parquet import read_parquet
+from pipeline.shards.foreign import parse_json
 from pipeline.shards.limits import MAX_ROWS, VIDEO, quoted
 from pipeline.tables import markdown_table
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # the sources, which need far more than whoever reads a manif
 VIDEOS = "videos.parquet"
 UNSTATED = "not stated"
 
+_MOST_SHOWN = 50
 _FACTS = ("attribution", "title", "page")
 _SCHEMA = pa.schema([(name, pa.string()) for name in ("video", "license", *_FACTS, "about")])
 _NAMING = re.compile(r"CC[ -]BY\b|https?://creativecommons\.org/licenses/by\b", re.IGNORECASE)
@@ -60,7 +61,12 @@ def licence_table(videos: "Sequence[Video]") -> str:
     """Licences by source, in Markdown: how many videos, and of how many somebody is to be credited."""
     counts = Counter((video.kind, video.license or UNSTATED) for video in videos)
     credited = Counter((video.kind, video.license or UNSTATED) for video in videos if _to_be_credited(video))
-    rows = [[*which, count, credited[which]] for which, count in sorted(counts.items())]
+    shown = sorted(counts.most_common(_MOST_SHOWN))
+    rows = [[*which, count, credited[which]] for which, count in shown]
+    if others := counts.keys() - dict(shown).keys():
+        rows.append(
+            ["", f"{len(others)} others", *(sum(many[which] for which in others) for many in (counts, credited))]
+        )
     return markdown_table(["source", "licence", "videos", "to be credited"], rows)
 
 
@@ -71,7 +77,7 @@ def _to_be_credited(video: "Video") -> bool:
 def _known(video: "Video") -> Mapping[str, Any]:
     """The facts of `about` that have columns of their own; it may be from elsewhere, and be anything."""
     try:
-        about = json.loads(video.about or "{}")
-    except (ValueError, RecursionError):
+        about = parse_json((video.about or "{}").encode())
+    except ValueError:
         return {}
     return {name: about[name] for name in _FACTS if isinstance(about.get(name), str)} if isinstance(about, dict) else {}

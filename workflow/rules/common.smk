@@ -98,8 +98,14 @@ def shard_digest(wildcards):
 
 def known_of_videos(wildcards):
     """Changes when what is known of a dataset's videos does, so that the manifests are written again."""
-    videos = LISTED[wildcards.dataset][0] if wildcards.dataset in LISTED else None
-    return about_digest(videos or read_catalog(Path(f"results/{wildcards.dataset}/catalog.parquet")))
+    return about_of(wildcards.dataset)
+
+
+@cache
+def about_of(dataset):
+    return about_digest(
+        LISTED[dataset][0] if dataset in LISTED else read_catalog(Path(f"results/{dataset}/catalog.parquet"))
+    )
 
 
 def stage_options(stage, dataset):
