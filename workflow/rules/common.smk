@@ -176,8 +176,7 @@ def options_of(run):
 
 
 def manifest_files(views):
-    """What training waits for: it changes with the shards, and not with what is known of their videos."""
-    return [f"{view}/shards.parquet" for view in views]
+    return [f"{view}/samples.parquet" for view in views]
 
 
 def truth_of(datasets):
