@@ -57,6 +57,11 @@ def shard_digests(plan: Plan, videos: Iterable[Video]) -> list[str]:
     return [_digest([{name: getattr(by_id[video], name) for name in shaping} for video in shard]) for shard in plan]
 
 
+def about_digest(videos: Iterable[Video]) -> str:
+    """A digest of what the catalog says that shapes no shard but goes with it: licences, and what else is known."""
+    return _digest(sorted((video.video, video.license, video.about) for video in videos))
+
+
 def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 

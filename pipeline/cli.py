@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from pipeline import estimate_cli, fetch_cli, segment_cli, sets_cli, upkeep_cli
 from pipeline import show as drawing
 from pipeline import stats as statistics
 from pipeline import verify as verification
-from pipeline.catalog import extended, read_plan, write_listing
+from pipeline.catalog import extended, read_catalog, read_plan, write_listing
 from pipeline.errors import UserError
 from pipeline.manifest import write_manifest
 from pipeline.registry import STAGES, VIEWS
@@ -98,9 +99,11 @@ def manifest(
     folder: Annotated[Path, typer.Argument(help="The view's folder: results/NAME/shards/VIEW.")],
     plan: Annotated[Path, typer.Option(help="The dataset's plan.json: results/NAME/plan.json.")],
 ) -> None:
-    """Write a view's manifest: samples.parquet, shards.parquet, checksums, and what other libraries look for."""
-    shards = [f"{number:06d}" for number in range(len(read_plan(plan)))]
-    write_manifest(folder, shards, f"{plan.parent.name} ({folder.name})")
+    """Write a view's manifest: tables of samples, shards and videos, checksums, and what other libraries look for."""
+    planned = read_plan(plan)
+    shards = [f"{number:06d}" for number in range(len(planned))]
+    videos = read_catalog(plan.with_name("catalog.parquet"), chain.from_iterable(planned))
+    write_manifest(folder, shards, f"{plan.parent.name} ({folder.name})", videos)
 
 
 @app.command()

@@ -2,7 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
+
+from pipeline.licences import VIDEOS
+
+_VIDEO_COLUMNS = dict.fromkeys(("video", "license", "attribution", "title", "page"), "sc:Text")
 
 SOFTWARE = "Common Fate"
 VERSION = "1.0.0"
@@ -48,7 +53,10 @@ def croissant(
         "version": VERSION,
         **{name: value for name, value in known.items() if value},
         "distribution": [_file(name, sums[name]) for name in sorted(sums) if _ending(name) in KINDS],
-        "recordSet": [_records(path, extensions) for path, extensions in tables.items()],
+        "recordSet": [
+            *(_records(path, _columns(extensions)) for path, extensions in tables.items()),
+            *(_records(path, _VIDEO_COLUMNS) for path in map(_videos_beside, tables) if path in sums),
+        ],
     }
 
 
@@ -71,11 +79,20 @@ def _file(name: str, sha256: str) -> dict[str, str]:
     }
 
 
-def _records(path: str, extensions: Iterable[str]) -> dict[str, Any]:
-    """The samples' table: `samples` beside the file, `flow/samples` of `flow/samples.parquet`."""
-    name = path.removesuffix(".parquet")
+def _columns(extensions: Iterable[str]) -> dict[str, str]:
+    """The columns of a table of samples, with their types."""
     columns = {"key": "sc:Text", "video": "sc:Text", "frame": "sc:Integer", "shard": "sc:Text", "failure": "sc:Text"}
-    columns |= {f"{extension}.{what}": "sc:Integer" for extension in extensions for what in ("offset", "size")}
+    columns |= {"license": "sc:Text"}
+    return columns | {f"{extension}.{what}": "sc:Integer" for extension in extensions for what in ("offset", "size")}
+
+
+def _videos_beside(samples: str) -> str:
+    return str(PurePosixPath(samples).with_name(VIDEOS))
+
+
+def _records(path: str, columns: Mapping[str, str]) -> dict[str, Any]:
+    """A table: `samples` beside the file, `flow/samples` of `flow/samples.parquet`."""
+    name = path.removesuffix(".parquet")
     fields = [
         {
             "@type": "cr:Field",

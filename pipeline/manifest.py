@@ -3,10 +3,10 @@
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from pipeline.croissant import Publication, croissant
 from pipeline.errors import ShardError
+from pipeline.licences import VIDEOS, licence_table, videos_file
 from pipeline.parquet import ParquetFile, opened, read_parquet
 from pipeline.shards.files import atomic, readable, sync
 from pipeline.shards.limits import (
@@ -29,6 +30,9 @@ from pipeline.shards.limits import (
 from pipeline.shards.record import Record, file_sha256
 from pipeline.shards.tar import BLOCK
 
+if TYPE_CHECKING:  # the sources, which need far more than whoever reads a manifest
+    from pipeline.sources.source import Video
+
 SAMPLES, SHARDS, SUMS = "samples.parquet", "shards.parquet", "SHA256SUMS"
 MAX_SUMS_BYTES = 256 * 2**20
 GROUP = 2**17
@@ -36,13 +40,14 @@ GROUP = 2**17
 INFO, SIZES, CARD, CROISSANT = "_info.json", "sizes.json", "README.md", "croissant.json"
 
 
-def write_manifest(folder: Path, shards: list[str], title: str) -> None:
-    """Writes the manifest of the shards in a view's folder, from their records alone.
+def write_manifest(folder: Path, shards: list[str], title: str, videos: "Sequence[Video]" = ()) -> None:
+    """Writes the manifest of the shards in a view's folder, from their records and what is known of their videos.
 
-    `samples.parquet`: key, video, frame, shard, stage and failure (null for a sample that was made), and each member's
-    `{extension}.offset` and `{extension}.size`, so that a sample can be read without scanning. `shards.parquet`: shard,
-    file, bytes, sha256, samples, failures. `_info.json` is timm's, `sizes.json` open_clip's, `SHA256SUMS` what
-    `sha256sum -c` reads, `croissant.json` the dataset's description in Croissant (mlcommons.org/croissant).
+    `samples.parquet`: key, video, frame, shard, stage and failure (null for a sample that was made), license, and each
+    member's `{extension}.offset` and `{extension}.size`, so that a sample can be read without scanning.
+    `shards.parquet`: shard, file, bytes, sha256, samples, failures. `videos.parquet`: see `videos_file`. `_info.json`
+    is timm's, `sizes.json` open_clip's, `SHA256SUMS` what `sha256sum -c` reads, `croissant.json` the dataset's
+    description in Croissant (mlcommons.org/croissant).
 
     Raises:
         ShardError: a record is missing or damaged.
@@ -50,11 +55,13 @@ def write_manifest(folder: Path, shards: list[str], title: str) -> None:
     extensions = next((record.extensions for record in _records(folder, shards) if record.samples), [])
     # None of them stands under its name before all are on the disk. The stack closes backwards: the sums come last.
     with ExitStack() as stack:
-        names = (SUMS, CROISSANT, CARD, SIZES, INFO, SHARDS, SAMPLES)
+        names = (SUMS, CROISSANT, CARD, VIDEOS, SIZES, INFO, SHARDS, SAMPLES)
         written = {name: stack.enter_context(atomic(folder / name)) for name in names}
-        rows = write_samples(written[SAMPLES], _alike(_records(folder, shards), extensions, folder), extensions)
+        records = _alike(_records(folder, shards), extensions, folder)
+        rows = write_samples(written[SAMPLES], records, extensions, videos)
         sync(written[SAMPLES])
-        files = _shard_tables(rows) | {CARD: _card(title, rows, extensions).encode()}
+        files = _shard_tables(rows) | {VIDEOS: videos_file(videos)}
+        files[CARD] = _card(title, rows, extensions, videos).encode()
         sums = {row["file"]: row["sha256"] for row in rows}
         sums |= {f"{shard}.json": _file_sum(folder / f"{shard}.json") for shard in shards}
         sums |= {SAMPLES: _file_sum(Path(written[SAMPLES].name))} | sums_of(files)
@@ -74,11 +81,11 @@ def members(folder: Path, records: list[Record]) -> list[str]:
     return extensions
 
 
-def manifest_tables(records: list[Record], extensions: list[str]) -> dict[str, bytes]:
-    """The manifest's files that are read by machines, from the records alone."""
+def manifest_tables(records: list[Record], extensions: list[str], videos: "Sequence[Video]") -> dict[str, bytes]:
+    """The manifest's files that are read by machines, from the records and what is known of their videos."""
     buffer = io.BytesIO()
-    rows = write_samples(buffer, records, extensions)
-    return {SAMPLES: buffer.getvalue()} | _shard_tables(rows)
+    rows = write_samples(buffer, records, extensions, videos)
+    return {SAMPLES: buffer.getvalue(), VIDEOS: videos_file(videos)} | _shard_tables(rows)
 
 
 def _shard_tables(rows: list[dict[str, Any]]) -> dict[str, bytes]:
@@ -127,16 +134,19 @@ def _alike(records: Iterable[Record], extensions: list[str], folder: Path) -> It
         yield record
 
 
-def write_samples(file: BinaryIO, records: Iterable[Record], extensions: list[str]) -> list[dict[str, Any]]:
+def write_samples(
+    file: BinaryIO, records: Iterable[Record], extensions: list[str], videos: "Sequence[Video]" = ()
+) -> list[dict[str, Any]]:
     """Writes samples.parquet some shards at a time, and returns the rows of shards.parquet.
 
     Shards stand whole in row groups of a little more than `GROUP` rows. Keys rise within a shard, so the groups' least
     and greatest keys say which of them may hold a sample.
     """
     rows = []
-    with pq.ParquetWriter(file, _sample_schema(extensions), compression="zstd") as writer:
+    licenses = {video.video: video.license for video in videos}
+    with pq.ParquetWriter(file, _written_schema(extensions), compression="zstd") as writer:
         for group in _groups(records):
-            table = _samples(group, extensions)
+            table = _samples(group, extensions, licenses)
             writer.write_table(table, row_group_size=max(1, table.num_rows))
             rows += [_shard_row(record) for record in group]
     return rows
@@ -155,7 +165,7 @@ def _groups(records: Iterable[Record]) -> Iterator[list[Record]]:
 
 
 def read_samples(folder: Path) -> pa.Table:
-    """The manifest's samples; columns that others may have added are left out.
+    """The manifest's samples; the licence, which former versions lack, and what others may have added are left out.
 
     Raises:
         ShardError: it is missing, not a manifest, or would take far more memory than its bytes are worth.
@@ -228,10 +238,19 @@ def _sample_schema(extensions: list[str]) -> pa.Schema:
     return pa.schema([*text, *more, *members])
 
 
-def _samples(records: list[Record], extensions: list[str]) -> pa.Table:
+def _written_schema(extensions: list[str]) -> pa.Schema:
+    schema = _sample_schema(extensions)
+    return schema.insert(schema.get_field_index("failure") + 1, pa.field("license", pa.string()))
+
+
+def _samples(records: list[Record], extensions: list[str], licenses: Mapping[str, str | None]) -> pa.Table:
     """The rows of some shards in samples.parquet."""
     schema = _sample_schema(extensions)
-    return pa.concat_tables([part(record, schema) for record in records for part in (_made, _failed)])
+    table = pa.concat_tables([part(record, schema) for record in records for part in (_made, _failed)])
+    videos = table["video"].combine_chunks().dictionary_encode()
+    known = pa.array([licenses.get(video) for video in videos.dictionary.to_pylist()], pa.string())
+    wanted = _written_schema(extensions)
+    return table.add_column(wanted.get_field_index("license"), "license", known.take(videos.indices)).cast(wanted)
 
 
 def _made(record: Record, schema: pa.Schema) -> pa.Table:
@@ -294,6 +313,10 @@ def _timm_split(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+ATTRIBUTIONS = (
+    f"`{VIDEOS}` has the licence of each video, who is to be credited (`attribution`), its title and its page."
+)
+
 _NOTES = {  # of the card, by the member they are about
     "flow.b2": (
         "Flow (`.b2`) is `u, v` in pixels, channels first; the shards' records (`NNNNNN.json`) say how it was made."
@@ -306,8 +329,9 @@ _NOTES = {  # of the card, by the member they are about
 }
 
 
-def _card(title: str, rows: list[dict[str, Any]], extensions: list[str]) -> str:
+def _card(title: str, rows: list[dict[str, Any]], extensions: list[str], videos: "Sequence[Video]") -> str:
     failures = sum(row["failures"] for row in rows)
+    licences = f"\n## Licences\n\n{licence_table(videos)}\n\n{ATTRIBUTIONS}\n" if videos else ""
     notes = "\n".join(f"- {note}" for member, note in _NOTES.items() if member in extensions)
     return f"""# {title}
 
@@ -318,7 +342,7 @@ def _card(title: str, rows: list[dict[str, Any]], extensions: list[str]) -> str:
 - Check it: `sha256sum -c {SUMS}`, or `python -m pipeline verify --full` on this folder.
 - `{SAMPLES}` gives each sample's shard and the offset and size of its members; `{SHARDS}` each shard's sum.
 {notes}
-"""
+{licences}"""
 
 
 def _parquet(table: pa.Table) -> bytes:

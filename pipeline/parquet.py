@@ -5,7 +5,7 @@ A few bytes of Parquet can stand for any number of rows (as runs), of long texts
 """
 
 import io
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -107,24 +107,41 @@ class ParquetFile:
             columns: to read.
             among: a column of texts, and those that a row may have in it; groups of rows that have none are not read.
         """
+        file = self._opened(columns)
+        groups = [group for group in range(file.num_row_groups) if among is None or _may_have(file, group, *among)]
+        (table,) = self._tables(file, [groups], columns)
+        return table if among is None else table.filter(pc.is_in(table[among[0]], pa.array(among[1], pa.string())))
+
+    def parts(self, columns: Columns) -> Iterator[pa.Table]:
+        """What `read` reads, a group of rows at a time."""
+        file = self._opened(columns)
+        yield from self._tables(file, ([group] for group in range(file.num_row_groups)), columns)
+
+    def _opened(self, columns: Columns) -> pq.ParquetFile:
         self.check(columns)
         text = [name for name, kind in columns.items() if kind == pa.string()]
         try:
             # Not `pq.read_table(filters=)`: its threads outlive it with the Python file in hand, and abort at exit.
-            file = pq.ParquetFile(self._file, read_dictionary=text, **_SAFE)
-            groups = [group for group in range(file.num_row_groups) if among is None or _may_have(file, group, *among)]
-            table = file.read_row_groups(groups, list(columns), use_threads=False)
-            table = table.select(list(columns))
-            table.validate(full=True)
-            room = _SPARE_BYTES + _UNPACKED_A_BYTE * self._size
-            for name in text:
-                room -= sum(map(_text_bytes, table[name].chunks))
-                if room < 0:
-                    raise ValueError(f"its column {quoted(name)} unpacks to far more text than the file has bytes")
-            table = table.cast(pa.schema(list(columns.items())))
+            return pq.ParquetFile(self._file, read_dictionary=text, **_SAFE)
         except (OSError, pa.ArrowException) as error:
             raise ValueError(_line(error)) from error
-        return table if among is None else table.filter(pc.is_in(table[among[0]], pa.array(among[1], pa.string())))
+
+    def _tables(self, file: pq.ParquetFile, parts: Iterable[list[int]], columns: Columns) -> Iterator[pa.Table]:
+        """The columns of some groups of rows, and of the next."""
+        room = _SPARE_BYTES + _UNPACKED_A_BYTE * self._size
+        for groups in parts:
+            try:
+                table = file.read_row_groups(groups, list(columns), use_threads=False)
+                table = table.select(list(columns))
+                table.validate(full=True)
+                for name in (name for name, kind in columns.items() if kind == pa.string()):
+                    room -= sum(map(_text_bytes, table[name].chunks))
+                    if room < 0:
+                        raise ValueError(f"its column {quoted(name)} unpacks to far more text than the file has bytes")
+                table = table.cast(pa.schema(list(columns.items())))
+            except (OSError, pa.ArrowException) as error:
+                raise ValueError(_line(error)) from error
+            yield table
 
 
 def read_parquet(source: Path | bytes, columns: Columns, most_rows: int) -> pa.Table:

@@ -6,7 +6,7 @@ a full rebuild would give.
 
 import heapq
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -23,6 +23,7 @@ from pipeline.runner import SOURCE, Inputs, Tally, facts_of, followed, items_of,
 from pipeline.shards.column import Shard
 from pipeline.shards.record import Record, record_path
 from pipeline.shards.writer import write_shard
+from pipeline.sources.source import Video
 from pipeline.stages import Failure, Sample, Stage
 from pipeline.views import View, build_view
 
@@ -76,11 +77,12 @@ def retry_failed(dataset: Path, min_success: float) -> Iterator[Retried]:
         raise UserError(f"{dataset}: no dataset that was made here: it has no {PLAN} or no column")
     check_unlocked(dataset.absolute().parent)
     views = [view for name, view in VIEWS.items() if (dataset / "shards" / name).is_dir()]
-    digests = shard_digests(plan, read_catalog(dataset / CATALOG, chain.from_iterable(plan)))
+    videos = read_catalog(dataset / CATALOG, chain.from_iterable(plan))
+    digests = shard_digests(plan, videos)
     for number, source in enumerate(digests):
         yield from _shard(dataset, f"{number:06d}.tar", source, stages, views, min_success)
     for view in views:
-        _manifest(dataset / "shards" / view.name, len(plan), f"{dataset.absolute().name} ({view.name})")
+        _manifest(dataset / "shards" / view.name, len(plan), f"{dataset.absolute().name} ({view.name})", videos)
 
 
 def _shard(
@@ -235,7 +237,7 @@ def _view(view: View, tar: Path) -> None:
     build_view(view, columns, tar)
 
 
-def _manifest(folder: Path, shards: int, title: str) -> None:
+def _manifest(folder: Path, shards: int, title: str, videos: Sequence[Video]) -> None:
     """Writes a manifest again that is older than one of its records; one that lacks a shard waits for Snakemake."""
     names = [f"{number:06d}" for number in range(shards)]
     records = [folder / f"{name}.json" for name in names]
@@ -243,4 +245,4 @@ def _manifest(folder: Path, shards: int, title: str) -> None:
     if all(path.exists() for path in records) and not (
         last.exists() and last.stat().st_mtime_ns >= max(path.stat().st_mtime_ns for path in records)
     ):
-        write_manifest(folder, names, title)
+        write_manifest(folder, names, title, videos)

@@ -118,7 +118,7 @@ def write_set(dataset: Path, pieces: Sequence[Piece]) -> Path:
     shards = [f"{number:06d}" for number in range(len(pieces))]
     for piece, shard in progress(list(zip(pieces, shards, strict=True)), len(pieces), f"{dataset.name} {view.name}"):
         _copy(piece, view / f"{shard}.tar", extensions)
-    write_manifest(view, shards, f"{dataset.name} ({view.name})")
+    write_manifest(view, shards, f"{dataset.name} ({view.name})", videos)
     write_adopted(dataset, Adopted(tuple(shards), (f"shards/{view.name}",)))
     return view
 

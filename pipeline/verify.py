@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from pipeline.adopted import ADOPTED, read_adopted, shard_names
 from pipeline.catalog import read_catalog, read_plan, shard_digests
 from pipeline.errors import ShardError, UserError, printable
+from pipeline.licences import VIDEOS, read_videos
 from pipeline.manifest import CARD, CROISSANT, INFO, SAMPLES, SHARDS, SIZES, SUMS, read_samples, read_shards
 from pipeline.progress import progress
 from pipeline.shards.codecs import decode
@@ -147,12 +148,13 @@ def view_problems(folder: Path, full: bool, made: Records) -> Problems:
     if rows and list(rows) != shards:
         yield Problem(folder / SHARDS, f"lists other shards than {PLAN} has", _replace(folder / SHARDS))
     yield from _shards(folder, shards, full, made)
-    yield from _strangers(folder, shards, (*MANIFEST, *beside))
+    yield from _strangers(folder, shards, (*MANIFEST, VIDEOS, *beside))
     if home is None:
         yield from _links(folder)
     for shard in made:
         yield from _listed(folder / f"{shard}.json", made[shard], rows.get(shard))
     yield from _samples(folder, shards, made)
+    yield from _videos(folder)
     if len(made) == len(shards):
         yield from _counts(folder, list(made.values()))
     yield from _described(folder, shards)
@@ -357,6 +359,16 @@ def _samples(folder: Path, shards: Sequence[str], made: Records) -> Problems:
         yield Problem(path, _fault(error, path), _replace(path))
 
 
+def _videos(folder: Path) -> Problems:
+    """videos.parquet, which manifests of former versions lack."""
+    if not (folder / VIDEOS).exists():
+        return
+    try:
+        read_videos(folder)
+    except ShardError as error:
+        yield Problem(folder / VIDEOS, _fault(error, folder / VIDEOS), _replace(folder / VIDEOS))
+
+
 def _wrong_rows(rows: pa.Table, record: Record) -> str:
     made = rows.filter(pc.is_null(rows["failure"]))
     failed = rows.filter(pc.is_valid(rows["failure"]))
@@ -459,6 +471,10 @@ def _sums(folder: Path, shards: Sequence[str], made: Records, beside: Sequence[s
     except (OSError, ValueError):
         yield Problem(path, "not what `sha256sum -c` reads", _replace(path))
         return
+    if VIDEOS in sums or (folder / VIDEOS).exists():
+        expected.add(VIDEOS)
+    if VIDEOS in sums and not (folder / VIDEOS).exists():
+        yield Problem(folder / VIDEOS, "missing", _make(folder / VIDEOS))
     if set(sums) != expected:
         odd = min(set(sums) ^ expected)
         yield Problem(path, f"lists {quoted(odd)}" if odd in sums else f"lacks {odd}", _replace(path))

@@ -20,6 +20,7 @@ PAIRS = 4  # a video; the second pair of bee has no flow
 HEIGHT, WIDTH = 48, 64
 SHARDS = ["000000", "000001", "000002"]
 LOST = "bee-000001"
+ABOUT = {"bee": '{"attribution": "Bo", "colour": "black", "title": "A bee"}'}
 
 
 def key(shard: int, frame: int) -> str:
@@ -44,14 +45,18 @@ def points(shard: int, frame: int) -> np.ndarray:
 
 def make_dataset(folder: Path) -> Path:
     """Writes the dataset to `folder`, and returns it."""
-    videos = [Video(video, "videos", f"/videos/{video}.mp4", "CC0", 100) for video in VIDEOS]
+    videos = [Video(video, "videos", f"/videos/{video}.mp4", "CC0", 100, ABOUT.get(video)) for video in VIDEOS]
     write_catalog(folder / "catalog.parquet", videos)
     write_plan(folder / "plan.json", [[video] for video in VIDEOS])
     for shard in range(len(SHARDS)):
         make_columns(folder, shard)
         make_view(folder, SHARDS[shard])
-    write_manifest(folder / "shards/cmp", SHARDS, "small (cmp)")
+    make_manifest(folder)
     return folder
+
+
+def make_manifest(folder: Path) -> None:
+    write_manifest(folder / "shards/cmp", SHARDS, "small (cmp)", read_catalog(folder / "catalog.parquet"))
 
 
 def make_view(folder: Path, shard: str) -> None:

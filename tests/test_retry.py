@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pipeline import retry
 from pipeline.adopted import Adopted, write_adopted
-from pipeline.catalog import write_listing
+from pipeline.catalog import read_catalog, write_listing
 from pipeline.errors import SampleError, UserError
 from pipeline.manifest import write_manifest
 from pipeline.retry import Retried, retry_failed
@@ -130,7 +130,8 @@ def build(dataset: Path) -> Path:
         for stage in STAGES.values():
             make(dataset, stage, tar)
         build_view(JOINED, {name: dataset / name / tar for name in JOINED.columns}, dataset / "shards/joined" / tar)
-    write_manifest(dataset / "shards/joined", [f"{n:06d}" for n in range(len(PLAN))], "made (joined)")
+    shards = [f"{n:06d}" for n in range(len(PLAN))]
+    write_manifest(dataset / "shards/joined", shards, "made (joined)", read_catalog(dataset / "catalog.parquet"))
     return dataset
 
 

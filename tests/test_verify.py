@@ -283,20 +283,22 @@ def test_a_dataset_that_grew_lacks_its_new_shards_and_their_manifest(dataset: Pa
 # The manifest.
 
 
-@pytest.mark.parametrize("name", MANIFEST)
+@pytest.mark.parametrize("name", [*MANIFEST, "videos.parquet"])
 def test_a_missing_file_of_the_manifest_is_one_line(view: Path, name: str):
     (view / name).unlink()
     (line,) = lines(view, full=True)
     assert line == f"{view / name}: missing: run `snakemake --cores all results/small/shards/cmp/{name}` to make it"
 
 
-@pytest.mark.parametrize("name", MANIFEST)
+@pytest.mark.parametrize("name", [*MANIFEST, "videos.parquet"])
 def test_a_changed_file_of_the_manifest_is_found_in_full(view: Path, name: str):
     (view / name).write_bytes((view / name).read_bytes() + b"\n")
     assert any(line.startswith(f"{view / name}: ") for line in lines(view, full=True))
 
 
-@pytest.mark.parametrize("name", ["samples.parquet", "shards.parquet", "_info.json", "sizes.json", "SHA256SUMS"])
+@pytest.mark.parametrize(
+    "name", ["samples.parquet", "shards.parquet", "videos.parquet", "_info.json", "sizes.json", "SHA256SUMS"]
+)
 def test_a_file_of_the_manifest_that_is_none_is_found_at_once(view: Path, name: str):
     (view / name).write_bytes(b"no")
     assert lines(view)[0].startswith(f"{view / name}: ")

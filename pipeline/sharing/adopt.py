@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.adopted import Adopted, read_adopted, write_adopted
 from pipeline.catalog import Plan, read_catalog, write_catalog, write_plan
 from pipeline.errors import ShardError, UserError
+from pipeline.licences import VIDEOS, read_videos
 from pipeline.manifest import SAMPLES, read_shards, write_manifest
 from pipeline.progress import progress
 from pipeline.registry import STAGES, VIEWS
@@ -49,15 +50,16 @@ def adopt(folder: Path, dataset: Path) -> Adoption:
     records = {shard: Record.read(folder / f"{shard}.json") for shard in shards}
     part = _part(folder, records.values())
     check_place(dataset, {part: records})
+    plan = _planned(records)
+    videos = _videos(folder, plan)
     staging = dataset.with_name(f".{dataset.name}.adopt.tmp")
     shutil.rmtree(staging, ignore_errors=True)
     try:
         for shard in progress(shards, len(shards), f"adopting {dataset.name}"):
             copy_shard(folder / f"{shard}.tar", staging / part / f"{shard}.tar")
         if part.startswith("shards/"):
-            write_manifest(staging / part, shards, f"{dataset.name} ({part.removeprefix('shards/')})")
-        plan = _planned(records)
-        write_catalog(staging / CATALOG, _videos(folder, plan))
+            write_manifest(staging / part, shards, f"{dataset.name} ({part.removeprefix('shards/')})", videos)
+        write_catalog(staging / CATALOG, videos)
         write_plan(staging / "plan.json", plan)
         write_adopted(staging, Adopted(tuple(shards), (part,)))
         put(staging, dataset)
@@ -155,12 +157,20 @@ def _planned(records: dict[str, Record]) -> Plan:
 def _videos(folder: Path, plan: Plan) -> list[Video]:
     """The catalog of what came: what the folder says about the videos, and that they are not here."""
     path = folder / CATALOG
-    known = {video.video: video for video in read_catalog(path)} if path.exists() else {}
+    known = {video.video: video for video in (read_catalog(path) if path.exists() else _from_manifest(folder))}
     for video in known.values():
         if not isinstance(video.uri, str) or not isinstance(video.license, str | None):
             raise ShardError(f"{path}: {video.video}: uri and license must be text")
     ids = [video for shard in plan for video in shard]
     return [replace(known.get(video, Video(video, "", "")), kind="adopted", bytes=None) for video in dict.fromkeys(ids)]
+
+
+def _from_manifest(folder: Path) -> list[Video]:
+    """What the manifest says of the videos, where a view came without its catalog; former versions say nothing."""
+    if not (folder / VIDEOS).exists():
+        return []
+    rows = read_videos(folder).to_pylist()
+    return [Video(row["video"], "", "", license=row["license"], about=row["about"]) for row in rows]
 
 
 def put(staging: Path, dataset: Path) -> None:

@@ -1,12 +1,12 @@
 """The card of a shared folder: README.md, for people and for the Hugging Face Hub."""
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.croissant import Publication
-from pipeline.manifest import SAMPLES, SHARDS, SUMS
+from pipeline.licences import licence_table
+from pipeline.manifest import ATTRIBUTIONS, SAMPLES, SHARDS, SUMS
 from pipeline.registry import VIEWS
 from pipeline.shards.record import Record
 from pipeline.sharing.recipe import RECIPE
@@ -14,8 +14,6 @@ from pipeline.sharing.shared import CATALOG, Shared
 from pipeline.sources.source import Video
 from pipeline.stats import Table
 from pipeline.tables import markdown_table
-
-UNSTATED = "not stated"
 
 _MEMBERS = {
     "jpg": "the frame, RGB",
@@ -82,7 +80,7 @@ def card(
     """
     sections = {
         "": _introduction(shared, folders, pictures),
-        "Licences": _licences(videos, publication),
+        "Licences": _licences(shared, videos, publication),
         "What is in it": _contents(folders),
         "Read it": _reading(folders),
         "How it was made": _making(shared, folders),
@@ -115,11 +113,14 @@ def _files(folder: str) -> str:
     return "*.tar" if folder == "." else f"{folder}/*.tar"
 
 
-def _licences(videos: Sequence[Video], publication: Publication) -> str:
-    counts = Counter((video.kind, video.license or UNSTATED) for video in videos)
-    table = markdown_table(["source", "licence", "videos"], [[*which, n] for which, n in sorted(counts.items())])
+def _licences(shared: Shared, videos: Sequence[Video], publication: Publication) -> str:
     whole = f"These shards as a whole: {', '.join(publication.licenses)}.\n\n" if publication.licenses else ""
-    return f"{whole}{table}\n\n`{CATALOG}` has the licence of each video."
+    return f"{whole}{licence_table(videos)}\n\n{_attributions(shared)}"
+
+
+def _attributions(shared: Shared) -> str:
+    where = f" It lies beside the shards, and is the same for {' and '.join(shared.parts)}." if shared.frames else ""
+    return f"{ATTRIBUTIONS}{where} `{CATALOG}` has all that is known of each video."
 
 
 def _contents(folders: Mapping[str, Sequence[Record]]) -> str:

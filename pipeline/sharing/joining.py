@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from pipeline.sharing.copies import own_copies
 from pipeline.sharing.copying import copy_shard
 from pipeline.sharing.recipe import distance, perceptual_hash, pixels_sha256, read_recipe
 from pipeline.sharing.shared import CATALOG, Shared
+from pipeline.sources.source import Video
 from pipeline.stages import Failure, Items, Outcomes, Sample, Stage
 from pipeline.views import View, build_view
 
@@ -89,7 +90,7 @@ def join(folder: Path, shared: Shared, dataset: Path, videos: str | None) -> tup
             if set(view.columns) <= {*shared.parts, "frames"} and (options.triplets or not view.follow)
         ]
         for view in views:
-            _join(view, staging, shards, f"{dataset.name} ({view.name})")
+            _join(view, staging, shards, f"{dataset.name} ({view.name})", own)
         write_adopted(staging, Adopted(tuple(shards), shared.parts))
         put(staging, dataset)
     finally:
@@ -168,8 +169,8 @@ def _paired(outcome: tuple[str, Sample] | Failure, rows: Rows, made: set[str]) -
     return key, {**sample, "json": {**sample["json"], **near}}
 
 
-def _join(view: View, dataset: Path, shards: list[str], title: str) -> None:
+def _join(view: View, dataset: Path, shards: list[str], title: str, videos: Sequence[Video]) -> None:
     for shard in shards:
         inputs = {column: dataset / column / f"{shard}.tar" for column in view.columns}
         build_view(view, inputs, dataset / "shards" / view.name / f"{shard}.tar")
-    write_manifest(dataset / "shards" / view.name, shards, title)
+    write_manifest(dataset / "shards" / view.name, shards, title, videos)

@@ -95,7 +95,7 @@ def _share_pixels(home: Path, part: str, to: Path, videos: list[Video], publicat
     begin(to, shared)
     records = _copied(source, shard_names(home), to)
     extensions = members(to, records)
-    files = manifest_tables(records, extensions) | _pictures(shared.title, {SHEET: to})
+    files = manifest_tables(records, extensions, videos) | _pictures(shared.title, {SHEET: to})
     _finish(_Folder(to, shared, {".": records}, videos, publication), files, shard_sums(to, records))
     return shared
 
@@ -109,7 +109,7 @@ def _share_columns(home: Path, parts: Sequence[str], to: Path, videos: list[Vide
     folders, sums = dict[str, list[Record]](), dict[str, str]()
     for part in parts:
         folders[part] = _copied(home / part, shards, to / part)
-        write_manifest(to / part, shards, f"{home.name} ({part})")
+        write_manifest(to / part, shards, f"{home.name} ({part})", videos)
         sums |= {f"{part}/{name}": digest for name, digest in read_sums(to / part / SUMS).items()}
         sums[f"{part}/{SUMS}"] = file_sha256(to / part / SUMS)
     files |= _pictures(shared.title, {f"contact_sheet_{part}.png": to / part for part in parts})

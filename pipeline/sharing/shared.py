@@ -91,6 +91,7 @@ def begin(to: Path, shared: Shared) -> None:
 
 # What must not travel: where things lie on this machine.
 
+_ADDRESS = re.compile(r'(\{"address": ")?(https?|s3)://')
 _PATH = re.compile(r"(?<![\w/.:~])~?/(?:[^\s/'\"]+/)+([^\s/'\",;:)]*)")
 
 
@@ -110,6 +111,6 @@ def bare(value: Any) -> Any:
 
 
 def portable_video(video: Video) -> Video:
-    """A row of the catalog without its place: what is rendered, and what a URL leads to, can be had anywhere."""
-    anywhere = video.kind == "synthetic" or re.match(r"https?://", video.uri)
+    """A row of the catalog without its place: what is rendered, and what an address leads to, can be had anywhere."""
+    anywhere = video.kind == "synthetic" or _ADDRESS.match(video.uri)
     return video if anywhere else replace(video, uri="", bytes=None)

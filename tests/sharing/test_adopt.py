@@ -5,13 +5,15 @@ import os
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
-from made_dataset import SHARDS, make_dataset
+from made_dataset import ABOUT, SHARDS, make_dataset
 from sharing_commands import Done, flip, pipeline
 from workspace import SMALL, Workspace
 
 from pipeline.adopted import read_adopted
 from pipeline.catalog import read_catalog, read_plan
+from pipeline.shards.record import file_sha256
 from pipeline.verify import verify
 from trainers.data import ShardDataset
 
@@ -44,10 +46,32 @@ def test_a_view_becomes_a_dataset_that_verifies_and_reads(received: Path, made: 
     assert verify(dataset, full=True) == []
     assert read_plan(dataset / "plan.json") == [["ape"], ["bee"], ["cat"]]
     assert {video.kind for video in read_catalog(dataset / "catalog.parquet")} == {"adopted"}
+    (_, bee, _) = read_catalog(dataset / "catalog.parquet")  # from videos.parquet: no catalog came
+    assert (bee.license, bee.about) == ("CC0", ABOUT["bee"])
+    for name in ("videos.parquet", "samples.parquet"):
+        assert (dataset / "shards/cmp" / name).read_bytes() == (made / name).read_bytes()
     for shard in SHARDS:
         for suffix in (".tar", ".json"):
             assert (dataset / f"shards/cmp/{shard}{suffix}").read_bytes() == (made / f"{shard}{suffix}").read_bytes()
     assert ShardDataset(dataset / "shards/cmp", check_sums=True).keys == ShardDataset(made).keys
+
+
+def test_a_manifest_of_a_former_version_is_adopted(received: Path, tmp_path: Path):
+    """It says nothing of licences."""
+    (received / "videos.parquet").unlink()
+    (problem,) = verify(received, full=False)
+    assert (problem.path.name, problem.fault) == ("videos.parquet", "missing")
+    samples = pq.read_table(received / "samples.parquet").drop_columns("license")
+    pq.write_table(samples, received / "samples.parquet")
+    sums = (received / "SHA256SUMS").read_text().splitlines(keepends=True)
+    kept = [line for line in sums if not line.endswith(("  videos.parquet\n", "  samples.parquet\n"))]
+    kept.append(f"{file_sha256(received / 'samples.parquet')}  samples.parquet\n")
+    (received / "SHA256SUMS").write_text("".join(kept))
+    assert verify(received, full=True) == []
+    assert adopt(received).returncode == 0
+    dataset = tmp_path / "results/theirs"
+    assert verify(dataset, full=True) == []
+    assert {video.license for video in read_catalog(dataset / "catalog.parquet")} == {None}
 
 
 def test_shards_that_are_not_there_are_named_and_the_others_keep_their_numbers(received: Path, tmp_path: Path):

@@ -136,7 +136,7 @@ def test_the_card_counts_licences_by_source_and_tells_how_it_was_made(dataset: P
     write_catalog(dataset / "catalog.parquet", others)
     assert share(dataset / "shards/cmp", to=tmp_path / "out").returncode == 0
     card = (tmp_path / "out/README.md").read_text()
-    assert re.search(r"\| frames +\| not stated +\| +1 \|\n\| videos +\| CC0 +\| +2 \|", card)
+    assert re.search(r"\| frames +\| not stated +\| +1 \| +0 \|\n\| videos +\| CC0 +\| +2 \| +1 \|", card)
     assert '- flow: `{"estimator": "dis", "preset": "medium"}`' in card
     assert re.search(rf"\| flow +\| not finite +\| +1 \| {LOST}", card)
     assert f"\n{MADE} samples in 3 shards" in card

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from workspace import ROOT, Workspace
 
-from pipeline.catalog import read_plan
+from pipeline.catalog import read_catalog, read_plan
 from pipeline.manifest import write_manifest
 from pipeline.registry import STAGES, VIEWS
 from pipeline.retry import retry_failed
@@ -74,6 +74,7 @@ def rebuilt(results: Path, to: Path, views: list[View]) -> Path:
         to.mkdir(parents=True, exist_ok=True)
         shutil.copy(results / name, to)
     shards = [f"{number:06d}" for number in range(len(read_plan(to / "plan.json")))]
+    videos = read_catalog(to / "catalog.parquet")
     for shard, (name, stage) in product(shards, STAGES.items()):
         if (results / name).is_dir():
             inputs = {other: to / other / f"{shard}.tar" for other in stage.reads} | {"source": to / "plan.json"}
@@ -83,7 +84,7 @@ def rebuilt(results: Path, to: Path, views: list[View]) -> Path:
         for shard in shards:
             columns = {name: to / name / f"{shard}.tar" for name in view.columns}
             build_view(view, columns, to / "shards" / view.name / f"{shard}.tar")
-        write_manifest(to / "shards" / view.name, shards, f"{to.name} ({view.name})")
+        write_manifest(to / "shards" / view.name, shards, f"{to.name} ({view.name})", videos)
     return to
 
 

@@ -15,7 +15,7 @@ os.environ.update(
 )
 
 from pipeline.adopted import shard_names
-from pipeline.catalog import extended, read_catalog, read_plan, read_planned, shard_digests, write_listing
+from pipeline.catalog import about_digest, extended, read_catalog, read_plan, read_planned, shard_digests, write_listing
 from pipeline.config import load
 from pipeline.errors import UserError
 from pipeline.registry import STAGES, VIEWS
@@ -94,6 +94,18 @@ def shard_digest(wildcards):
         return digests(dataset)[shard]
     ids = read_planned(Path(f"results/{dataset}/plan.json"), shard)
     return shard_digests([ids], read_catalog(Path(f"results/{dataset}/catalog.parquet"), ids))[0]
+
+
+def known_of_videos(wildcards):
+    """Changes when what is known of a dataset's videos does, so that the manifests are written again."""
+    return about_of(wildcards.dataset)
+
+
+@cache
+def about_of(dataset):
+    return about_digest(
+        LISTED[dataset][0] if dataset in LISTED else read_catalog(Path(f"results/{dataset}/catalog.parquet"))
+    )
 
 
 def stage_options(stage, dataset):

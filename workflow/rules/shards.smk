@@ -25,6 +25,7 @@ rule manifest:
     output:
         "results/{dataset}/shards/{view}/samples.parquet",
         "results/{dataset}/shards/{view}/shards.parquet",
+        "results/{dataset}/shards/{view}/videos.parquet",
         "results/{dataset}/shards/{view}/_info.json",
         "results/{dataset}/shards/{view}/sizes.json",
         "results/{dataset}/shards/{view}/croissant.json",
@@ -37,5 +38,6 @@ rule manifest:
     params:
         folder="results/{dataset}/shards/{view}",
         plan="results/{dataset}/plan.json",
+        known=known_of_videos,
     shell:
         "python -m pipeline manifest {params.folder} --plan {params.plan} 2> {log}"

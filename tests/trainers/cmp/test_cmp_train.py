@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from made_dataset import make_dataset
+from made_dataset import SHARDS, make_dataset
 from safetensors.torch import load_file
 
+from pipeline.manifest import write_manifest
 from trainers.cmp.model import load_model
 from trainers.cmp.options import CMPOptions
 from trainers.cmp.train import train
@@ -91,9 +92,11 @@ def test_what_comes_out(view: Path, tmp_path: Path):
 
 
 def test_other_options_start_another_run_and_keep_the_old(view: Path, tmp_path: Path):
-    for iterations in (1, 2):
+    """What the manifest says of the videos starts none."""
+    for iterations in (1, 2, 2):
         training = OPTIONS["training"] | {"iterations": iterations}
         train([view], [], build(CMPOptions, OPTIONS | {"training": training}), tmp_path, Machine(workers=0))
+        write_manifest(view, SHARDS, f"after {iterations}")
     runs = sorted(tmp_path.glob("runs/*/last.ckpt"))
     assert sorted(torch.load(run, weights_only=True)["iteration"] for run in runs) == [1, 2]
 

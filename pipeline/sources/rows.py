@@ -1,0 +1,160 @@
+"""Tables that others wrote, row by row as texts: CSV, TSV, JSON Lines, Parquet. None is believed to be small."""
+
+import csv
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import pyarrow as pa
+
+from pipeline.parquet import ParquetFile, opened
+from pipeline.shards.foreign import open_file, parse_json
+from pipeline.shards.limits import quoted
+
+MAX_LINE = 10**6  # bytes, also of a row of CSV that goes over several lines
+MAX_COLUMNS = 256
+MAX_TABLE_ROWS = 2**22
+_BATCH = 2**12
+
+Row = dict[str, str]
+"""Texts by column; of what is null or empty, `""`."""
+
+
+class RowError(ValueError):
+    """What is wrong with a row: numbered as spreadsheets do, where a header is row 1, or by its line in JSON Lines."""
+
+    def __init__(self, number: int, fault: object) -> None:
+        super().__init__(f"row {number}: {fault}")
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
+    """The rows of a table with their numbers, as a stream but for Parquet. By the file's name: `.csv`, `.tsv` or
+    `.jsonl`, each with or without `.gz`, or `.parquet`.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no such table, or has lines, columns or rows beyond reason (`RowError`, where a row has).
+    """
+    name = path.name.lower()
+    kind = name.removesuffix(".gz").rpartition(".")[2]
+    if kind == "parquet" and not name.endswith(".gz"):
+        rows = _parquet(path)
+    elif kind in ("csv", "tsv", "jsonl"):
+        rows = _text(path, kind)
+    else:
+        raise ValueError("its name should end in .csv, .tsv or .jsonl, with or without .gz, or in .parquet")
+    for count, (number, row) in enumerate(rows):
+        if count == MAX_TABLE_ROWS:
+            raise RowError(number, f"a table has at most {MAX_TABLE_ROWS} rows: split it into several datasets")
+        yield number, row
+
+
+def _text(path: Path, kind: str) -> Iterator[tuple[int, Row]]:
+    with open_file(path) as packed, closing(_unpacked(packed, path)) as file:
+        lines = _Lines(file)
+        try:
+            yield from _json_lines(lines) if kind == "jsonl" else _separated(lines, "\t" if kind == "tsv" else ",")
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise RowError(lines.row + 1, "the file is cut short or damaged from here on: copy it again") from error
+
+
+def _unpacked(file: BinaryIO, path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.GzipFile(fileobj=file)) if path.name.lower().endswith(".gz") else file
+
+
+class _Lines:
+    """The lines of a file as texts; `row`, which whoever parses them counts, says how far that is."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.row = 0
+        self._size = 0
+
+    def __iter__(self) -> Iterator[str]:
+        first = True
+        while line := self._file.readline(MAX_LINE + 1):
+            self._size += len(line)
+            if self._size > MAX_LINE:
+                raise RowError(
+                    self.row + 1, f"it has more than {MAX_LINE} bytes: is a quote left open, or is this no table?"
+                )
+            try:
+                yield line.decode("utf-8-sig" if first else "utf-8")
+            except UnicodeDecodeError as error:
+                raise RowError(self.row + 1, "it is not in UTF-8: save the table as UTF-8") from error
+            first = False
+
+    def next_row(self) -> int:
+        """Counts a row that was parsed, and gives its number."""
+        self._size = 0
+        self.row += 1
+        return self.row
+
+
+def _separated(lines: _Lines, delimiter: str) -> Iterator[tuple[int, Row]]:
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    names: list[str] = []
+    try:
+        for values in reader:
+            number = lines.next_row()
+            if not names:
+                names = _distinct(values)
+            elif len(values) == len(names):
+                yield number, dict(zip(names, values, strict=True))
+            elif values:  # an empty line is none
+                raise RowError(number, f"it has {len(values)} columns, and the header has {len(names)}")
+    except csv.Error as error:
+        raise RowError(lines.row + 1, error) from error
+
+
+def _distinct(names: list[str]) -> list[str]:
+    if len(names) > MAX_COLUMNS:
+        raise RowError(1, f"it has {len(names)} columns; at most {MAX_COLUMNS}")
+    if twice := [name for number, name in enumerate(names) if name in names[:number]]:
+        raise RowError(1, f"two columns are called {quoted(twice[0])}: the first row should name the columns")
+    return names
+
+
+def _json_lines(lines: _Lines) -> Iterator[tuple[int, Row]]:
+    for line in lines:
+        number = lines.next_row()
+        if not line.strip():
+            continue
+        try:
+            row = parse_json(line.encode(), 16 * MAX_COLUMNS)
+        except ValueError as error:
+            raise RowError(number, f"not JSON, one object a line: {error}") from error
+        if not isinstance(row, dict) or len(row) > MAX_COLUMNS:
+            raise RowError(number, f"not an object of JSON with at most {MAX_COLUMNS} names")
+        yield number, {name: _as_text(value) for name, value in row.items()}
+
+
+def _parquet(path: Path) -> Iterator[tuple[int, Row]]:
+    with opened(path) as file:
+        table = ParquetFile(file, MAX_TABLE_ROWS)
+        rows = table.read({name: _kind(table, name) for name in table.names})
+    number = 0
+    for batch in rows.to_batches(_BATCH):
+        for row in batch.to_pylist():
+            number += 1
+            yield number, {name: _as_text(value) for name, value in row.items()}
+
+
+def _kind(table: ParquetFile, name: str) -> pa.DataType:
+    for kind in (pa.string(), pa.int64()):
+        try:
+            table.check({name: kind})
+        except ValueError:
+            continue
+        return kind
+    raise ValueError(f"its column {quoted(name)} has neither text nor whole numbers: leave it out, or write it as text")
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)

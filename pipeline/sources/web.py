@@ -1,0 +1,68 @@
+"""What sources on the web share: an address as the catalog's `uri`, what else is known of a video, and its fetching."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pipeline.downloads.downloading import Downloading
+from pipeline.errors import SampleError
+from pipeline.sources.source import Frame, Unreadable, Video
+
+MAX_TEXT = 1_000  # characters of a fact in `about`
+MAX_ADDRESS = 4_096
+SCHEMES = ("http", "https", "s3", "file")
+
+
+def printable(text: str) -> str:
+    """A foreign text in one line of at most `MAX_TEXT` characters that a terminal can be given."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * MAX_TEXT])
+    return " ".join(shown.split())[:MAX_TEXT].rstrip()
+
+
+def about(facts: Mapping[str, str | None]) -> str | None:
+    """`Video.about`: the facts that there are, printable; None where there is none."""
+    known = {name: printable(value or "") for name, value in facts.items()}
+    known = {name: value for name, value in known.items() if value}
+    return json.dumps(known, sort_keys=True, ensure_ascii=False) if known else None
+
+
+def check_address(address: str) -> None:
+    """Raises ValueError, saying why, unless it is a whole address that gives no password away."""
+    if len(address) > MAX_ADDRESS or not address.isprintable() or " " in address:
+        raise ValueError(
+            f"spaces, or what cannot be printed, or more than {MAX_ADDRESS} characters: use %20 and the like"
+        )
+    parts = urlsplit(address)
+    if parts.scheme not in SCHEMES:
+        raise ValueError(f"not an address: it should begin with {', '.join(f'{scheme}://' for scheme in SCHEMES)}")
+    if parts.scheme == "file" and (parts.netloc not in ("", "localhost") or not parts.path.startswith("/")):
+        raise ValueError("a file's address has its whole path: file:///data/videos/a.mp4")
+    if parts.scheme != "file" and not parts.hostname:
+        raise ValueError("it names no host")
+    if "@" in parts.netloc:
+        raise ValueError("it has a user or a password, which would go into the catalog: leave it out")
+
+
+def uri(address: str, sha256: str | None = None, size: int | None = None) -> str:
+    """All that fetching takes, as JSON; `size` in bytes."""
+    known = {"address": address, "sha256": sha256, "bytes": size}
+    return json.dumps({name: value for name, value in known.items() if value is not None}, sort_keys=True)
+
+
+def fetch(video: Video, downloading: Downloading, to: Path) -> None:
+    """`Source.fetch` of what has an address. Raises `Gone`, `Later` or `Blocked`."""
+    from pipeline.downloads.http import fetch_address  # heavy, and only a download needs it
+
+    place = json.loads(video.uri)
+    fetch_address(place["address"], downloading, to, sha256=place.get("sha256"), size=place.get("bytes"))
+
+
+def numbers(video: Video) -> Sequence[int]:
+    """`Source.numbers`: none before the video is fetched."""
+    raise SampleError("no copy of this video is here")
+
+
+def read(video: Video, wanted: Sequence[int]) -> Iterator[Frame | Unreadable]:
+    """`Source.read`: nothing before the video is fetched."""
+    raise SampleError("no copy of this video is here")
