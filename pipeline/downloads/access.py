@@ -82,7 +82,7 @@ class Access:
         named = self._named(host)
         if not named and (literal := _ip(host)) and not _is_public(literal):
             raise _not_public(host, host)
-        # Through a proxy, which the user's own environment names, it is the proxy that connects, and that is connected to.
+        # Where the user's own environment names a proxy, that is what is connected to.
         connection = _Connection(host, anywhere=named or request.proxy is not None)
         _CONNECTION.set(connection)
         try:
