@@ -70,6 +70,11 @@ def _parts(address: str) -> SplitResult:
         raise Gone("its address is none") from None
 
 
+def _host(address: str) -> str:
+    """The host and its port, without name and password."""
+    return _parts(address).netloc.rpartition("@")[2]
+
+
 @contextmanager
 def _local(path: Path, start: int) -> Iterator[Arriving]:
     try:
@@ -134,9 +139,9 @@ def _reasons(address: str, attempts: int) -> Iterator[None]:
         raise Gone("not the file that was listed: its length or its sha256 differs") from fault
     except TemporaryFault as fault:
         _log.warning("%s: %s, %d times in a row", address, fault, attempts)
-        raise _later(fault, _parts(address).netloc) from fault
+        raise _later(fault, _host(address)) from fault
     except (ShardError, UserError) as error:
-        if (missed := _gone(error, _parts(address).netloc)) is None:
+        if (missed := _gone(error, _host(address))) is None:
             raise
         _log.warning("%s", error)
         raise missed from error
