@@ -8,8 +8,10 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
+from pipeline import config
 from pipeline.downloads.downloading import Downloading
 from pipeline.errors import SampleError
+from pipeline.sources import SOURCES
 from pipeline.sources.source import Source, Video
 
 
@@ -44,12 +46,14 @@ SOURCE = Source(
 )
 
 
-def register() -> None:
-    """Makes `web` a kind of source, in this process, that config.yaml may name."""
-    from pipeline import config
-    from pipeline.sources import SOURCES
-
+def validator() -> Draft202012Validator:
+    """Of a config.yaml that may name `web` as a kind of source."""
     schema = yaml.safe_load(config.SCHEMA.read_text())
     schema["$defs"]["source"]["properties"]["kind"]["enum"].append("web")
+    return Draft202012Validator(schema)
+
+
+def register() -> None:
+    """Makes `web` a kind of source in this process."""
     SOURCES["web"] = SOURCE
-    config._validator = lambda: Draft202012Validator(schema)
+    config._validator = validator

@@ -14,7 +14,7 @@ import web_source
 from faulty_server import FaultyServer, serving, stalled, status, truncated
 from typer.testing import CliRunner
 
-from pipeline import gc
+from pipeline import config, gc
 from pipeline.catalog import write_listing
 from pipeline.cli import app
 from pipeline.downloads import engine
@@ -30,6 +30,7 @@ from pipeline.shards import download
 from pipeline.shards.record import Record
 from pipeline.sources import SOURCES
 from pipeline.stats import stats
+from pipeline.timestamps import in_order
 from pipeline.verify import verify
 from tests.sources.clips import write_clip
 
@@ -142,6 +143,20 @@ def test_two_datasets_share_one_copy_until_neither_needs_it(server: FaultyServer
         framed(one)
     fetched(one)
     assert framed(one) == before
+
+
+def test_moved_results_of_any_time_stamps_are_not_made_again(server: FaultyServer, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(config, "_validator", web_source.validator)
+    plan = listed(server, "a")
+    fetched(plan)
+    framed(plan)
+    record, tar = plan.parent / "videos/000000.json", plan.parent / "frames/000000.tar"
+    os.utime(tar, (1, 1))
+    source = {"kind": "web", "addresses": []}
+    for select, dated in (({"every": 2}, 1), ("all", record.stat().st_mtime)):
+        loaded = config.load({"datasets": {"films": {"source": source, "frames": {"select": select}}}})["films"]
+        in_order(plan.parent, loaded, [json.loads(record.read_text())["source"]])
+        assert tar.stat().st_mtime == dated
 
 
 def test_a_copy_that_was_changed_or_a_record_of_other_videos_is_not_read(server: FaultyServer):
