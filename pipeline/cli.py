@@ -72,11 +72,6 @@ def _stage_command(stage: Stage) -> Callable[..., None]:
     return command
 
 
-for _stage in STAGES.values():
-    if _stage.name != "frames":
-        app.command(_stage.name)(_stage_command(_stage))
-
-
 @app.command()
 def frames(
     inputs: Inputs,
@@ -94,6 +89,11 @@ def frames(
     run_stage(stage, by_name, to, _parsed(stage.options, options), min_success, store)
     if keep_videos is KeepVideos.no:
         release(by_name[SOURCE].parent, to.stem, store)
+
+
+for _stage in STAGES.values():
+    if _stage.name != "frames":
+        app.command(_stage.name)(_stage_command(_stage))
 
 
 @app.command()

@@ -106,7 +106,7 @@ class _Job:
                 entry = self.store.keep(video, partial, self.claimant)
             except Missed as missed:
                 entry, host = missing(missed), missed.turned_away_by
-                if isinstance(missed, Gone):
+                if isinstance(missed, Gone) or (partial.exists() and not partial.stat().st_size):
                     partial.unlink(missing_ok=True)
             self.tries.note(outcome(video, entry, True, time.monotonic() - began))
         if isinstance(entry, Stored):

@@ -175,4 +175,8 @@ def _gone(error: UserError, host: str) -> Missed | None:
         return Later("no trusted connection to the server")
     if isinstance(cause, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
         return Gone("leads to an address that is not http or https")
-    return Gone("leads to an address that is not encrypted") if cause is None else None
+    if cause is None:
+        return Gone("leads to an address that is not encrypted")
+    from botocore.exceptions import NoCredentialsError
+
+    return None if isinstance(cause, NoCredentialsError) else Gone("its address cannot be read")
