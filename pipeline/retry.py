@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.adopted import read_adopted
 from pipeline.catalog import read_catalog, read_plan, shard_digests
 from pipeline.downloads.copies import record_of, release
-from pipeline.downloads.downloading import Downloading
+from pipeline.downloads.downloading import Blocked, Downloading
 from pipeline.downloads.record import VIDEOS, Downloads, Missing
 from pipeline.errors import UserError
 from pipeline.locks import check_unlocked
@@ -116,6 +116,8 @@ def _shard(
         for view in views:
             tar = dataset / "shards" / view.name / name
             _view(view, tar)
+    except Blocked:
+        raise  # the next shard would ask the same server
     except UserError as error:
         yield Retried(tar, trouble=str(error) if str(dataset) in str(error) else f"{tar}: {error}")
 

@@ -111,7 +111,8 @@ class _Job:
             self.tries.note(outcome(video, entry, True, time.monotonic() - began))
         if isinstance(entry, Stored):
             self.turned_away.clear()
-        elif host and not (before and before.reason == entry.reason):  # twice, at different times, is its own fault
+        elif host and (entry.temporary or not before or before.reason != entry.reason):
+            # A video that is forbidden again, at another time, is so on its own account.
             self._turned_away(host, video, entry.reason)
         return entry
 

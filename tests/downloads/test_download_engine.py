@@ -196,6 +196,21 @@ def test_a_host_that_turns_us_away_stops_the_job(server: FaultyServer, monkeypat
     assert [row.get("temporary") for row in fetched(plan).values()] == [None, None, None], "on another day, it is they"
 
 
+def test_a_retry_stops_where_it_is_turned_away(server: FaultyServer, monkeypatch: pytest.MonkeyPatch):
+    for name in ("b", "c"):
+        server.befall(f"{name}.mp4", status(429), ever=True)
+    videos = [web_source.at(f"{server.url}/{name}.mp4") for name in "abc"]
+    write_listing(Path("results/films"), videos, [["a", "b"], ["c"]])
+    for shard in ("000000", "000001"):
+        download_shard(Path("results/films/plan.json"), Path(f"results/films/videos/{shard}.json"), policy(), 0)
+    framed(Path("results/films/plan.json"))
+    server.asked.clear()
+    monkeypatch.setattr(engine, "MOST_TURNED_AWAY", 1)
+    with pytest.raises(Blocked, match="answers 429"):
+        list(retry_failed(Path("results/films"), 0, policy()))
+    assert [name for name, _ in server.asked] == ["b.mp4"]
+
+
 def test_what_comes_later_gives_what_a_full_rebuild_gives(server: FaultyServer):
     for name in ("b", "c"):
         server.befall(f"{name}.mp4", status(503))
