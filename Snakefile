@@ -11,6 +11,7 @@ if not workflow.overwrite_configfiles:
 include: "workflow/rules/common.smk"
 include: "workflow/rules/catalog.smk"
 include: "workflow/rules/frames.smk"
+include: "workflow/rules/download.smk"
 include: "workflow/rules/flow.smk"
 include: "workflow/rules/guidance.smk"
 include: "workflow/rules/regions.smk"

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from enum import StrEnum
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,8 @@ from pipeline import show as drawing
 from pipeline import stats as statistics
 from pipeline import verify as verification
 from pipeline.catalog import extended, read_catalog, read_plan, write_listing
+from pipeline.downloads import cli as downloads_cli
+from pipeline.downloads.copies import release
 from pipeline.errors import UserError
 from pipeline.manifest import write_manifest
 from pipeline.registry import STAGES, VIEWS
@@ -42,6 +45,15 @@ Inputs = Annotated[list[Path], typer.Argument(help="The shards to read (NNNNNN.t
 To = Annotated[Path, typer.Option(help="The shard to write: NNNNNN.tar; its record NNNNNN.json comes beside it.")]
 Options = Annotated[str, typer.Option(help="The stage's options as JSON; what is left out has its default.")]
 MinSuccess = Annotated[float, typer.Option(help="The share of samples that must succeed, or nothing is written.")]
+
+
+class KeepVideos(StrEnum):
+    """Whether videos from the web stay in the store."""
+
+    yes = "yes"
+    no = "no"
+
+
 Folder = Annotated[Path, typer.Argument(help="A dataset (results/NAME), or one of its columns or views.")]
 
 
@@ -62,8 +74,28 @@ def _stage_command(stage: Stage) -> Callable[..., None]:
     return command
 
 
+@app.command()
+def frames(
+    inputs: Inputs,
+    to: To,
+    options: Options = "{}",
+    min_success: MinSuccess = 0.0,
+    store: Annotated[Path, typer.Option(help="Where videos from the web are: download.store.")] = Path("downloads"),
+    keep_videos: Annotated[
+        KeepVideos, typer.Option(help="no: delete videos from the web once their frames are in the shard.")
+    ] = KeepVideos.yes,
+) -> None:
+    """Make one shard of the column `frames` from source."""
+    stage = STAGES["frames"]
+    by_name = _by_name(inputs, stage.reads, stage.name)
+    run_stage(stage, by_name, to, _parsed(stage.options, options), min_success, store)
+    if keep_videos is KeepVideos.no:
+        release(by_name[SOURCE].parent, to.stem, store)
+
+
 for _stage in STAGES.values():
-    app.command(_stage.name)(_stage_command(_stage))
+    if _stage.name != "frames":
+        app.command(_stage.name)(_stage_command(_stage))
 
 
 @app.command()
@@ -182,6 +214,8 @@ for _command in (
     sharing_cli.adopt,
     fetch_cli.fetch,
     upkeep_cli.retry_failed,
+    downloads_cli.download,
+    downloads_cli.downloads,
     sets_cli.merge,
     sets_cli.split,
     upkeep_cli.gc,

@@ -14,6 +14,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from pipeline.adopted import ADOPTED
+from pipeline.downloads.downloading import Downloading
 from pipeline.errors import UserError
 from pipeline.manifest import SAMPLES
 from pipeline.registry import STAGES, VIEWS
@@ -30,7 +31,8 @@ MIN_SUCCESS = 0.9
 class Dataset:
     """One dataset of config.yaml: its source, the options of every stage, and what is to be built.
 
-    Of an adopted dataset, `views` and `columns` are those that are there.
+    Of an adopted dataset, `views` and `columns` are those that are there. `downloading` is how videos on the web are
+    fetched; None where the source's are here.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Dataset:
     columns: tuple[str, ...]
     videos_per_shard: int
     min_success: float
+    downloading: Downloading | None = None
 
     @property
     def adopted(self) -> bool:
@@ -97,6 +100,8 @@ def _dataset(name: str, values: Mapping[str, Any], where: str, place: Path) -> D
     for view in views:
         _check_frames(VIEWS[view], paired, stages["frames"].triplets, where)
     source_options = _resolved(source.options, source_keys, f"{where}.source")
+    if "download" in values and not source.fetch:
+        raise UserError(f"{where}.download: videos of the kind {source.name} are not fetched: leave this out")
     return Dataset(
         name=name,
         where=f"{where}.source",
@@ -107,6 +112,7 @@ def _dataset(name: str, values: Mapping[str, Any], where: str, place: Path) -> D
         columns=_columns(views, source, source_options),
         videos_per_shard=values.get("videos_per_shard", VIDEOS_PER_SHARD),
         min_success=values.get("min_success", MIN_SUCCESS),
+        downloading=_resolved(Downloading, values.get("download", {}), f"{where}.download") if source.fetch else None,
     )
 
 

@@ -64,6 +64,9 @@ def frame_key(video: str, frame: int) -> str:
 
 def _run(items: Items, options: FramesOptions) -> Outcomes:
     for video, sample in items:
+        if "missing" in sample:  # it is on the web, and did not come
+            yield Failure(video, sample["missing"])
+            continue
         yield from _video(video, sample["video"], options)
 
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.catalog import read_plan
+from pipeline.downloads.record import DOWNLOADED
 from pipeline.errors import UserError
 from pipeline.registry import STAGES, VIEWS
 
 PLAN = "plan.json"
 BESIDE = ("experiments", "report")  # folders beside the datasets' own that runs write to
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")  # as `pipeline.shards.files.atomic` names them
-_SHARD = re.compile(r"([0-9]{6,})\.(tar|json)")
+_SHARD = re.compile(r"([0-9]{6,})\.(tar|json|parquet)")
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,12 @@ def leftovers(folder: Path, before: float) -> Iterator[Leftover]:
         raise UserError(f"{folder}: neither a dataset (it has no {PLAN}) nor a folder of datasets")
     for dataset in datasets:
         plan = len(read_plan(dataset / PLAN))
-        columns = [column for column in _folders(dataset) if column.name in STAGES]
+        columns = [column for column in _folders(dataset) if column.name in (*STAGES, DOWNLOADED)]
         views = [view for parent in _folders(dataset) if parent.name == "shards" for view in _folders(parent)]
         yield from _temporary(dataset, before)
         for part in columns + views:
             yield from _temporary(part, before)
-            if part.name in STAGES or part.name in VIEWS:
+            if part.name in (*STAGES, *VIEWS, DOWNLOADED):
                 yield from _unplanned(part, plan, before)
     if datasets != [folder]:
         for beside in _folders(folder):
@@ -94,5 +95,6 @@ def _unplanned(folder: Path, planned: int, before: float) -> Iterator[Leftover]:
     """Records come before their tars: a tar without a record is no shard."""
     for path, size in _files(folder, before):
         name = _SHARD.fullmatch(path.name)
-        if name and int(name[1]) >= planned:
+        ours = name and (name[2] != "parquet" or folder.name == DOWNLOADED)
+        if name and ours and int(name[1]) >= planned:
             yield Leftover(path, size, f"of a shard that {PLAN} does not name")

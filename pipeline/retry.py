@@ -14,6 +14,9 @@ from typing import Any
 
 from pipeline.adopted import read_adopted
 from pipeline.catalog import read_catalog, read_plan, shard_digests
+from pipeline.downloads.copies import record_of, release
+from pipeline.downloads.downloading import Blocked, Downloading
+from pipeline.downloads.record import DOWNLOADED, Downloads, Missing
 from pipeline.errors import UserError
 from pipeline.locks import check_unlocked
 from pipeline.manifest import SUMS, write_manifest
@@ -21,6 +24,7 @@ from pipeline.progress import progress
 from pipeline.registry import STAGES, VIEWS
 from pipeline.runner import SOURCE, Inputs, Tally, facts_of, followed, items_of, opened, opened_inputs, tools_of
 from pipeline.shards.column import Shard
+from pipeline.shards.files import write_atomic
 from pipeline.shards.record import Record, record_path
 from pipeline.shards.writer import write_shard
 from pipeline.sources.source import Video
@@ -56,7 +60,7 @@ class _Change:
     keys: set[str]
 
 
-def retry_failed(dataset: Path, min_success: float) -> Iterator[Retried]:
+def retry_failed(dataset: Path, min_success: float, downloading: Downloading | None = None) -> Iterator[Retried]:
     """Makes the failed samples of a dataset again, shard by shard, and then the manifests of what changed.
 
     Shards that come out the same stay untouched. Options are those of the records. The first trouble in a shard leaves
@@ -65,8 +69,10 @@ def retry_failed(dataset: Path, min_success: float) -> Iterator[Retried]:
     Args:
         dataset: `results/NAME`.
         min_success: the share of a shard's samples that must be made, or it stays as it is.
+        downloading: of a dataset from the web: what did not come for a passing reason is tried again.
 
     Raises:
+        Blocked: a server turns us away.
         UserError: the folder has no columns that a plan names or was adopted, or Snakemake is at work.
     """
     if read_adopted(dataset):
@@ -80,29 +86,60 @@ def retry_failed(dataset: Path, min_success: float) -> Iterator[Retried]:
     videos = read_catalog(dataset / CATALOG, chain.from_iterable(plan))
     digests = shard_digests(plan, videos)
     for number, source in enumerate(digests):
-        yield from _shard(dataset, f"{number:06d}.tar", source, stages, views, min_success)
+        yield from _shard(dataset, f"{number:06d}.tar", source, stages, views, min_success, downloading)
     for view in views:
         _manifest(dataset / "shards" / view.name, len(plan), f"{dataset.absolute().name} ({view.name})", videos)
 
 
 def _shard(
-    dataset: Path, name: str, source: str, stages: list[Stage], views: list[View], min_success: float
+    dataset: Path,
+    name: str,
+    source: str,
+    stages: list[Stage],
+    views: list[View],
+    min_success: float,
+    downloading: Downloading | None,
 ) -> Iterator[Retried]:
     """Retries one shard in every column, and joins it anew."""
     changes: dict[str, _Change] = {}
     tar = dataset / name
+    store = Path(downloading.store) if downloading else None
     try:
+        if downloading and (change := _downloaded(record_of(dataset, tar.stem), source, downloading)):
+            changes[DOWNLOADED] = change
         for stage in stages:
             tar = dataset / stage.name / name
             old = _standing(tar, stage.version)
-            new = _column(stage, tar, old, source, changes, min_success)
+            new = _column(stage, tar, old, source, changes, min_success, store)
             if old.failures or new.failures:
                 yield Retried(tar, len(old.failures), len(new.failures))
+        if downloading and not downloading.keep_videos:
+            release(dataset, tar.stem, Path(downloading.store))
         for view in views:
             tar = dataset / "shards" / view.name / name
             _view(view, tar)
+    except Blocked:
+        raise  # the next shard would ask the same server
     except UserError as error:
         yield Retried(tar, trouble=str(error) if str(dataset) in str(error) else f"{tar}: {error}")
+
+
+def _downloaded(path: Path, source: str, downloading: Downloading) -> _Change | None:
+    """Tries videos again that did not come for a passing reason; what changed in the record, if anything."""
+    from pipeline.downloads.engine import fetch_videos  # which brings what goes over the network
+
+    if not path.exists():
+        raise UserError(f"{path}: is not there: run `snakemake` to make it")
+    old = Downloads.read(path)
+    if old.source != source:
+        raise UserError(f"{path}: was made from other videos than the catalog has now: run `snakemake` instead")
+    again = [name for name, entry in old.videos.items() if isinstance(entry, Missing) and entry.temporary]
+    videos = read_catalog(path.parents[1] / CATALOG, again) if again else []
+    new = Downloads(source, {**old.videos, **fetch_videos(videos, path, downloading)} if videos else old.videos)
+    if new == old:
+        return None
+    write_atomic(path, new.text().encode())
+    return _Change(old.digest, {name for name in again if new.videos[name] != old.videos[name]})
 
 
 def _standing(tar: Path, version: int) -> Record:
@@ -115,18 +152,27 @@ def _standing(tar: Path, version: int) -> Record:
 
 
 def _column(
-    stage: Stage, tar: Path, old: Record, source: str, changes: dict[str, _Change], min_success: float
+    stage: Stage,
+    tar: Path,
+    old: Record,
+    source: str,
+    changes: dict[str, _Change],
+    min_success: float,
+    store: Path | None,
 ) -> Record:
     """Retries one shard of a column, if anything in it failed or what it was made from changed."""
     dataset = tar.parent.parent
     columns = {name: dataset / name / tar.name for name in stage.reads if name != SOURCE}
-    now = _digests(columns)
+    now, made_from = _digests(columns), list(columns.values())
+    if store and SOURCE in stage.reads:
+        made_from.append(record_of(dataset, tar.stem))
+        now[DOWNLOADED] = Downloads.read(made_from[-1]).digest
     if old.inputs.get(SOURCE, source) != source:
         raise UserError(f"{tar}: was made from other videos than the catalog has now: run `snakemake` instead")
     new = old
     if old.failures or old.inputs != old.inputs | now:
-        new = _written(stage, columns | {SOURCE: dataset / PLAN}, tar, old, changes, min_success)
-    if new == old and _older(tar, columns.values()):
+        new = _written(stage, columns | {SOURCE: dataset / PLAN}, tar, old, changes, min_success, store)
+    if new == old and _older(tar, made_from):
         # What it was made from was written again, with the same bytes.
         os.utime(tar)
         os.utime(record_path(tar))
@@ -145,18 +191,26 @@ def _older(tar: Path, inputs: Iterable[Path]) -> bool:
 
 
 def _written(
-    stage: Stage, inputs: Mapping[str, Path], tar: Path, old: Record, changes: dict[str, _Change], min_success: float
+    stage: Stage,
+    inputs: Mapping[str, Path],
+    tar: Path,
+    old: Record,
+    changes: dict[str, _Change],
+    min_success: float,
+    store: Path | None,
 ) -> Record:
     """Writes a shard from the samples that stand in it and those that are made now; adds to `changes` what differs."""
     options = _options(stage, tar, old)
     tally, made, changed = Tally(stage), set[str](), set[str]()
-    with opened_inputs(stage, inputs, tar.stem) as read, opened(tar) as shard:
+    with opened_inputs(stage, inputs, tar.stem, store) as read, opened(tar) as shard:
         place = {item: number for number, item in enumerate(read.keys)}
         redo = _to_redo(stage, read, old, options, changes)
         again = [item for item in place if item in redo]
         items = progress(items_of(stage, read, again), len(again), f"{stage.name} {tar.stem}")
         kept = ((key, shard[key]) for key in shard if _item(stage, key) not in redo)
-        outcomes = heapq.merge(kept, stage.run(items, options), key=lambda outcome: place[_item(stage, _key(outcome))])
+        still = (Failure(f["key"], f["reason"]) for f in old.failures if _item(stage, f["key"]) not in redo)
+        made_now = stage.run(items, options)
+        outcomes = heapq.merge(kept, still, made_now, key=lambda outcome: place[_item(stage, _key(outcome))])
 
         def samples() -> Iterator[tuple[str, dict[str, bytes]]]:
             for key, members in tally.encoded(outcomes):
@@ -194,6 +248,8 @@ def _to_redo(stage: Stage, read: Inputs, old: Record, options: Any, changes: Map
     if not known:
         return set(read.keys)
     failed = {_item(stage, failure["key"]) for failure in old.failures}
+    if read.copies:  # of a video that is deleted once its frames are made, what failed stays so
+        failed = {item for item in failed if not read.copies.away(item)}
     return failed | changed | _neighbours(stage, read, changed)
 
 

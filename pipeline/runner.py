@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.catalog import read_catalog, read_planned, shard_digests
+from pipeline.downloads.copies import Copies, copies_of
+from pipeline.downloads.record import DOWNLOADED
 from pipeline.errors import ShardError, UserError
 from pipeline.progress import progress
 from pipeline.shards.codecs import encode
@@ -25,7 +27,14 @@ from pipeline.stages import Failure, Items, Sample, Stage, failure
 SOURCE = "source"
 
 
-def run_stage(stage: Stage, inputs: Mapping[str, Path], to: Path, options: Any, min_success: float) -> Record:
+def run_stage(
+    stage: Stage,
+    inputs: Mapping[str, Path],
+    to: Path,
+    options: Any,
+    min_success: float,
+    store: Path | None = None,
+) -> Record:
     """Makes one shard of a stage's column.
 
     Args:
@@ -33,12 +42,13 @@ def run_stage(stage: Stage, inputs: Mapping[str, Path], to: Path, options: Any, 
             stands beside it).
         to: the tar to write; its name is the shard's number.
         min_success: the share of samples that must be made.
+        store: where videos from the web are.
 
     Raises:
         UserError: an input is damaged, the output cannot be written, or too many samples fail.
     """
     tally = Tally(stage)
-    with opened_inputs(stage, inputs, to.stem) as read:
+    with opened_inputs(stage, inputs, to.stem, store) as read:
         items = progress(items_of(stage, read, read.keys), len(read.keys), f"{stage.name} {to.stem}")
 
         def facts() -> dict[str, Any]:
@@ -67,11 +77,15 @@ def advised(tar: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a job reads, opened: `columns` by name, the shard's `videos` by id, and the digest of each input."""
+    """What a job reads, opened: `columns` by name, the shard's `videos` by id, and the digest of each input.
+
+    `copies` has the videos themselves where they were fetched.
+    """
 
     columns: Mapping[str, Shard]
     videos: Mapping[str, Video]
     digests: Mapping[str, str]
+    copies: Copies | None = None
 
     @property
     def keys(self) -> list[str]:
@@ -80,18 +94,22 @@ class Inputs:
 
 
 @contextmanager
-def opened_inputs(stage: Stage, inputs: Mapping[str, Path], shard: str) -> Iterator[Inputs]:
+def opened_inputs(stage: Stage, inputs: Mapping[str, Path], shard: str, store: Path | None = None) -> Iterator[Inputs]:
     """Opens each of `stage.reads`. Raises `UserError` where one is missing or damaged, or the shard is not planned."""
     with ExitStack() as stack:
         columns = {name: stack.enter_context(opened(inputs[name])) for name in stage.reads if name != SOURCE}
         videos: list[Video] = []
+        copies = None
         digests = {name: column.record.sha256 for name, column in columns.items()}
         if SOURCE in stage.reads:
-            videos, digests[SOURCE] = _planned_videos(inputs[SOURCE], shard)
-        yield Inputs(columns, {video.video: video for video in videos}, digests)
+            videos, digests[SOURCE] = planned_videos(inputs[SOURCE], shard)
+            if copies := copies_of(inputs[SOURCE], shard, videos, digests[SOURCE], store):
+                digests[DOWNLOADED] = copies.digest
+        yield Inputs(columns, {video.video: video for video in videos}, digests, copies)
 
 
-def _planned_videos(plan_path: Path, shard: str) -> tuple[list[Video], str]:
+def planned_videos(plan_path: Path, shard: str) -> tuple[list[Video], str]:
+    """A shard's videos, by the plan and the catalog beside it, and the digest of what the catalog says of them."""
     if not shard.isdecimal():
         raise UserError(f"{plan_path}: plans shards by number; there is no shard {shard}")
     ids = read_planned(plan_path, int(shard))
@@ -103,6 +121,8 @@ def items_of(stage: Stage, inputs: Inputs, keys: Iterable[str]) -> Items:
     """The stage's items of these keys: videos, or the columns' samples joined."""
     if inputs.columns:
         return _joined(stage, inputs, keys)
+    if inputs.copies:
+        return ((key, inputs.copies.sample(key)) for key in keys)
     return ((key, {"video": inputs.videos[key]}) for key in keys)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.catalog import read_plan
+from pipeline.downloads.record import DOWNLOADED
 from pipeline.errors import ShardError, UserError
 from pipeline.flow.error import Mean, flow_error, total_error
 from pipeline.kernels import grid_points
@@ -74,6 +75,7 @@ def stats(folder: Path) -> list[Table]:
 def _dataset(folder: Path) -> Holdings:
     videos = {f"{number:06d}": len(shard) for number, shard in enumerate(read_plan(folder / PLAN))}
     places = [path for parent in (folder, folder / VIEWS) for path in sorted(parent.glob("*/"), key=_turn)]
+    places = [path for path in places if path.name != DOWNLOADED]
     return Holdings(folder.name, {path.name: _read(path, videos) for path in places if _shards(path)}, videos)
 
 

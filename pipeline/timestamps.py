@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Dataset
-from pipeline.errors import ShardError
+from pipeline.downloads.copies import record_of
+from pipeline.downloads.record import DOWNLOADED, Downloads
+from pipeline.errors import ShardError, UserError
 from pipeline.registry import STAGES, VIEWS
 from pipeline.runner import SOURCE
 from pipeline.shards.record import Record, record_path
@@ -47,7 +49,8 @@ def in_order(folder: Path, dataset: Dataset, digests: Sequence[str]) -> None:
             stage = STAGES[column]
             inputs = {read: folder / read / name for read in stage.reads if read != SOURCE}
             known = {SOURCE: digest} if SOURCE in stage.reads else {}
-            _refresh(folder / column / name, inputs, known, stage.version, dataset.options(column))
+            record = record_of(folder, name.removesuffix(".tar")) if known and dataset.downloading else None
+            _refresh(folder / column / name, inputs, known, stage.version, dataset.options(column), record)
         for view in dataset.views:
             inputs = {column: folder / column / name for column in VIEWS[view].columns}
             options = {column: dataset.options(column) for column in inputs}
@@ -62,19 +65,27 @@ def _of_its_size(tar: Path) -> Record:
 
 
 def _refresh(
-    tar: Path, inputs: Mapping[str, Path], known: Mapping[str, str], version: int, options: Mapping[str, Any]
+    tar: Path,
+    inputs: Mapping[str, Path],
+    known: Mapping[str, str],
+    version: int,
+    options: Mapping[str, Any],
+    downloads: Path | None = None,
 ) -> None:
     files = (tar, record_path(tar))
     try:
-        newest = max((path.stat().st_mtime_ns for path in inputs.values()), default=0)
+        made_from = [*inputs.values(), *([downloads] if downloads else [])]
+        newest = max((path.stat().st_mtime_ns for path in made_from), default=0)
         if newest <= min(file.stat().st_mtime_ns for file in files):
             return
         record = _of_its_size(tar)
         digests = {name: _of_its_size(path).sha256 for name, path in inputs.items()}
+        if downloads:
+            digests[DOWNLOADED] = Downloads.read(downloads).digest
         # Options were written as JSON.
         wanted = (version, json.loads(json.dumps(options)), {**digests, **known})
         if (record.version, record.options, record.inputs) == wanted:
             for file in files:
                 os.utime(file, ns=(newest, newest))
-    except (OSError, ShardError):
+    except (OSError, UserError):
         return  # something is missing or damaged: it is made again, or what reads it says so

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.downloads.cli import CONFIG, Config, downloading_of
+from pipeline.downloads.record import DOWNLOADED
 from pipeline.errors import UserError
 from pipeline.locks import check_unlocked
 
@@ -15,13 +17,18 @@ def retry_failed(
     min_success: Annotated[
         float, typer.Option(help="The share of a shard's samples that must be made, or it stays as it is.")
     ] = 0.0,
+    configfile: Config = CONFIG,
 ) -> None:
-    """Make failed samples again, and nothing else, through every column and view."""
+    """Make failed samples again, and nothing else, through every column and view.
+
+    Of a dataset from the web, first fetch what did not come for a passing reason.
+    """
     from pipeline.retry import retry_failed as run
     from pipeline.retry import told
 
     results = []
-    for retried in run(dataset, min_success):
+    downloading = downloading_of(dataset, configfile) if (dataset / DOWNLOADED).is_dir() else None
+    for retried in run(dataset, min_success, downloading):
         typer.echo(retried)
         results.append(retried)
     troubled = sum(bool(retried.trouble) for retried in results)

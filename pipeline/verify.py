@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from pipeline.adopted import ADOPTED, read_adopted, shard_names
 from pipeline.catalog import read_catalog, read_plan, shard_digests
+from pipeline.downloads.record import DOWNLOADED, Downloads
 from pipeline.errors import ShardError, UserError, printable
 from pipeline.licences import VIDEOS, read_videos
 from pipeline.manifest import CARD, CROISSANT, INFO, SAMPLES, SHARDS, SIZES, SUMS, read_samples, read_shards
@@ -70,7 +71,7 @@ def verify(folder: Path, full: bool) -> list[Problem]:
         return list(shared_columns(folder, shared, full))
     if _is_view(folder):
         return list(view_problems(folder, full, {}))
-    if folder.name != VIEWS and (folder.resolve().parent / PLAN).exists():
+    if folder.name not in (VIEWS, DOWNLOADED) and (folder.resolve().parent / PLAN).exists():
         return list(_column(folder, full, {}))
     raise UserError(
         f"{folder}: not a dataset (it has no {PLAN}), not a column (no {PLAN} beside it), not a view (no {SHARDS})"
@@ -84,7 +85,7 @@ def _is_view(folder: Path) -> bool:
 def _is_column(folder: Path) -> bool:
     """Whether a folder beside plan.json is a column: it has shards."""
     return (
-        folder.name != VIEWS
+        folder.name not in (VIEWS, DOWNLOADED)
         and folder.is_dir()
         and any(path.stem.isdecimal() and path.suffix in (".tar", ".json") for path in folder.iterdir())
     )
@@ -116,12 +117,27 @@ def _dataset(folder: Path, full: bool) -> Problems:
         digests["source"] = dict(zip(_names(plan), shard_digests(plan, videos), strict=True))
     except UserError as error:
         yield Problem(folder / CATALOG, _fault(error, folder / CATALOG), "the shards cannot be compared with it")
+    yield from _downloads(folder, digests)
     adopted = read_adopted(folder)
     for place, records in made.items():
         if adopted and str(place.relative_to(folder)) in adopted.given:
             continue  # made from what there was elsewhere
         for shard, record in records.items():
             yield from _chain(place / f"{shard}.tar", record, digests)
+
+
+def _downloads(folder: Path, digests: dict[str, dict[str, str]]) -> Problems:
+    """The records of what was downloaded, whose digests are added: frames are made from them."""
+    digests[DOWNLOADED] = {}
+    for path in sorted((folder / DOWNLOADED).glob("[0-9]*.json")):
+        try:
+            record = Downloads.read(path)
+        except UserError as error:
+            yield Problem(path, _fault(error, path), _replace(path))
+            continue
+        digests[DOWNLOADED][path.stem] = record.digest
+        if digests.get("source", {}).get(path.stem, record.source) != record.source:
+            yield Problem(path, "made from another choice of videos than there is now", _replace(path))
 
 
 def _column(folder: Path, full: bool, made: Records) -> Problems:
@@ -307,7 +323,7 @@ def _chain(tar: Path, record: Record, digests: Mapping[str, Mapping[str, str]]) 
     """Whether the shard was made from what is there now; a column that was deleted to save space is not missed."""
     for name, digest in record.inputs.items():
         if digests.get(name, {}).get(tar.stem, digest) != digest:
-            made_from = "choice of videos" if name == "source" else f"{name}/{tar.name}"
+            made_from = {"source": "choice of videos", VIDEOS: "download"}.get(name, f"{name}/{tar.name}")
             yield Problem(tar, f"made from another {made_from} than there is now", _replace(tar))
 
 

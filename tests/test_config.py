@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from pipeline.config import SCHEMA, load
+from pipeline.downloads.downloading import Downloading
 from pipeline.errors import UserError
 from pipeline.registry import STAGES, VIEWS
 from pipeline.sources import SOURCES
@@ -63,6 +64,10 @@ def test_the_schema_has_the_options_of_each_source(kind: str):
     assert set(definition.get("required", [])) == required
 
 
+def test_the_schema_has_the_keys_of_downloads():
+    assert set(DEFINITIONS["download"]["properties"]) == {field.name for field in fields(Downloading)}
+
+
 def test_the_schema_names_the_views_there_are():
     assert DEFINITIONS["dataset"]["properties"]["views"]["items"]["enum"] == list(VIEWS)
 
@@ -76,6 +81,11 @@ def test_the_schema_names_the_views_there_are():
         ({"datasets": {"report": {"source": {"kind": "synthetic"}}}}, "datasets.report: this name is taken"),
         ({"datasets": {"x": {}}}, "c.yaml: datasets.x lacks source"),
         ({"dataset": {}, "datasets": {"x": {"source": {"kind": "synthetic"}}}}, "dataset is not a key: did you mean"),
+        (
+            one(download={"pause": 1}),
+            "datasets.x.download: videos of the kind synthetic are not fetched: leave this out",
+        ),
+        (one(download={"pause": -1}), "datasets.x.download.pause is -1: should be at least 0"),
         (one(flow={"preset": "quick"}), "datasets.x.flow.preset is 'quick': should be one of ultrafast, fast, medium"),
         (one(flow={"batch_size": "8"}), "datasets.x.flow.batch_size is '8': should be an integer"),
         (one(flow={"batch_size": 0}), "datasets.x.flow.batch_size is 0: should be at least 1"),

@@ -29,7 +29,7 @@ class Downloading:
         _check("pause", self.pause, 0)
         _check("silence", self.silence, 1)
         if self.most_rate is not None:
-            _check("most_rate", self.most_rate, 1)
+            _check("most_rate", self.most_rate, 10_000)  # slower would look like a server that is stuck
 
 
 def _check(name: str, value: Any, least: int) -> None:
@@ -37,12 +37,24 @@ def _check(name: str, value: Any, least: int) -> None:
         raise ValueError(f"{name} must be a number of at least {least}, not {value!r}")
 
 
-class Gone(SampleError):
-    """A video that cannot be had, now or later: removed, private, no video at all. The reason goes into the record."""
+class Missed(SampleError):
+    """A video that did not come; the message is the reason in the record, and names no host, path or time.
+
+    Args:
+        turned_away_by: the host that turned us away (403, 429), where one did: of too many in a row a job stops.
+    """
+
+    def __init__(self, reason: str, turned_away_by: str = "") -> None:
+        super().__init__(reason)
+        self.turned_away_by = turned_away_by
 
 
-class Later(SampleError):
-    """A video that did not come, and may another time: the server was away, slow or busy."""
+class Gone(Missed):
+    """A video that cannot be had, now or later: removed, private, no video at all."""
+
+
+class Later(Missed):
+    """A video that did not come, and may another time: the server was away, slow or busy, or config.yaml forbids it."""
 
 
 class Blocked(UserError):

@@ -1,9 +1,7 @@
 """Copies of shards from other machines: each under its sum, so that two datasets share what they have in common."""
 
 import fcntl
-import hashlib
 import os
-import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ from pathlib import Path
 from pipeline.errors import ShardError, UserError
 from pipeline.shards.download import Patience, fetch_file
 from pipeline.shards.files import advice
+from pipeline.shards.record import is_sha256
 
 DAY = 86_400
 
@@ -103,16 +102,6 @@ class Cache:
             if not arriving:
                 path.unlink(missing_ok=True)
                 total -= held
-
-
-def is_sha256(text: object) -> bool:
-    """Whether it is one in hexadecimal, and so may be the name of a file."""
-    return isinstance(text, str) and re.fullmatch("[0-9a-f]{64}", text) is not None
-
-
-def text_digest(text: str) -> str:
-    """The sha256 of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _opened(path: Path, size: int) -> BufferedReader | None:

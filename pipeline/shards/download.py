@@ -3,7 +3,8 @@
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -13,9 +14,11 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from pipeline.errors import ShardError, UserError
 from pipeline.shards.files import advice, sync_folder
 from pipeline.shards.record import file_sha256
-from pipeline.shards.transport import TemporaryFault, arriving, total_bytes
+from pipeline.shards.transport import Arriving, TemporaryFault, arriving, total_bytes
 
 T = TypeVar("T")
+Opening = Callable[[int], AbstractContextManager[Arriving]]
+"""Opens what is to be fetched from a byte on; `arriving` is one."""
 MAX_BYTES = 2**34
 """Of a file whose size nothing says beforehand."""
 CHUNK = 2**20
@@ -34,8 +37,12 @@ class Patience:
     silence: float = 30.0  # seconds without a byte, or with hardly one, after which an attempt is given up
 
 
-class _Wrong(Exception):
+class Wrong(Exception):
     """What arrives is not the file that was asked for."""
+
+
+class TooLarge(Wrong):
+    """It has more bytes than are allowed."""
 
 
 def fetch_file(
@@ -62,7 +69,10 @@ def fetch_file(
     partial = partial_path(to)
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
-        _fetch_right(address, partial, sha256, size, limit, patience)
+        with _explained(address, patience):
+            fetch_into(
+                partial, lambda at: arriving(address, at, patience.silence), address, sha256, size, limit, patience
+            )
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, to)
@@ -78,52 +88,76 @@ def partial_path(to: Path) -> Path:
 
 def remote_size(address: str, patience: Patience) -> int | None:
     """The bytes of a file as its server says, if it does. Raises as `fetch_file` does."""
-    return _patiently(address, lambda: total_bytes(address, patience.silence), patience)
+    with _explained(address, patience):
+        return _patiently(address, lambda: total_bytes(address, patience.silence), patience)
 
 
-def _fetch_right(
-    address: str, partial: Path, sha256: str | None, size: int | None, limit: int, patience: Patience
+@contextmanager
+def _explained(address: str, patience: Patience) -> Iterator[None]:
+    """What keeps a file from being fetched, as a line for the user."""
+    try:
+        yield
+    except Wrong as fault:
+        raise ShardError(f"{address}: {fault}: ask whoever shares it") from None
+    except TemporaryFault as fault:
+        raise UserError(
+            f"{address}: {fault}, {patience.attempts} times in a row: check the address and the connection, and run "
+            "again: what has arrived is kept"
+        ) from fault
+
+
+def fetch_into(
+    partial: Path, opening: Opening, name: str, sha256: str | None, size: int | None, limit: int, patience: Patience
 ) -> None:
+    """Fetches into a file, from the end of what it holds on, until it is whole; `name` is what messages call it.
+
+    Raises:
+        TemporaryFault: patience is at its end; what has arrived stays.
+        Wrong: another file than expected, on a second try too; nothing stays.
+        ShardError: there is no such file; nothing stays.
+    """
     for last in (False, True):
         partial.touch()
         try:
-            while not _patiently(address, lambda: _fetch_more(address, partial, size, limit, patience), patience):
+            while not _patiently(name, lambda: _fetch_more(opening, partial, size, limit, patience), patience):
                 pass
             found = file_sha256(partial)
             if sha256 in (None, found):
                 return
-            raise _Wrong(f"what arrives has the sha256 {found}, and should have {sha256}")
-        except _Wrong as fault:
+            raise Wrong(f"what arrives has the sha256 {found}, and should have {sha256}")
+        except Wrong as fault:
             # A proxy's answer or a bit on the way may have spoilt it, or an older file what there was of it.
             partial.unlink()
-            if last:
-                raise ShardError(f"{address}: {fault}: ask whoever shares it") from None
+            if last or isinstance(fault, TooLarge):
+                raise
         except ShardError:
             partial.unlink()
             raise
 
 
-def _fetch_more(address: str, partial: Path, size: int | None, limit: int, patience: Patience) -> bool:
+def _fetch_more(opening: Opening, partial: Path, size: int | None, limit: int, patience: Patience) -> bool:
     """One attempt; whether the file is complete. False: not yet, but the attempt was worth while.
 
     Raises:
         TemporaryFault: it brought little or nothing.
-        _Wrong: this is another file.
+        Wrong: this is another file.
     """
     before = partial.stat().st_size
     if before == size:
         return True
     try:
-        with arriving(address, before if size is None or before < size else 0, patience.silence) as source:
+        with opening(before if size is None or before < size else 0) as source:
             if size is not None and source.total not in (None, size):
                 page = ", and is a web page" if source.web_page else ""
-                raise _Wrong(f"has {source.total} bytes{page}, and should have {size}")
+                raise Wrong(f"has {source.total} bytes{page}, and should have {size}")
+            if size is None and (source.total or 0) > limit:
+                raise TooLarge(f"is larger than {limit} bytes")
             with partial.open("ab") as file:
                 file.truncate(source.start)
                 end = limit + 1 if size is None else size
                 position = _copy(source.read, file.write, source.start, end, patience)
         if size is None and position > limit:
-            raise _Wrong(f"is larger than {limit} bytes")
+            raise TooLarge(f"is larger than {limit} bytes")
         if position < (whole := size or source.total or 0):
             raise TemporaryFault(f"cut off after {position} of {whole} bytes")
     except TemporaryFault:
@@ -147,8 +181,8 @@ def _copy(
     return position
 
 
-def _patiently(address: str, attempt: Callable[[], T], patience: Patience) -> T:
-    """Tries until an attempt has no temporary fault, or patience is at its end."""
+def _patiently(name: str, attempt: Callable[[], T], patience: Patience) -> T:
+    """Tries until an attempt has no temporary fault, or patience is at its end: then that fault is raised."""
     backoff = wait_exponential_jitter(multiplier=patience.pause, max=patience.longest, jitter=patience.pause)
 
     def pause(state: RetryCallState) -> float:
@@ -156,7 +190,7 @@ def _patiently(address: str, attempt: Callable[[], T], patience: Patience) -> T:
         return backoff(state) if asked is None else min(asked, patience.longest)
 
     def say(state: RetryCallState) -> None:
-        _log.warning("%s: %s: trying again in %.0f s", address, _fault(state), state.upcoming_sleep)
+        _log.warning("%s: %s: trying again in %.0f s", name, _fault(state), state.upcoming_sleep)
 
     retrying = Retrying(
         retry=retry_if_exception_type(TemporaryFault),
@@ -165,13 +199,7 @@ def _patiently(address: str, attempt: Callable[[], T], patience: Patience) -> T:
         before_sleep=say,
         reraise=True,
     )
-    try:
-        return retrying(attempt)
-    except TemporaryFault as fault:
-        raise UserError(
-            f"{address}: {fault}, {patience.attempts} times in a row: check the address and the connection, and run "
-            "again: what has arrived is kept"
-        ) from fault
+    return retrying(attempt)
 
 
 def _fault(state: RetryCallState) -> TemporaryFault:

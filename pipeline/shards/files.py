@@ -26,7 +26,7 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _claimed(path) as was_held:
+        with held(path) as was_held:
             # A killed run leaves its lock as well. Without one nothing is looked for: that would list the whole folder.
             for stale in path.parent.glob(f".{path.name}.*.tmp") if was_held else ():
                 stale.unlink(missing_ok=True)
@@ -44,7 +44,7 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _claimed(path: Path) -> Iterator[bool]:
+def held(path: Path) -> Iterator[bool]:
     """Holds a path for this process, and says whether another held it before, or was killed while it did.
 
     The kernel lets go of what a killed process held.
@@ -65,10 +65,10 @@ def _locked(lock: Path, path: Path) -> tuple[int, bool]:
     while True:
         was_held = False
         try:
-            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         except FileExistsError:
             was_held = True
-            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+            descriptor = _opened(lock)
         try:
             _lock(descriptor, path)
             if os.fstat(descriptor).st_nlink:
@@ -77,6 +77,14 @@ def _locked(lock: Path, path: Path) -> tuple[int, bool]:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _opened(lock: Path) -> int:
+    """A lock that is there, or was; of one that another user left who lets nobody write, its reading end."""
+    try:
+        return os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+    except PermissionError:
+        return os.open(lock, os.O_RDONLY)
 
 
 def _lock(descriptor: int, path: Path) -> None:

@@ -1,7 +1,7 @@
 """Opening a file at an address, by fsspec, and what its faults mean: another attempt, or a line for the user."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +23,10 @@ class TemporaryFault(Exception):
         self.seconds = seconds
 
 
+Client = Callable[..., Awaitable[aiohttp.ClientSession]]
+"""Makes the session that requests go through, given what it takes; it may look at them, and refuse."""
+
+
 @dataclass(frozen=True)
 class Arriving:
     """A file as it comes in from byte `start` on.
@@ -38,19 +42,20 @@ class Arriving:
 
 
 @contextmanager
-def arriving(address: str, start: int, silence: float) -> Iterator[Arriving]:
+def arriving(address: str, start: int, silence: float, client: Client | None = None) -> Iterator[Arriving]:
     """Opens a file from byte `start` on, or from its first where the server cannot do that.
 
     Args:
         silence: seconds without an answer or a byte after which it is given up.
+        client: for http and https, where not any address will do. What it raises passes through.
 
     Raises:
         TemporaryFault: dropped, silent, overloaded, out of order; reading raises it, too.
         ShardError: there is no such file.
         UserError: no access, or nothing that trying again would change.
     """
-    opened = _s3 if address.startswith("s3://") else _http
-    with opened(address, start, silence) as file:
+    s3 = address.startswith("s3://")
+    with _s3(address, start, silence) if s3 else _http(address, start, silence, client) as file:
         yield file
 
 
@@ -67,9 +72,9 @@ def total_bytes(address: str, silence: float) -> int | None:
 
 
 @contextmanager
-def _http(address: str, start: int, silence: float) -> Iterator[Arriving]:
+def _http(address: str, start: int, silence: float, client: Client | None) -> Iterator[Arriving]:
     with _http_faults(address, silence):
-        file = _http_file(address, start, silence)
+        file = _http_file(address, start, silence, client)
     with closing(file):
         headers = file.r.headers
         if address.startswith("https:") and file.r.url.scheme != "https":
@@ -92,27 +97,28 @@ def _http(address: str, start: int, silence: float) -> Iterator[Arriving]:
         )
 
 
-def _http_file(address: str, start: int, silence: float) -> Any:
+def _http_file(address: str, start: int, silence: float, client: Client | None) -> Any:
     """An open answer that begins at `start`, or at 0 where the server has nothing from there on."""
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
     try:
         # Without blocks it comes as one stream; a size, whichever, saves asking for it first.
-        file = _http_system().open(address, block_size=0, size=1, headers=headers, timeout=_timeout(silence))
+        file = _http_system(client).open(address, block_size=0, size=1, headers=headers, timeout=_timeout(silence))
     except aiohttp.ClientResponseError as error:
         if start and error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return _http_file(address, 0, silence)
+            return _http_file(address, 0, silence, client)
         raise
     partial = file.r.status == HTTPStatus.PARTIAL_CONTENT
     if partial and not file.r.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
         file.close()
         if not start:
             raise TemporaryFault("the server sends another part than it was asked for")
-        return _http_file(address, 0, silence)
+        return _http_file(address, 0, silence, client)
     return file
 
 
-def _http_system() -> Any:
-    return fsspec.filesystem("http", client_kwargs={"trust_env": True})  # proxies, ~/.netrc
+def _http_system(client: Client | None = None) -> Any:
+    own = {"get_client": client} if client else {}
+    return fsspec.filesystem("http", client_kwargs={"trust_env": True}, **own)  # proxies, ~/.netrc
 
 
 def _timeout(silence: float) -> aiohttp.ClientTimeout:

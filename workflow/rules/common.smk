@@ -1,9 +1,11 @@
 # Helpers of the rules: the checked configuration, the plans, and what each dataset's targets are.
 import json
 import os
+import shlex
 import shutil
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
@@ -116,6 +118,32 @@ def stage_options(stage, dataset):
 def min_success(wildcards):
     """A resource rather than a parameter, so that lowering it for one failed shard reruns that shard alone."""
     return str(DATASETS[wildcards.dataset].min_success)
+
+
+# Datasets whose videos are on the web: downloaded before their frames are made.
+FROM_WEB = [name for name in BUILT if DATASETS[name].downloading]
+
+
+def downloading(wildcards):
+    """How videos are fetched, as JSON. A resource, so that another store or another pace redoes nothing."""
+    return json.dumps(asdict(DATASETS[wildcards.dataset].downloading), sort_keys=True)
+
+
+def of_downloads(wildcards):
+    """Where the frames' job finds the videos, and whether they stay."""
+    downloads = DATASETS[wildcards.dataset].downloading
+    return f"--store {shlex.quote(downloads.store)} --keep-videos {'yes' if downloads.keep_videos else 'no'}"
+
+
+def downloads_of(datasets):
+    """The record of each shard's downloads."""
+    return [f"results/{dataset}/videos/{shard}.json" for dataset in datasets for shard in shards_of(dataset)]
+
+
+def all_downloads(wildcards):
+    if not FROM_WEB:
+        refuse(f"{CONFIG_FILE}: no dataset has videos on the web: there is nothing to download")
+    return downloads_of(FROM_WEB)
 
 
 def columns_of(dataset):

@@ -4,10 +4,13 @@ rule frames_shard:
         record="results/{dataset}/frames/{shard}.json",
     log:
         "logs/frames/{dataset}/{shard}.log",
+    wildcard_constraints:
+        dataset=one_of([name for name in BUILT if name not in FROM_WEB]),
     conda:
         "../envs/pipeline.yaml"
     resources:
         min_success=min_success,
+        videos="",
     params:
         plan="results/{dataset}/plan.json",
         options=lambda wildcards: stage_options("frames", wildcards.dataset),
@@ -15,4 +18,4 @@ rule frames_shard:
         videos=shard_digest,
     shell:
         "python -m pipeline frames {params.plan} --to {output.tar} --options {params.options:q} "
-        "--min-success {resources.min_success} 2> {log}"
+        "--min-success {resources.min_success} {resources.videos} 2> {log}"

@@ -1,5 +1,6 @@
 # What to ask for by name: `snakemake guidance` makes that column of every dataset that has it, and what it is made from.
 localrules:
+    downloads,
     frames,
     flow,
     guidance,
@@ -10,6 +11,11 @@ localrules:
     shards,
     experiments,
     report,
+
+
+rule downloads:
+    input:
+        all_downloads,
 
 
 rule frames:

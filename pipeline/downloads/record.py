@@ -1,0 +1,81 @@
+"""The record of a shard's downloads, `videos/NNNNNN.json`: what each video is, or why it did not come."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.downloads.downloading import Later, Missed
+from pipeline.downloads.store import Stored
+from pipeline.errors import UserError, printable
+from pipeline.shards.foreign import parse_json, read_file
+from pipeline.shards.limits import MAX_RECORD_BYTES, MAX_TEXT
+from pipeline.shards.record import is_sha256
+
+_MOST_VALUES = 2**22
+DOWNLOADED = "videos"
+"""The folder of a dataset that has these records. It is no column."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A video that did not come, why, and whether it may come another time."""
+
+    reason: str
+    temporary: bool = False
+
+
+def missing(missed: Missed) -> Missing:
+    """What the record says of a video that did not come."""
+    return Missing(printable(str(missed))[:MAX_TEXT], isinstance(missed, Later))
+
+
+@dataclass(frozen=True)
+class Downloads:
+    """What became of each of a shard's videos. `source` is the digest of the shard's part of the catalog."""
+
+    source: str
+    videos: Mapping[str, Stored | Missing]
+
+    def text(self) -> str:
+        """The record as it stands on disk, a line a video: no time, host or path."""
+        rows = ",\n".join(f"  {json.dumps(video)}: {json.dumps(_row(entry))}" for video, entry in self.videos.items())
+        return f'{{\n "source": {json.dumps(self.source)},\n "videos": {{\n{rows}\n }}\n}}\n'
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.text().encode()).hexdigest()
+
+    @classmethod
+    def read(cls, path: Path) -> "Downloads":
+        """Reads a record. Raises `UserError` where it is missing or none."""
+        try:
+            values = parse_json(read_file(path, MAX_RECORD_BYTES), _MOST_VALUES)
+            return cls(str(values["source"]), {name: _entry(row) for name, row in values["videos"].items()})
+        except FileNotFoundError:
+            raise UserError(f"{path}: missing: run `snakemake --cores all {path}` to fetch its videos") from None
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UserError(f"{path}: not a record of downloads ({error}): {again(path)}") from error
+
+
+def again(record: Path) -> str:
+    """What to run to have a record made again, and all that follows."""
+    return f"run `snakemake --cores all --forcerun {record}`"
+
+
+def _row(entry: Stored | Missing) -> dict[str, Any]:
+    if isinstance(entry, Stored):
+        return {"sha256": entry.sha256, "bytes": entry.bytes}
+    return {"failure": entry.reason} | ({"temporary": True} if entry.temporary else {})
+
+
+def _entry(row: Mapping[str, Any]) -> Stored | Missing:
+    if "failure" in row:
+        return Missing(str(row["failure"]), row.get("temporary") is True)
+    if not is_sha256(row["sha256"]) or type(row["bytes"]) is not int:
+        raise ValueError("a video has neither a sha256 and its bytes nor a failure")
+    return Stored(row["sha256"], row["bytes"])
