@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -68,6 +69,27 @@ class Access:
                 "set that key",
             )
         return real
+
+    def check_address(self, address: str) -> None:
+        """For whoever connects by itself: raises `Refused` for a host that is not allowed or not in a public network.
+
+        Its name is looked up here, and once more by whoever connects, so a name that leads elsewhere a moment later is
+        not noticed. Of http and https `client` notices that as well.
+        """
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+        if parts.scheme not in ("http", "https") or not host:
+            raise Refused("leads to an address that is not http or https", f"{address}: refused: not http or https")
+        self.check_host(host)
+        if self._named(host):
+            return
+        try:
+            found = {str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+        except OSError as error:
+            raise Later("its host is not known") from error
+        for ip in found:
+            if not self._named(ip) and not ((known := _ip(ip)) and _is_public(known)):
+                raise _not_public(host, ip)
 
     async def client(self, **options: Any) -> aiohttp.ClientSession:
         """A session whose requests, redirected ones too, raise `Refused` where they lead to what is not allowed."""

@@ -42,11 +42,13 @@ class Missed(SampleError):
 
     Args:
         turned_away_by: the host that turned us away (403, 429), where one did: of too many in a row a job stops.
+        advice: what may help against that, beside asking less often.
     """
 
-    def __init__(self, reason: str, turned_away_by: str = "") -> None:
+    def __init__(self, reason: str, turned_away_by: str = "", advice: str = "") -> None:
         super().__init__(reason)
         self.turned_away_by = turned_away_by
+        self.advice = advice
 
 
 class Gone(Missed):
@@ -58,4 +60,4 @@ class Later(Missed):
 
 
 class Blocked(UserError):
-    """The server refuses us altogether. Going on would make it worse; the message says what to do instead."""
+    """Nothing will come of this job as things are; the message says what to do first."""

@@ -100,20 +100,20 @@ class _Job:
             self._wait()
             began = time.monotonic()
             entry: Stored | Missing
-            host = ""
+            missed: Missed | None = None
             try:
                 _fetch(video, self.downloading, partial)
                 entry = self.store.keep(video, partial, self.claimant)
-            except Missed as missed:
-                entry, host = missing(missed), missed.turned_away_by
+            except Missed as error:
+                entry, missed = missing(error), error
                 if isinstance(missed, Gone) or (partial.exists() and not partial.stat().st_size):
                     partial.unlink(missing_ok=True)
             self.tries.note(outcome(video, entry, True, time.monotonic() - began))
-        if isinstance(entry, Stored):
+        if missed is None:
             self.turned_away.clear()
-        elif host and (entry.temporary or not before or before.reason != entry.reason):
+        elif missed.turned_away_by and (isinstance(missed, Later) or not before or before.reason != str(missed)):
             # A video that is forbidden again, at another time, is so on its own account.
-            self._turned_away(host, video, entry.reason)
+            self._turned_away(video, missed)
         return entry
 
     def _copy(self, video: Video) -> Stored | None:
@@ -126,14 +126,16 @@ class _Job:
         time.sleep(max(0.0, self.next_start - time.monotonic()))
         self.next_start = time.monotonic() + self.downloading.pause
 
-    def _turned_away(self, host: str, video: Video, reason: str) -> None:
+    def _turned_away(self, video: Video, missed: Missed) -> None:
+        host = missed.turned_away_by
         refused = self.turned_away.setdefault(host, [])
         refused.append(video.video)
         if len(refused) >= MOST_TURNED_AWAY:
             self.tries.revise(refused)
             raise Blocked(
-                f"{host}: turned away {len(refused)} videos in a row ({reason}), so this job asks no more: wait some "
-                "hours, then run again, and less often: set download.pause, or --resources downloads=1"
+                f"{host}: turned away {len(refused)} videos in a row ({missed}), so this job asks no more: wait some "
+                f"hours{missed.advice}, then run again, and ask less often: set download.pause, or --resources "
+                "downloads=1"
             )
 
 

@@ -1,14 +1,12 @@
 """Fetching one video by yt-dlp: resumed where it stopped, bounded, and every way it may fail told in a few words."""
 
 import hashlib
-import importlib
 import io
 import json
 import logging
 import os
 import shutil
 import time
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -20,12 +18,10 @@ from pipeline.shards.files import advice
 from pipeline.sources.source import Video
 
 if TYPE_CHECKING:
-    from pipeline.sources.youtube.guard import Check, GuardedYoutubeDL, Messages
+    from pipeline.sources.youtube.guard import GuardedYoutubeDL, Messages
     from pipeline.sources.youtube.reasons import Refusal
 
-PATIENCE_WITH_REFUSALS = 5  # in a row, of one site
 _log = logging.getLogger(__name__)
-_refusals: Counter[str] = Counter()  # by site: of this process, which fetches one shard's videos
 
 
 def fetch(video: Video, downloading: Downloading, to: Path) -> None:
@@ -34,7 +30,7 @@ def fetch(video: Video, downloading: Downloading, to: Path) -> None:
     Raises:
         Gone: it is not to be had: removed, private, too large, no video.
         Later: it did not come this time.
-        Blocked: the site has refused several in a row, or lacks of us what all its videos need.
+        Blocked: a program is missing without which none of the site's videos can be had.
         UserError: the disk is full, or cookies cannot be read.
     """
     from pipeline.sources.youtube.reasons import Refusal, Unsolved
@@ -46,10 +42,8 @@ def fetch(video: Video, downloading: Downloading, to: Path) -> None:
     if found is None or isinstance(found, Gone):
         shutil.rmtree(arriving, ignore_errors=True)
     if isinstance(found, Refusal):
-        _refusals[site] += 1
-        if _refusals[site] >= PATIENCE_WITH_REFUSALS:
-            raise Blocked(_advice(site, found.value, downloading))
-        raise Later(found.value)
+        cookies = "" if downloading.cookies else ", or give the cookies of an account (download.cookies)"
+        raise Later(found.value, turned_away_by=site, advice=cookies)
     if isinstance(found, Unsolved):
         raise Blocked(
             f"{site}: yt-dlp cannot run the site's player, and without it sees no streams: install deno "
@@ -57,21 +51,20 @@ def fetch(video: Video, downloading: Downloading, to: Path) -> None:
         )
     if isinstance(found, OSError):
         raise UserError(f"{to}: cannot be written: {advice(found)}") from found
-    if not isinstance(found, Later):
-        _refusals.pop(site, None)
     if found is not None:
         raise found
 
 
 def _try(wanted: dict[str, Any], downloading: Downloading, arriving: Path, to: Path) -> "Exception | Refusal | None":
     """None where the video has come; else what kept it, as `reasons.reason` tells."""
+    from pipeline.downloads.access import Access
     from pipeline.sources.youtube.guard import GuardedYoutubeDL, Messages
     from pipeline.sources.youtube.reasons import reason
 
-    messages = Messages()
+    messages, access = Messages(), Access(downloading.allow_hosts)
     try:
         arriving.mkdir(parents=True, exist_ok=True)
-        with GuardedYoutubeDL(_params(wanted, downloading, messages), _check(downloading)) as ydl:
+        with GuardedYoutubeDL(_params(wanted, downloading, messages), access.check_address) as ydl:
             whole = _fetched(ydl, wanted, arriving)
         if section := wanted.get("section"):
             from pipeline.sources.youtube.cutting import cut
@@ -83,11 +76,6 @@ def _try(wanted: dict[str, Any], downloading: Downloading, arriving: Path, to: P
         _log.warning("%s: %s", wanted["address"], printable(str(error).replace("\r", ""))[:500])
         return found
     return None
-
-
-def _check(downloading: Downloading) -> "Check":
-    access = importlib.import_module("pipeline.downloads.access")
-    return lambda address: access.check_address(address, downloading)
 
 
 def _fetched(ydl: "GuardedYoutubeDL", wanted: dict[str, Any], arriving: Path) -> Path:
@@ -170,11 +158,3 @@ class _Bounds:
             if come - self.at < SLOWEST * (now - self.since):
                 raise Later("hardly any bytes came")
             self.since, self.at = now, come
-
-
-def _advice(site: str, why: str, downloading: Downloading) -> str:
-    cookies = "" if downloading.cookies else ", or give the cookies of an account (download.cookies)"
-    return (
-        f"{site}: {why}, {PATIENCE_WITH_REFUSALS} times in a row: stop for some hours{cookies}; then go slower "
-        "(download.pause, download.most_rate; fewer jobs at once) and run again: what has come is kept"
-    )

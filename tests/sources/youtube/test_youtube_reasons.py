@@ -11,7 +11,7 @@ from yt_dlp.utils import ExtractorError, UserNotLive
 
 from pipeline.downloads.downloading import Blocked, Downloading, Gone, Later
 from pipeline.errors import UserError
-from pipeline.sources.youtube import SOURCE, YouTubeOptions, fetching
+from pipeline.sources.youtube import SOURCE, YouTubeOptions
 
 LOG_IN = "Use --cookies-from-browser or --cookies for the authentication. See  https://github.com/yt-dlp/yt-dlp/wiki"
 
@@ -38,8 +38,7 @@ class StandIn(InfoExtractor):
 
 
 @pytest.fixture
-def stand_in(monkeypatch: pytest.MonkeyPatch, guard: list[str]) -> type[StandIn]:
-    fetching._refusals.clear()
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> type[StandIn]:
     monkeypatch.setattr(YoutubeDL, "add_default_info_extractors", lambda ydl: ydl.add_info_extractor(StandIn()))
     for name in ("said", "formats", "facts", "warning"):
         monkeypatch.setattr(StandIn, name, getattr(StandIn, name))
@@ -99,21 +98,12 @@ def test_what_is_gone_says_why_in_a_few_words(stand_in: type[StandIn], tmp_path:
         "Playback on other websites has been disabled. YouTube is requiring a captcha challenge before playback",
     ],
 )
-def test_a_run_of_refusals_is_advice(stand_in: type[StandIn], tmp_path: Path, said: str):
+def test_a_refusal_is_for_later_and_says_who_refused(stand_in: type[StandIn], tmp_path: Path, said: str):
     stand_in.said = said
-    for _ in range(4):
-        with pytest.raises(Later):
-            fetch(tmp_path)
-    with pytest.raises(Blocked, match=r"www.youtube.com: .*hours.*download.cookies.*download.pause"):
+    with pytest.raises(Later) as told:
         fetch(tmp_path)
-
-
-def test_a_removed_video_between_refusals_begins_the_count_anew(stand_in: type[StandIn], tmp_path: Path):
-    for _ in range(2):
-        for said in ["Sign in to confirm you’re not a bot"] * 4 + ["This video has been removed"]:
-            stand_in.said = said
-            with pytest.raises(Later if "Sign" in said else Gone):
-                fetch(tmp_path)
+    assert told.value.turned_away_by == "www.youtube.com"
+    assert "download.cookies" in told.value.advice
 
 
 def test_a_live_stream_is_gone(stand_in: type[StandIn], tmp_path: Path):
