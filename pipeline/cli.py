@@ -125,9 +125,9 @@ def stats(
     folder: Folder,
     to: Annotated[Path | None, typer.Option(help="A folder for the tables as HTML pages.")] = None,
 ) -> None:
-    """Say what there is: samples, failures by reason, motion, guidance points."""
-    names = ("columns", "shards", "failures")
-    for name, table in zip(names, statistics.stats(folder), strict=True):
+    """Say what there is: samples, failures and drops by reason, motion, guidance points."""
+    names = ("columns", "shards", "failures", "dropped")
+    for name, table in zip(names, statistics.stats(folder), strict=False):
         _print(table, to and to / f"{name}.html")
 
 

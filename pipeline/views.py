@@ -1,7 +1,7 @@
 """Views: columns joined by key into ready-to-train shards for one method."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,8 @@ def build_view(view: View, inputs: Mapping[str, Path], to: Path) -> Record:
                 )
         parts = {key: _parts(view, columns, key) for key in columns[view.anchor].record.keys}
         failures = [failure for column in columns.values() for failure in column.record.failures]
-        known = {failure["key"] for failure in failures}
+        dropped = _dropped([column.record for column in columns.values()])
+        known = {*(failure["key"] for failure in failures), *(key for keys in dropped.values() for key in keys)}
 
         def samples() -> Iterator[tuple[str, dict[str, bytes]]]:
             wanted = [(key, keys) for key, keys in parts.items() if keys]
@@ -95,12 +96,22 @@ def build_view(view: View, inputs: Mapping[str, Path], to: Path) -> Record:
                 "options": {name: record.options for name, record in records.items()},
                 "inputs": {name: record.sha256 for name, record in records.items()},
                 "failures": failures,
+                "dropped": dropped,
                 "statistics": {name: value for r in records.values() for name, value in r.statistics.items()},
                 "software": {name: value for r in records.values() for name, value in r.software.items()},
                 "provenance": {name: record.provenance for name, record in records.items() if record.provenance},
             }
 
         return write_shard(to, samples(), facts)
+
+
+def _dropped(records: Sequence[Record]) -> dict[str, list[str]]:
+    """The keys, by reason, of what was dropped in any of the columns; a view lists it as it lists their failures."""
+    reasons = sorted({reason for record in records for reason in record.dropped})
+    return {
+        reason: list(dict.fromkeys(key for record in records for key in record.dropped.get(reason, [])))
+        for reason in reasons
+    }
 
 
 def _parts(view: View, columns: Mapping[str, Shard], key: str) -> dict[str, str]:
