@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import cv2
 import typer
 
-from pipeline import estimate_cli, fetch_cli, segment_cli, sets_cli, upkeep_cli
+from pipeline import estimate_cli, fetch_cli, filters_cli, segment_cli, sets_cli, upkeep_cli
 from pipeline import show as drawing
 from pipeline import stats as statistics
 from pipeline import verify as verification
@@ -184,6 +184,7 @@ for _command in (
 ):
     app.command()(_command)
 app.command()(estimate_cli.estimate)
+app.command()(filters_cli.filters)
 
 
 def _print(table: statistics.Table, page: Path | None) -> None:

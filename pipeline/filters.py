@@ -20,10 +20,10 @@ from pipeline.sources.source import Frame, Unreadable
 
 CUTS, BLACK, DUPLICATES = "cuts", "black", "duplicates"
 FILTERS = (CUTS, BLACK, DUPLICATES)
-REASONS = {CUTS: "scene cut", BLACK: "black frame", DUPLICATES: "near-duplicate frame"}
+CUT, DARK, PLAIN, DUPLICATE = "scene cut", "black frame", "frame of one colour", "near-duplicate frame"
 
 WIDTH, HEIGHT = 64, 36
-DARK, DARK_SHARE = 25.5, 0.98  # grey levels; the share of pixels that are no lighter
+DARK_LEVEL, DARK_SHARE = 25.5, 0.98  # grey levels; the share of pixels that are no lighter
 ONE_COLOUR = 5  # grey levels between the least and the most of each channel of a frame without a picture
 SAME = 5  # grey levels by which no pixel of a near-duplicate differs: what coding does to a frame that stands still
 BESIDE = 2  # differences on either side that one is compared with
@@ -41,10 +41,14 @@ def thumbnail(image: NDArray[np.uint8]) -> Thumbnail:
 
 
 def is_black(small: Thumbnail) -> bool:
-    """Whether nearly all of a thumbnail is dark, or all of it is one colour."""
-    dark = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY) <= DARK
-    spread = np.ptp(small.reshape(-1, 3), axis=0)
-    return bool(dark.mean() >= DARK_SHARE or spread.max() <= ONE_COLOUR)
+    """Whether nearly all of a thumbnail is dark."""
+    dark = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY) <= DARK_LEVEL
+    return bool(dark.mean() >= DARK_SHARE)
+
+
+def is_plain(small: Thumbnail) -> bool:
+    """Whether all of a thumbnail is one colour."""
+    return bool(np.ptp(small.reshape(-1, 3), axis=0).max() <= ONE_COLOUR)
 
 
 def is_same(one: Thumbnail, other: Thumbnail) -> bool:
@@ -108,7 +112,7 @@ class Sieve:
         self._recent: deque[tuple[int, Thumbnail]] = deque(maxlen=2 * ACROSS)
         self._closest: dict[int, tuple[float, float]] = {}
         self._after_black: list[int] = []
-        self._in_black = False
+        self._black = 0  # frames since it went black
         self.dropped: dict[int, str] = {}
         self.numbers: list[int] = []
         self.differences: list[float] = []
@@ -133,24 +137,24 @@ class Sieve:
         return change_scores(self.differences, self._closest | late)
 
     def cuts(self) -> list[int]:
-        """The frames that start a scene, ascending; what comes after black is another scene. After all frames."""
+        """The frames that start a scene, ascending; three black frames end one. After all frames."""
         starts = np.flatnonzero(self.scores() >= LEAST_CHANGE).tolist()
         return sorted({*(self.numbers[place] for place in starts), *self._after_black})
 
     def _is_kept(self, number: int, small: Thumbnail, black: bool) -> bool:
-        if black and BLACK in self._filters:
-            self.dropped[number] = REASONS[BLACK]
+        if BLACK in self._filters and (black or is_plain(small)):
+            self.dropped[number] = DARK if black else PLAIN
         elif DUPLICATES in self._filters and self._last is not None and is_same(small, self._last):
-            self.dropped[number] = REASONS[DUPLICATES]
+            self.dropped[number] = DUPLICATE
         else:
             self._last = small
         return number not in self.dropped
 
     def _note(self, number: int, small: Thumbnail, black: bool) -> None:
         self.differences.append(difference(self._recent[-1][1], small) if self._recent else 0.0)
-        if self._in_black and not black:
+        if self._black >= ACROSS and not black:
             self._after_black.append(number)
-        self._in_black = black
+        self._black = self._black + 1 if black else 0
         self.numbers.append(number)
         self._recent.append((len(self.numbers) - 1, small))
         place = len(self.numbers) - ACROSS  # the last whose frames across are all here

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import SampleError, UserError, check_machine
-from pipeline.filters import CUTS, FILTERS, REASONS, Sieve, watched
+from pipeline.filters import CUT, CUTS, FILTERS, Sieve, watched
 from pipeline.selection import Selection, check_pairs, check_select, select
 from pipeline.sources.source import Frame, Source, Unreadable, Video
 from pipeline.stages import ADDED, Dropped, Failure, Items, Outcomes, Sample, Stage, failure, reason_of
@@ -118,7 +118,7 @@ def _filtered(
         parted = choose(without=sieve.dropped, cuts=sieve.cuts())
         yield from (Dropped(frame_key(name, number), reason) for number, reason in sieve.dropped.items())
         lost = sorted(whole.next.keys() - parted.next.keys())
-        yield from (Dropped(frame_key(name, number), REASONS[CUTS]) for number in lost)
+        yield from (Dropped(frame_key(name, number), CUT) for number in lost)
         needed = frozenset(parted.frames)
         yield from _samples(name, parted, (frame for frame in again if frame.number in needed), options)
 
