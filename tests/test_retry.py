@@ -36,8 +36,8 @@ class Options:
 
 
 class World:
-    """What goes wrong at present: reasons by stage and key. `asked` notes what the stages are given to make; `drops` has
-    stages and keys of what is left out on purpose, always.
+    """What goes wrong at present: reasons by stage and key. `asked` notes what the stages are given to make; `drops`
+    has stages and keys of what is left out on purpose, always.
     """
 
     def __init__(self) -> None:
