@@ -205,6 +205,16 @@ def test_a_retry_gives_what_a_full_rebuild_gives(data: st.DataObject, tmp_path_f
     shutil.rmtree(folder)
 
 
+def test_what_was_dropped_is_not_retried_and_the_view_tells_of_it(tmp_path: Path, world: World):
+    world.drops = {("flow", "bee-000001"), ("frames", "ape-000001")}
+    made = build(tmp_path / "made")
+    record = Record.read(made / "shards/joined/000000.json")
+    assert (record.dropped, record.failures) == ({"alike": ["ape-000001"], "still": ["bee-000001"]}, [])
+    assert verify(made, full=True) == []
+    world.asked = []
+    assert (list(retry_failed(made, 1)), world.asked) == ([], [])
+
+
 def test_only_what_failed_and_what_follows_is_made_again(tmp_path: Path, world: World):
     world.faults = {("frames", "ape-000002"): "cut", ("guidance", "cat-000000"): "no memory"}
     made = build(tmp_path / "made")
