@@ -153,7 +153,7 @@ def in_batches(
                         except Exception as error:
                             yield failure(key, error)
                 else:
-                    yield from map(_outcome, (key for key, _ in batch), made)
+                    yield from (_outcome(key, one) for (key, _), one in zip(batch, made, strict=True))
 
     return run
 

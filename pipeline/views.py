@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,8 @@ def build_view(view: View, inputs: Mapping[str, Path], to: Path) -> Record:
         parts = {key: _parts(view, columns, key) for key in columns[view.anchor].record.keys}
         failures = [failure for column in columns.values() for failure in column.record.failures]
         dropped = _dropped([column.record for column in columns.values()])
-        known = {*(failure["key"] for failure in failures), *(key for keys in dropped.values() for key in keys)}
+        known = {failure["key"] for failure in failures}
+        left_out = {name: {*chain(*column.record.dropped.values())} for name, column in columns.items()}
 
         def samples() -> Iterator[tuple[str, dict[str, bytes]]]:
             wanted = [(key, keys) for key, keys in parts.items() if keys]
@@ -83,7 +85,7 @@ def build_view(view: View, inputs: Mapping[str, Path], to: Path) -> Record:
                 ]
                 if not lacking:
                     yield key, _joined(view, columns, keys)
-                elif key not in known:
+                elif key not in known and all(part not in left_out[stage] for stage, part in lacking):
                     stage, part = lacking[0]
                     what = "such sample" if part == key else part
                     failures.append({"key": key, "stage": stage, "reason": f"no {what} in this column"})
