@@ -11,7 +11,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "
 from pipeline.tables import text_table  # noqa: E402
 
 BENCHMARKS = (
-    *("guidance", "flow_coding", "regions", "superpixels", "frames", "stages"),
+    *("guidance", "flow_coding", "regions", "superpixels", "frames", "filters", "stages"),
     *("reading", "remote", "loader", "training", "plan"),
 )
 COLUMNS = ("what", "ours", "peer", "ratio", "reach")

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import cv2
 import typer
 
-from pipeline import estimate_cli, fetch_cli, segment_cli, sets_cli, upkeep_cli
+from pipeline import estimate_cli, fetch_cli, filters_cli, segment_cli, sets_cli, upkeep_cli
 from pipeline import show as drawing
 from pipeline import stats as statistics
 from pipeline import verify as verification
@@ -161,9 +161,9 @@ def stats(
     folder: Folder,
     to: Annotated[Path | None, typer.Option(help="A folder for the tables as HTML pages.")] = None,
 ) -> None:
-    """Say what there is: samples, failures by reason, motion, guidance points."""
-    names = ("columns", "shards", "failures")
-    for name, table in zip(names, statistics.stats(folder), strict=True):
+    """Say what there is: samples, failures and drops by reason, motion, guidance points."""
+    names = ("columns", "shards", "failures", "dropped")
+    for name, table in zip(names, statistics.stats(folder), strict=False):
         _print(table, to and to / f"{name}.html")
 
 
@@ -223,6 +223,7 @@ for _command in (
 ):
     app.command()(_command)
 app.command()(estimate_cli.estimate)
+app.command()(filters_cli.filters)
 
 
 def _print(table: statistics.Table, page: Path | None) -> None:

@@ -5,7 +5,7 @@ Every refusal names the key by its path and says what would be right.
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,18 @@ from jsonschema import Draft202012Validator
 from pipeline.adopted import ADOPTED
 from pipeline.downloads.downloading import Downloading
 from pipeline.errors import UserError
+from pipeline.filters import FILTERS
 from pipeline.manifest import SAMPLES
 from pipeline.registry import STAGES, VIEWS
 from pipeline.sources import SOURCES
 from pipeline.sources.source import Source, Video
+from pipeline.stages import resolved
 from pipeline.views import View
 
 SCHEMA = Path(__file__).resolve().parent.parent / "workflow" / "schemas" / "config.schema.yaml"
 VIDEOS_PER_SHARD = 64
 MIN_SUCCESS = 0.9
+MIN_MOTION = 0.1  # pixels, of videos from the web
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Dataset:
 
     def options(self, stage: str) -> dict[str, Any]:
         """A stage's resolved options, as JSON."""
-        return asdict(self.stages[stage])
+        return resolved(self.stages[stage])
 
     def videos(self) -> list[Video]:
         """Lists the source. Raises `UserError` where it cannot be listed."""
@@ -88,10 +91,12 @@ def _dataset(name: str, values: Mapping[str, Any], where: str, place: Path) -> D
             f"{where}.source.kind: {place} was adopted: set it to adopted, or give this dataset another name"
         )
     source_keys = {key: value for key, value in values["source"].items() if key != "kind"}
-    frames: dict[str, Any] = {"select": source.select} | dict(values.get("frames", {}))
+    filters: dict[str, Any] = {"filters": list(FILTERS)} if source.fetch else {}
+    frames: dict[str, Any] = {"select": source.select} | filters | dict(values.get("frames", {}))
+    flow: dict[str, Any] = ({"min_motion": MIN_MOTION} if source.fetch else {}) | dict(values.get("flow", {}))
     if source.single:
         frames.setdefault("pairs", "none")
-    given = dict(values) | {"frames": frames}
+    given = dict(values) | {"frames": frames, "flow": flow}
     stages = {name: _resolved(stage.options, given.get(name, {}), f"{where}.{name}") for name, stage in STAGES.items()}
     paired = frames.get("pairs", "") != "none"
     if source.single and paired:

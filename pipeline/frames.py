@@ -3,8 +3,11 @@
 Pairs as in Zhan et al., "Self-Supervised Learning via Conditional Motion Propagation", CVPR 2019, section 4.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import cv2
@@ -12,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import SampleError, UserError, check_machine
+from pipeline.filters import CUT, CUTS, FILTERS, Sieve, watched
 from pipeline.selection import Selection, check_pairs, check_select, select
 from pipeline.sources.source import Frame, Source, Unreadable, Video
-from pipeline.stages import Failure, Items, Outcomes, Sample, Stage, failure, reason_of
+from pipeline.stages import ADDED, Dropped, Failure, Items, Outcomes, Sample, Stage, failure, reason_of
 
+_SPOOLED = 2**26  # bytes of a video's frames that are kept in memory until it is known which of them form pairs
 LIST_ANEW = "run snakemake again, which lists it anew"
 
 
@@ -29,6 +34,7 @@ class FramesOptions:
     shorter_side: int | None = 416  # pixels; smaller frames keep their size, and so do all where it is null
     jpeg_quality: int = 95
     seed: int = 0  # of a random selection
+    filters: Any = field(default_factory=list, metadata=ADDED)  # which of cuts, black and duplicates are dropped
 
     def __post_init__(self) -> None:
         check_select(self.select)
@@ -41,6 +47,8 @@ class FramesOptions:
             _check_range("shorter_side", self.shorter_side, 16, 8192)
         _check_range("jpeg_quality", self.jpeg_quality, 1, 100)
         _check_range("seed", self.seed, 0, 2**63 - 1)
+        if not isinstance(self.filters, list) or any(name not in FILTERS for name in self.filters):
+            raise ValueError(f"filters must be a list of some of {', '.join(FILTERS)}, not {self.filters!r}")
 
 
 def _check_range(name: str, value: Any, low: int, high: int) -> None:
@@ -85,13 +93,37 @@ def _video(name: str, video: Video, options: FramesOptions) -> Outcomes:
 def _outcomes(name: str, video: Video, source: Source, options: FramesOptions) -> Outcomes:
     try:
         numbers = source.numbers(video)
-        chosen = select(numbers, options.select, options.pairs, options.triplets, options.seed, name)
+        choose = partial(select, numbers, options.select, options.pairs, options.triplets, options.seed, name)
+        chosen = choose()
     except Exception as error:
         yield failure(name, error)
         return
     if options.pairs != "none" and not chosen.next:
         yield Failure(name, _why_no_pair(len(numbers), options))
-    yield from _samples(name, chosen, _stored(source.read(video, chosen.frames), options), options)
+    if options.filters:
+        yield from _filtered(name, numbers, choose, partial(source.read, video), options)
+    else:
+        yield from _samples(name, chosen, _stored(source.read(video, chosen.frames), options), options)
+
+
+def _filtered(
+    name: str,
+    numbers: Sequence[int],
+    choose: Callable[..., Selection],
+    read: Callable[[Sequence[int]], Iterator[Frame | Unreadable]],
+    options: FramesOptions,
+) -> Outcomes:
+    """What was dropped, and then the samples: which frames form pairs is known only once all have been looked at."""
+    chosen, sieve = choose(), Sieve(options.filters)
+    seen = watched(numbers, chosen) if CUTS in options.filters else chosen.frames
+    with _spooled(_stored(sieve.kept(read(seen), frozenset(chosen.frames)), options)) as again:
+        whole = choose(without=sieve.dropped)
+        parted = choose(without=sieve.dropped, cuts=sieve.cuts())
+        yield from (Dropped(frame_key(name, number), reason) for number, reason in sieve.dropped.items())
+        lost = sorted(whole.next.keys() - parted.next.keys())
+        yield from (Dropped(frame_key(name, number), CUT) for number in lost)
+        needed = frozenset(parted.frames)
+        yield from _samples(name, parted, (frame for frame in again if frame.number in needed), options)
 
 
 def _why_no_pair(frames: int, options: FramesOptions) -> str:
@@ -112,6 +144,34 @@ class _Stored:
     height: int
     width: int
     jpeg: bytes
+
+
+@contextmanager
+def _spooled(frames: Iterator[_Stored | Unreadable]) -> Iterator[Iterator[_Stored | Unreadable]]:
+    """Reads all frames, and gives them once more: their pictures wait in memory, or on disk where they are many.
+
+    What ends the reading early ends the second one in the same way.
+    """
+    found: list[tuple[_Stored | Unreadable, int]] = []
+    ended: Exception | None = None
+    with SpooledTemporaryFile(max_size=_SPOOLED) as file:
+        try:
+            for frame in frames:
+                jpeg = b"" if isinstance(frame, Unreadable) else frame.jpeg
+                file.write(jpeg)
+                found.append((frame if isinstance(frame, Unreadable) else replace(frame, jpeg=b""), len(jpeg)))
+        except Exception as error:
+            ended = error
+        file.seek(0)
+
+        def again() -> Iterator[_Stored | Unreadable]:
+            for frame, size in found:
+                jpeg = file.read(size)
+                yield frame if isinstance(frame, Unreadable) else replace(frame, jpeg=jpeg)
+            if ended:
+                raise ended
+
+        yield again()
 
 
 def _stored(frames: Iterator[Frame | Unreadable], options: FramesOptions) -> Iterator[_Stored | Unreadable]:

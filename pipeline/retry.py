@@ -28,7 +28,7 @@ from pipeline.shards.files import write_atomic
 from pipeline.shards.record import Record, record_path
 from pipeline.shards.writer import write_shard
 from pipeline.sources.source import Video
-from pipeline.stages import Failure, Sample, Stage
+from pipeline.stages import Dropped, Failure, Outcome, Outcomes, Stage
 from pipeline.views import View, build_view
 
 PLAN, CATALOG = "plan.json", "catalog.parquet"
@@ -209,8 +209,9 @@ def _written(
         items = progress(items_of(stage, read, again), len(again), f"{stage.name} {tar.stem}")
         kept = ((key, shard[key]) for key in shard if _item(stage, key) not in redo)
         still = (Failure(f["key"], f["reason"]) for f in old.failures if _item(stage, f["key"]) not in redo)
+        dropped = _dropped(stage, old, {item: number for item, number in place.items() if item not in redo})
         made_now = stage.run(items, options)
-        outcomes = heapq.merge(kept, still, made_now, key=lambda outcome: place[_item(stage, _key(outcome))])
+        outcomes = heapq.merge(kept, still, dropped, made_now, key=lambda outcome: place[_item(stage, _key(outcome))])
 
         def samples() -> Iterator[tuple[str, dict[str, bytes]]]:
             for key, members in tally.encoded(outcomes):
@@ -228,6 +229,13 @@ def _written(
     if new != old:
         changes[stage.name] = _Change(old.sha256, changed | (set(old.keys) - made))
     return new
+
+
+def _dropped(stage: Stage, old: Record, place: Mapping[str, int]) -> Outcomes:
+    """What was dropped of the items that are not made again, in the order of their places."""
+    rows = [Dropped(key, reason) for reason, keys in old.dropped.items() for key in keys]
+    stay = [row for row in rows if _item(stage, row.key) in place]
+    return iter(sorted(stay, key=lambda row: place[_item(stage, row.key)]))
 
 
 def _options(stage: Stage, tar: Path, record: Record) -> Any:
@@ -271,8 +279,8 @@ def _video(key: str) -> str:
     return key.partition("-")[0]
 
 
-def _key(outcome: tuple[str, Sample] | Failure) -> str:
-    return outcome.key if isinstance(outcome, Failure) else outcome[0]
+def _key(outcome: Outcome) -> str:
+    return outcome[0] if isinstance(outcome, tuple) else outcome.key
 
 
 def _check_kept(tar: Path, old: Record, made: set[str], failures: list[Failure]) -> None:

@@ -6,7 +6,7 @@ It opens and joins columns, keeps the order, encodes, writes atomically, counts 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from pipeline.shards.limits import MAX_TEXT
 from pipeline.shards.record import Record
 from pipeline.shards.writer import write_shard
 from pipeline.sources.source import Video
-from pipeline.stages import Failure, Items, Sample, Stage, failure
+from pipeline.stages import Dropped, Failure, Items, Outcomes, Sample, Stage, failure, resolved
 
 SOURCE = "source"
 
@@ -165,9 +165,10 @@ def facts_of(stage: Stage, options: Any, inputs: Inputs, tally: "Tally") -> dict
     return {
         "stage": stage.name,
         "version": stage.version,
-        "options": asdict(options),
+        "options": resolved(options),
         "inputs": dict(inputs.digests),
         "failures": [{"key": f.key, "stage": stage.name, "reason": f.reason[:MAX_TEXT]} for f in tally.failures],
+        "dropped": tally.dropped(),
         "statistics": tally.statistics(),
         **tools_of(stage, options),
     }
@@ -222,19 +223,23 @@ class _Union(Mapping[str, Any]):
 
 
 class Tally:
-    """Encodes what a stage makes, and counts: samples made, failures, statistics."""
+    """Encodes what a stage makes, and counts: samples made, failures, what was dropped, statistics."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._made = 0
         self._measures: dict[str, list[float]] = {}
+        self._dropped: dict[str, list[str]] = {}
         self.failures: list[Failure] = []
 
-    def encoded(self, outcomes: Iterator[tuple[str, Sample] | Failure]) -> Iterator[tuple[str, dict[str, bytes]]]:
+    def encoded(self, outcomes: Outcomes) -> Iterator[tuple[str, dict[str, bytes]]]:
         first: set[str] | None = None
         for outcome in outcomes:
             if isinstance(outcome, Failure):
                 self.failures.append(outcome)
+                continue
+            if isinstance(outcome, Dropped):
+                self._dropped.setdefault(outcome.reason, []).append(outcome.key)
                 continue
             key, sample = outcome
             try:
@@ -261,6 +266,10 @@ class Tally:
         raise UserError(
             f"{self._stage.name}: {len(self.failures)} of {total} failed, and min_success is {min_success}:{listed}"
         )
+
+    def dropped(self) -> dict[str, list[str]]:
+        """The keys of what was dropped, by reason."""
+        return dict(sorted(self._dropped.items()))
 
     def statistics(self) -> dict[str, dict[str, float]]:
         return summary(self._measures)

@@ -1,7 +1,8 @@
 """Which frames of a video are taken, and which of them form pairs: pure functions of frame numbers."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from bisect import bisect
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -22,7 +23,16 @@ class Selection:
     previous: dict[int, int]
 
 
-def select(numbers: Sequence[int], how: Any, pairs: Any, triplets: bool, seed: int, video: str) -> Selection:
+def select(
+    numbers: Sequence[int],
+    how: Any,
+    pairs: Any,
+    triplets: bool,
+    seed: int,
+    video: str,
+    without: Collection[int] = (),
+    cuts: Sequence[int] = (),
+) -> Selection:
     """The frames taken of a video and the pairs they form.
 
     Args:
@@ -33,18 +43,24 @@ def select(numbers: Sequence[int], how: Any, pairs: Any, triplets: bool, seed: i
             CVPR 2019, section 4, have "fewer than 10": g = 9); or `{"offset": k}`: each selected frame and the one
             numbered k more, which is then extracted too.
         triplets: a pair counts only if its first frame also has a neighbour before, by the same rule.
+        without: frames that are left out of what was taken; the others pair as if these were not there.
+        cuts: the frames that start a scene, ascending; no pair leads from one scene to another.
     """
-    taken = _taken(numbers, how, pairs, triplets, seed, video)
+    taken = [n for n in _taken(numbers, how, pairs, triplets, seed, video) if n not in without]
     if pairs == "none":
         return Selection(tuple(taken), {}, {})
-    present = set(numbers)
+    present = set(numbers).difference(without)
     paired = [n for n in taken if n in present]
     if "max_gap" in pairs:
         near = [(one, other) for one, other in pairwise(paired) if other - one <= pairs["max_gap"]]
-        following, previous = dict(near), {other: one for one, other in near}
+        ahead, behind = near, [(other, one) for one, other in near]
     else:
-        following = {n: n + pairs["offset"] for n in paired if n + pairs["offset"] in present}
-        previous = {n: n - pairs["offset"] for n in paired if n - pairs["offset"] in present}
+        offset = pairs["offset"]
+        ahead = [(n, n + offset) for n in paired if n + offset in present]
+        behind = [(n, n - offset) for n in paired if n - offset in present]
+    following, previous = (
+        {one: other for one, other in found if bisect(cuts, one) == bisect(cuts, other)} for found in (ahead, behind)
+    )
     if triplets:
         following = {n: other for n, other in following.items() if n in previous}
         previous = {n: previous[n] for n in following}

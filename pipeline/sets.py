@@ -166,7 +166,7 @@ def check_pieces(pieces: Sequence[Piece]) -> list[str]:
 def _check_keys(piece: Piece, record: Record) -> None:
     """Raises where a key is of a video that is not planned in this shard, or has no room for the prefix."""
     planned = set(piece.planned)
-    for key in [*record.keys, *(failure["key"] for failure in record.failures)]:
+    for key in record.known_keys():
         if _video(key) not in planned:
             raise ShardError(f"{piece.tar}: has {key!r}, which {PLAN} does not name in this shard: make it again")
     for key in sorted(record.keys, key=len)[-1:]:
@@ -231,9 +231,16 @@ def _facts(piece: Piece, source: Record) -> dict[str, Any]:
         "failures": [
             row | {"key": piece.prefix + row["key"]} for row in source.failures if _video(row["key"]) in taken
         ],
+        "dropped": _kept_drops(source, taken, piece.prefix),
         "software": source.software,
         "provenance": source.provenance | {"from": origin | dict(piece.how)},
     }
+
+
+def _kept_drops(source: Record, taken: set[str], prefix: str) -> dict[str, list[str]]:
+    """The keys, by reason, of what was dropped of some videos."""
+    kept = {reason: [prefix + key for key in keys if _video(key) in taken] for reason, keys in source.dropped.items()}
+    return {reason: keys for reason, keys in kept.items() if keys}
 
 
 def _stands(tar: Path, facts: Mapping[str, Any]) -> bool:

@@ -1,7 +1,7 @@
 """What a stage is: a pure function of decoded samples, and what the runner must know about it."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from itertools import groupby, islice
 from typing import Any
 
@@ -23,8 +23,35 @@ class Failure:
     reason: str
 
 
+@dataclass(frozen=True)
+class Dropped:
+    """A sample that was left out on purpose, and why: the reason is one of few, by which they are counted."""
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Drop:
+    """In place of a sample: it is to be left out on purpose."""
+
+    reason: str
+
+
 Items = Iterator[tuple[str, Sample]]
-Outcomes = Iterator[tuple[str, Sample] | Failure]
+Outcome = tuple[str, Sample] | Failure | Dropped
+Outcomes = Iterator[Outcome]
+
+ADDED = {"added": True}
+"""The metadata of an option that came later: see `resolved`."""
+
+
+def resolved(options: Any) -> dict[str, Any]:
+    """A stage's options as JSON. One that was added later is left out while it is off, so that shards stand that were
+    made before there was any.
+    """
+    off = {option.name for option in fields(options) if option.metadata == ADDED and not getattr(options, option.name)}
+    return {name: value for name, value in asdict(options).items() if name not in off}
 
 
 def _measure_nothing(sample: Sample) -> dict[str, float]:
@@ -47,7 +74,7 @@ class Stage:
             the `"video"` it comes from.
         options: the frozen dataclass of options; its defaults are the defaults of config.yaml.
         run: `(items, options) -> outcomes` in the order of the items; see `each`, `in_batches`. Items it leaves out
-            are not in the stage's domain, which is no failure.
+            are not in the stage's domain, which is no failure; those it drops could be made, and are counted.
         follow: fields of a frame's `json` that name another frame of the same video; that frame's members join the
             sample under `"{field}.{extension}"`. Samples whose field is null are not in the stage's domain.
         measure: numbers worth knowing about a made sample; the record keeps their mean, minimum and maximum.
@@ -94,11 +121,12 @@ def each(annotate: Callable[[Sample, Any], Sample | None]) -> Callable[[Items, A
 
 
 def in_batches(
-    annotate: Callable[[list[Sample], Any], list[Sample]], shape: Callable[[Sample], tuple[int, ...]]
+    annotate: Callable[[list[Sample], Any], Sequence[Sample | Drop]], shape: Callable[[Sample], tuple[int, ...]]
 ) -> Callable[[Items, Any], Outcomes]:
     """A stage's `run` from a function of a list of samples of one shape, at most `options.batch_size` at a time.
 
-    A batch that fails is tried again sample by sample, so that one bad sample costs only itself.
+    A batch that fails is tried again sample by sample, so that one bad sample costs only itself. In place of a sample
+    the function may give a `Drop`.
     """
 
     def shaped(items: Items) -> Iterator[tuple[str, Sample, tuple[int, ...] | Failure]]:
@@ -121,10 +149,14 @@ def in_batches(
                 except Exception:
                     for key, sample in batch:
                         try:
-                            yield key, annotate([sample], options)[0]
+                            yield _outcome(key, annotate([sample], options)[0])
                         except Exception as error:
                             yield failure(key, error)
                 else:
-                    yield from zip((key for key, _ in batch), made, strict=True)
+                    yield from (_outcome(key, one) for (key, _), one in zip(batch, made, strict=True))
 
     return run
+
+
+def _outcome(key: str, made: Sample | Drop) -> Outcome:
+    return Dropped(key, made.reason) if isinstance(made, Drop) else (key, made)

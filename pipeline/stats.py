@@ -61,7 +61,8 @@ class Holdings:
 
 
 def stats(folder: Path) -> list[Table]:
-    """The tables of a dataset (`results/NAME`), or of a column or view alone: its parts, its shards, its failures.
+    """The tables of a dataset (`results/NAME`), or of a column or view alone: its parts, its shards, its failures, and
+    where anything was dropped what.
 
     Raises:
         UserError: there are no shards, or a record is damaged.
@@ -69,7 +70,8 @@ def stats(folder: Path) -> list[Table]:
     held = _dataset(folder) if (folder / PLAN).exists() else _folder(folder)
     if not any(held.parts.values()):
         raise UserError(f"{folder}: has no shards: run `snakemake --cores all` to make them")
-    return [_by_part(held), _by_shard(held), _failures(held)]
+    drops = _drops(held)
+    return [_by_part(held), _by_shard(held), _failures(held), *([drops] if drops.rows else [])]
 
 
 def _dataset(folder: Path) -> Holdings:
@@ -99,7 +101,7 @@ def _read(folder: Path, shards: Iterable[str]) -> dict[str, Record]:
 
 
 def _videos(record: Record) -> int:
-    return len({key.rpartition("-")[0] or key for key in (*record.keys, *(row["key"] for row in record.failures))})
+    return len({key.rpartition("-")[0] or key for key in record.known_keys()})
 
 
 # A measure over several records.
@@ -242,6 +244,18 @@ def _failures(held: Holdings) -> Table:
     others = len(failed) - sum(count for _, count in counts)
     note = f"{others} more failed for rarer reasons." if others else "" if failed else "Nothing failed."
     return Table(f"{held.name}: failures", ["stage", "reason", "count", "for example"], rows, note)
+
+
+def _drops(held: Holdings) -> Table:
+    """What was left out on purpose, by reason; once, though a view lists its columns' again."""
+    dropped: dict[str, dict[str, None]] = {}
+    for by_shard in held.parts.values():
+        for record in by_shard.values():
+            for reason, keys in record.dropped.items():
+                dropped.setdefault(reason, {}).update(dict.fromkeys(keys))
+    rows: list[list[Any]] = [[reason, len(keys), min(keys)] for reason, keys in sorted(dropped.items()) if keys]
+    note = "Left out on purpose, which is no failure; a pair has the key of its first frame."
+    return Table(f"{held.name}: dropped", ["reason", "count", "for example"], rows, note)
 
 
 # Flow against the truth.

@@ -1,9 +1,10 @@
 """Views: columns joined by key into ready-to-train shards for one method."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,9 @@ def build_view(view: View, inputs: Mapping[str, Path], to: Path) -> Record:
                 )
         parts = {key: _parts(view, columns, key) for key in columns[view.anchor].record.keys}
         failures = [failure for column in columns.values() for failure in column.record.failures]
+        dropped = _dropped([column.record for column in columns.values()])
         known = {failure["key"] for failure in failures}
+        left_out = {name: {*chain(*column.record.dropped.values())} for name, column in columns.items()}
 
         def samples() -> Iterator[tuple[str, dict[str, bytes]]]:
             wanted = [(key, keys) for key, keys in parts.items() if keys]
@@ -82,7 +85,7 @@ def build_view(view: View, inputs: Mapping[str, Path], to: Path) -> Record:
                 ]
                 if not lacking:
                     yield key, _joined(view, columns, keys)
-                elif key not in known:
+                elif key not in known and all(part not in left_out[stage] for stage, part in lacking):
                     stage, part = lacking[0]
                     what = "such sample" if part == key else part
                     failures.append({"key": key, "stage": stage, "reason": f"no {what} in this column"})
@@ -95,12 +98,22 @@ def build_view(view: View, inputs: Mapping[str, Path], to: Path) -> Record:
                 "options": {name: record.options for name, record in records.items()},
                 "inputs": {name: record.sha256 for name, record in records.items()},
                 "failures": failures,
+                "dropped": dropped,
                 "statistics": {name: value for r in records.values() for name, value in r.statistics.items()},
                 "software": {name: value for r in records.values() for name, value in r.software.items()},
                 "provenance": {name: record.provenance for name, record in records.items() if record.provenance},
             }
 
         return write_shard(to, samples(), facts)
+
+
+def _dropped(records: Sequence[Record]) -> dict[str, list[str]]:
+    """The keys, by reason, of what was dropped in any of the columns; a view lists it as it lists their failures."""
+    reasons = sorted({reason for record in records for reason in record.dropped})
+    return {
+        reason: list(dict.fromkeys(key for record in records for key in record.dropped.get(reason, [])))
+        for reason in reasons
+    }
 
 
 def _parts(view: View, columns: Mapping[str, Shard], key: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,20 @@ def test_columns_are_those_that_the_views_join():
     assert triplets.columns == ("frames", "flow", "guidance", "superpixels", "truth")
 
 
+def test_web_video_is_filtered_unless_told_otherwise_and_other_video_if_told(monkeypatch: pytest.MonkeyPatch):
+    def options(**keys: Any) -> tuple[Any, Any]:
+        dataset = load({"datasets": {"x": {"source": {"kind": "videos", "path": "*.mp4"}, **keys}}})["x"]
+        return dataset.options("frames").get("filters"), dataset.options("flow").get("min_motion")
+
+    # What is off is not mentioned: datasets that were made before there was any of it stay as they are.
+    assert options() == options(frames={"filters": []}, flow={"min_motion": None}) == (None, None)
+    assert options(frames={"filters": ["cuts"]}, flow={"min_motion": 1}) == (["cuts"], 1)
+    monkeypatch.setitem(SOURCES, "videos", replace(SOURCES["videos"], fetch=lambda video, downloading, to: None))
+    assert options() == (["cuts", "black", "duplicates"], 0.1)
+    assert options(frames={"seed": 1}, flow={"backward": True}) == (["cuts", "black", "duplicates"], 0.1)
+    assert options(frames={"filters": ["black"]}, flow={"min_motion": None}) == (["black"], None)
+
+
 @pytest.mark.parametrize("stage", [name for name in STAGES if name in DEFINITIONS])
 def test_the_schema_has_the_options_of_each_stage(stage: str):
     assert set(DEFINITIONS[stage]["properties"]) == {field.name for field in fields(STAGES[stage].options)}
@@ -90,6 +104,8 @@ def test_the_schema_names_the_views_there_are():
         (one(flow={"batch_size": "8"}), "datasets.x.flow.batch_size is '8': should be an integer"),
         (one(flow={"batch_size": 0}), "datasets.x.flow.batch_size is 0: should be at least 1"),
         (one(flow={"checkpoint": "things"}), "datasets.x.flow: "),
+        (one(flow={"min_motion": 0}), "datasets.x.flow.min_motion"),
+        (one(frames={"filters": ["cut"]}), "frames.filters[0] is 'cut': should be one of cuts, black, duplicates"),
         (one(guidance={"kernel_size": 80}), "datasets.x.guidance: "),
         (one(guidance={"kernal_size": 81}), "guidance.kernal_size is not a key: did you mean kernel_size?"),
         (one(frames={"select": {"every": 2, "random": 3}}), "datasets.x.frames.select has 2 keys: should have one of"),

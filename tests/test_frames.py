@@ -207,6 +207,7 @@ def test_without_a_shorter_side_frames_keep_their_size():
         ({"shorter_side": 0}, "shorter_side must be a whole number from 16 to 8192"),
         ({"jpeg_quality": 101}, "jpeg_quality must be a whole number from 1 to 100"),
         ({"seed": -1}, "seed must be a whole number from 0"),
+        ({"filters": ["cut"]}, "filters must be a list of some of cuts, black, duplicates"),
     ],
 )
 def test_wrong_options_are_refused_with_what_would_be_right(wrong: dict[str, Any], right: str):

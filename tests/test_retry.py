@@ -21,7 +21,7 @@ from pipeline.retry import Retried, retry_failed
 from pipeline.runner import run_stage
 from pipeline.shards.record import Record
 from pipeline.sources.source import Video
-from pipeline.stages import Failure, Items, Outcomes, Sample, Stage, each, in_batches
+from pipeline.stages import Drop, Dropped, Failure, Items, Outcomes, Sample, Stage, each, in_batches
 from pipeline.verify import verify
 from pipeline.views import View, build_view
 
@@ -36,11 +36,14 @@ class Options:
 
 
 class World:
-    """What goes wrong at present: reasons by stage and key. `asked` notes what the stages are given to make."""
+    """What goes wrong at present: reasons by stage and key. `asked` notes what the stages are given to make; `drops`
+    has stages and keys of what is left out on purpose, always.
+    """
 
     def __init__(self) -> None:
         self.faults: dict[tuple[str, str], str] = {}
         self.asked: list[tuple[str, str]] = []
+        self.drops: set[tuple[str, str]] = set()
         self.compiler = 1
 
     def meet(self, stage: str, key: str) -> None:
@@ -61,21 +64,29 @@ def filmed(items: Items, options: Options) -> Outcomes:
             yield Failure(video, str(error))
             continue
         lost = {n: WORLD.faults.get(("frames", f"{video}-{n:06d}")) for n in range(FRAMES)}
+        dropped = [("frames", f"{video}-{n:06d}") in WORLD.drops for n in range(FRAMES)]
+        yield from (Dropped(f"{video}-{n:06d}", ["dark", "alike"][n % 2]) for n in range(FRAMES) if dropped[n])
         for number in range(FRAMES):
             key = f"{video}-{number:06d}"
+            if dropped[number]:
+                continue
             if lost[number]:
                 yield Failure(key, str(lost[number]))
             else:
-                following = number + 1 if number + 1 < FRAMES and not lost[number + 1] else None
+                following = (
+                    number + 1 if number + 1 < FRAMES and not (lost[number + 1] or dropped[number + 1]) else None
+                )
                 facts = {"video": video, "key": key, "next": following}
                 yield key, {"x.npy": np.array([len(video) + number]), "json": facts}
 
 
-def moved(samples: list[Sample], options: Options) -> list[Sample]:
+def moved(samples: list[Sample], options: Options) -> list[Sample | Drop]:
     for sample in samples:
         WORLD.meet("flow", sample["json"]["key"])
     return [
-        {"y.npy": options.factor * (sample["next.x.npy"] - sample["x.npy"]), "json": sample["json"]}
+        Drop("still")
+        if ("flow", sample["json"]["key"]) in WORLD.drops
+        else {"y.npy": options.factor * (sample["next.x.npy"] - sample["x.npy"]), "json": sample["json"]}
         for sample in samples
     ]
 
@@ -171,6 +182,7 @@ def in_order(dataset: Path) -> bool:
 
 KEYS = [f"{video}-{n:06d}" for shard in PLAN for video in shard for n in range(FRAMES)]
 PLACES = [("frames", video) for shard in PLAN for video in shard] + [(s, key) for s in STAGES for key in KEYS]
+DROPS = st.sets(st.sampled_from([(stage, key) for stage in ("frames", "flow") for key in KEYS]), max_size=5)
 FAULTS = st.dictionaries(st.sampled_from(PLACES), st.sampled_from(["cut", "no memory"]), max_size=8)
 
 
@@ -179,6 +191,7 @@ FAULTS = st.dictionaries(st.sampled_from(PLACES), st.sampled_from(["cut", "no me
 def test_a_retry_gives_what_a_full_rebuild_gives(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("retry")
     WORLD.faults = data.draw(FAULTS, "faults")
+    WORLD.drops = data.draw(DROPS, "drops")
     made = build(folder / "a/made")
     for _ in range(data.draw(st.integers(1, 2), "retries")):
         if WORLD.faults:
@@ -191,6 +204,16 @@ def test_a_retry_gives_what_a_full_rebuild_gives(data: st.DataObject, tmp_path_f
     assert tree(made) == tree(build(folder / "b/made"))
     assert in_order(made)
     shutil.rmtree(folder)
+
+
+def test_what_was_dropped_is_not_retried_and_the_view_tells_of_it(tmp_path: Path, world: World):
+    world.drops = {("flow", "bee-000001"), ("frames", "ape-000001")}
+    made = build(tmp_path / "made")
+    record = Record.read(made / "shards/joined/000000.json")
+    assert (record.dropped, record.failures) == ({"alike": ["ape-000001"], "still": ["bee-000001"]}, [])
+    assert verify(made, full=True) == []
+    world.asked = []
+    assert (list(retry_failed(made, 1)), world.asked) == ([], [])
 
 
 def test_only_what_failed_and_what_follows_is_made_again(tmp_path: Path, world: World):

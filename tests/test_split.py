@@ -47,6 +47,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
             *({"key": key, "stage": "flow", "reason": "not finite"} for key in keys if key == FAILED),
         ]
         facts = {"stage": "cmp", "version": 1, "options": {"frames": {}}, "inputs": {}, "failures": failures}
+        facts["dropped"] = {
+            "still pair": [f"{video}-000003" for video in videos],
+            "black frame": [f"{videos[0]}-000004"],
+        }
         measured = {"width": {"mean": 8, "min": 8, "max": 8}, "points": {"mean": 1.0, "min": 1, "max": 1}}
         samples = [(key, sample(key)) for key in keys if key != FAILED]
         write_shard(whole / VIEW / f"{number:06d}.tar", samples, lambda f=facts, m=measured: f | {"statistics": m})
@@ -67,6 +71,20 @@ def sides(results: Path, folder: Path, hold_out: float) -> tuple[Path, Path]:
 
 def tree(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_was_dropped_goes_with_its_video(results: Path, tmp_path: Path):
+    found: dict[str, list[str]] = {"still pair": [], "black frame": []}
+    for view in sides(results, tmp_path, 0.3):
+        planned = read_plan(view.parents[1] / "plan.json")
+        assert not verify(view.parents[1], full=True)
+        for number, videos in enumerate(planned):
+            for reason, keys in Record.read(view / f"{number:06d}.json").dropped.items():
+                assert keys
+                assert {key.partition("-")[0] for key in keys} <= set(videos)
+                found[reason] += keys
+    assert sorted(found["still pair"]) == [f"{video}-000003" for video in VIDEOS]
+    assert sorted(found["black frame"]) == [f"{videos[0]}-000004" for videos in PLAN]
 
 
 @pytest.mark.parametrize("hold_out", [0.1, 0.3, 0.9])

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from made_dataset import HEIGHT, PAIRS, SHARDS, VIDEOS, WIDTH, make_dataset, points, true_flow
 
+from pipeline.catalog import write_plan
 from pipeline.errors import ShardError, UserError
 from pipeline.shards.record import Record
 from pipeline.shards.writer import write_shard
@@ -78,6 +79,21 @@ def test_failures_are_counted_by_stage_and_reason_and_rare_ones_together(tmp_pat
     assert table.rows[0] == ["frames", "no video stream", 3, "v0"]
     assert f"{103 - sum(row[2] for row in table.rows)} more failed" in table.note
     assert len(table.rows) == 40
+
+
+def test_drops_are_counted_once_by_reason_and_are_no_failures(dataset: Path, tmp_path: Path):
+    for part, dropped in (
+        ("flow", {"still": ["ape-000001"]}),
+        ("cmp", {"still": ["ape-000001"], "cut": ["cow-000009"]}),
+    ):
+        facts = {"stage": part, "version": 1, "options": {}, "inputs": {}, "dropped": dropped}
+        write_shard(tmp_path / f"{part}/000000.tar", [], lambda facts=facts: facts)
+    _, by_shard, failures, drops = stats(tmp_path / "cmp")
+    assert drops.rows == [["cut", 1, "cow-000009"], ["still", 1, "ape-000001"]]
+    assert (by_name(by_shard)["all"]["videos"], failures.rows) == (2, [])
+    write_plan(tmp_path / "plan.json", [["ape"]])
+    assert stats(tmp_path)[3].rows[-1] == ["still", 1, "ape-000001"]
+    assert len(stats(dataset)) == 3
 
 
 def test_a_view_from_elsewhere_has_statistics_too(dataset: Path):

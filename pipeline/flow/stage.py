@@ -1,7 +1,7 @@
 """The flow stage: frames and their next frames to flow, and where asked flow back and occlusion."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,14 @@ from pipeline.errors import SampleError
 from pipeline.flow.estimators import DIS_PRESETS, create_estimator, family_of
 from pipeline.flow.occlusion import occluded_pixels
 from pipeline.kernels.flowcode import encode_flow
-from pipeline.stages import Items, Outcomes, Sample, Stage, in_batches
+from pipeline.stages import ADDED, Drop, Items, Outcomes, Sample, Stage, in_batches
+
+STILL = "still pair"
 
 
 @dataclass(frozen=True)
 class FlowOptions:
-    """Which estimator, and whether it also looks back."""
+    """Which estimator, whether it also looks back, and which pairs move too little."""
 
     estimator: str = "dis"  # or `ptlflow:NAME`
     preset: str = "medium"  # of dis: ultrafast, fast or medium
@@ -24,6 +26,7 @@ class FlowOptions:
     checkpoint_dir: str = "checkpoints"  # where published checkpoints lie
     batch_size: int = 8  # pairs estimated together
     backward: bool = False  # also flow from the next frame back, and the occlusion mask that follows
+    min_motion: float | None = field(default=None, metadata=ADDED)  # pixels: pairs of a lower median flow are dropped
 
     def __post_init__(self) -> None:
         family, model = family_of(self.estimator)
@@ -37,6 +40,8 @@ class FlowOptions:
             raise ValueError(f"{self.estimator!r} needs a checkpoint: a path, or a published name such as 'things'")
         if self.batch_size < 1:
             raise ValueError(f"batch_size is at least 1, not {self.batch_size}")
+        if self.min_motion is not None and self.min_motion <= 0:
+            raise ValueError(f"min_motion is a number of pixels above 0, or null, not {self.min_motion}")
 
 
 def _settings(options: FlowOptions) -> dict[str, Any]:
@@ -62,17 +67,26 @@ def _images(frames: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
     return np.stack([frame.transpose(2, 0, 1) for frame in frames]).astype(np.float32) / np.float32(255)
 
 
-def _annotate(samples: list[Sample], options: FlowOptions) -> list[Sample]:
+def median_motion(flow: NDArray[np.float32]) -> float:
+    """The median magnitude of flow `(2, H, W)`, in pixels."""
+    return float(np.median(np.hypot(*flow)))
+
+
+def _annotate(samples: list[Sample], options: FlowOptions) -> list[Sample | Drop]:
     estimate = create_estimator(options.estimator, **_settings(options))
     first = _images(sample["jpg"] for sample in samples)
     second = _images(sample["next.jpg"] for sample in samples)
     forward = estimate(first, second)
-    if not options.backward:
-        return [_forward_members(sample, flow) for sample, flow in zip(samples, forward, strict=True)]
-    backward = estimate(second, first)
-    return [
-        _members_both_ways(sample, flow, back) for sample, flow, back in zip(samples, forward, backward, strict=True)
-    ]
+    backward = estimate(second, first) if options.backward else [None] * len(samples)
+    return [_made(*pair, options) for pair in zip(samples, forward, backward, strict=True)]
+
+
+def _made(
+    sample: Sample, flow: NDArray[np.float32], backward: NDArray[np.float32] | None, options: FlowOptions
+) -> Sample | Drop:
+    if options.min_motion is not None and median_motion(flow) < options.min_motion:
+        return Drop(STILL)
+    return _forward_members(sample, flow) if backward is None else _members_both_ways(sample, flow, backward)
 
 
 def _forward_members(sample: Sample, flow: NDArray[np.float32]) -> dict[str, Any]:

@@ -34,7 +34,8 @@ class Record:
 
     `keys[i]` has members `extensions`, of `sizes[i]` bytes each, one after the other in the tar, so that every member's
     offset follows. `inputs` maps each input (a column, or `source`) to its digest. `statistics` maps each measure of
-    the stage to its mean, minimum and maximum over the samples. `failures` are rows of key, stage and reason.
+    the stage to its mean, minimum and maximum over the samples. `failures` are rows of key, stage and reason. `dropped`
+    has the keys of what was left out on purpose, by reason; where there is none the file does not mention it.
     """
 
     stage: str
@@ -52,6 +53,12 @@ class Record:
     statistics: dict[str, dict[str, float]] = field(default_factory=dict)
     software: dict[str, str] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+    dropped: dict[str, list[str]] = field(default_factory=dict)
+
+    def known_keys(self) -> list[str]:
+        """Of samples, of failures, and of what was dropped: all that tells of videos."""
+        dropped = [key for keys in self.dropped.values() for key in keys]
+        return [*self.keys, *(failure["key"] for failure in self.failures), *dropped]
 
     def offsets(self) -> list[list[int]]:
         """The byte at which each member's data starts, like `sizes`."""
@@ -71,7 +78,8 @@ class Record:
 
     def text(self) -> str:
         """The record as it stands on disk."""
-        lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in asdict(self).items())
+        facts = {name: value for name, value in asdict(self).items() if name != "dropped" or value}
+        lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in facts.items())
         return f"{{\n{lines}\n}}\n"
 
     def write(self, path: Path) -> None:
@@ -134,10 +142,24 @@ class Record:
             raise ValueError(f"{len(self.failures)} failures; at most {MAX_SAMPLES}")
         if not _all_are(dict, [self.options, self.inputs, self.statistics, self.software, self.provenance]):
             raise ValueError("options, inputs, statistics, software and provenance must be objects")
+        self._check_dropped()
         if not _all_are(str, [*self.inputs.values(), *self.software.values()]):
             raise ValueError("the values of inputs and software must be text")
         if not all(_all_are(int | float, [row["mean"], row["min"], row["max"]]) for row in self.statistics.values()):
             raise ValueError("each of the statistics needs a mean, min and max")
+
+    def _check_dropped(self) -> None:
+        """Raises ValueError unless `dropped` has lists of keys, each at most once for a reason."""
+        if not isinstance(self.dropped, dict) or not _all_are(list, self.dropped.values()):
+            raise ValueError("dropped must have a list of keys for each reason")
+        if any(len(reason) > MAX_TEXT for reason in self.dropped):
+            raise ValueError(f"a reason of more than {MAX_TEXT} characters")
+        keys = [key for named in self.dropped.values() for key in named]
+        if len(keys) > MAX_SAMPLES:
+            raise ValueError(f"{len(keys)} samples were dropped; at most {MAX_SAMPLES} may be")
+        if not _all_are(str, keys) or any(len(set(named)) < len(named) for named in self.dropped.values()):
+            raise ValueError("what was dropped must be keys, each once for a reason")
+        check_keys(keys)
 
 
 def _all_are(kind: type | UnionType, values: Iterable[object]) -> bool:

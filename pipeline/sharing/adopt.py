@@ -146,8 +146,7 @@ def _planned(records: dict[str, Record]) -> Plan:
     plan: Plan = [[] for _ in range(max(map(int, records)) + 1)]
     for shard, record in records.items():
         # The failure of a whole video has the video's id as its key.
-        keys = [*record.keys, *(failure["key"] for failure in record.failures)]
-        videos = sorted({key.rpartition("-")[0] or key for key in keys})
+        videos = sorted({key.rpartition("-")[0] or key for key in record.known_keys()})
         if odd := [video for video in videos if not re.fullmatch("[A-Za-z0-9_]+", video)]:
             raise ShardError(f"{shard}.json: {odd[0]!r} is no video's id (letters, digits and _)")
         plan[int(shard)] = videos

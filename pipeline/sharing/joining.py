@@ -23,7 +23,7 @@ from pipeline.sharing.copying import copy_shard
 from pipeline.sharing.recipe import distance, perceptual_hash, pixels_sha256, read_recipe
 from pipeline.sharing.shared import CATALOG, Shared
 from pipeline.sources.source import Video
-from pipeline.stages import Failure, Items, Outcomes, Sample, Stage
+from pipeline.stages import Failure, Items, Outcome, Outcomes, Stage
 from pipeline.views import View, build_view
 
 FAR = 8
@@ -128,17 +128,17 @@ def _checked(rows: Rows, compared: Compared) -> Stage:
     def run(items: Items, options: frames.FramesOptions) -> Outcomes:
         for video, sample in items:
             wanted = {row["frame"]: key for key, row in rows.items() if row["video"] == video}
-            chosen = replace(options, select={"list": sorted(wanted)}, pairs="none", triplets=False)
+            chosen = replace(options, select={"list": sorted(wanted)}, pairs="none", triplets=False, filters=[])
             outcomes = [_told(outcome, rows, compared) for outcome in frames.STAGE.run(iter([(video, sample)]), chosen)]
-            made = {outcome[0] for outcome in outcomes if not isinstance(outcome, Failure)}
+            made = {outcome[0] for outcome in outcomes if isinstance(outcome, tuple)}
             yield from (_paired(outcome, rows, made) for outcome in outcomes)
 
     return replace(frames.STAGE, run=run)
 
 
-def _told(outcome: tuple[str, Sample] | Failure, rows: Rows, compared: Compared) -> tuple[str, Sample] | Failure:
+def _told(outcome: Outcome, rows: Rows, compared: Compared) -> Outcome:
     """A frame, or why it is not the recipe's."""
-    if isinstance(outcome, Failure):
+    if not isinstance(outcome, tuple):
         return outcome
     key, sample = outcome
     row, jpg = rows[key], sample["jpg"]
@@ -157,9 +157,9 @@ def _told(outcome: tuple[str, Sample] | Failure, rows: Rows, compared: Compared)
     return outcome
 
 
-def _paired(outcome: tuple[str, Sample] | Failure, rows: Rows, made: set[str]) -> tuple[str, Sample] | Failure:
+def _paired(outcome: Outcome, rows: Rows, made: set[str]) -> Outcome:
     """A frame with the neighbours that it has in the recipe, where they are here, too."""
-    if isinstance(outcome, Failure):
+    if not isinstance(outcome, tuple):
         return outcome
     key, sample = outcome
     near = {name: rows[key][name] for name in ("next", "previous")}

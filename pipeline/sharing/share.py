@@ -152,16 +152,17 @@ def _finish(folder: _Folder, files: dict[str, bytes], sums: dict[str, str]) -> N
 
 
 def numbers(folders: Mapping[str, Path]) -> list[Table]:
-    """What `stats` says of columns or views, by their names: their sizes, their measures, their failures."""
+    """What `stats` says of columns or views, by their names: their sizes, their measures, their failures and drops."""
     found = [stats(folder) for folder in folders.values()]
-    rows = [[name, *table.rows[0][1:]] for name, (table, _, _) in zip(folders, found, strict=True)]
+    rows = [[name, *table.rows[0][1:]] for name, (table, *_) in zip(folders, found, strict=True)]
     tables = [replace(found[0][0], rows=rows)]
-    for _, shards, _ in found:
+    for _, shards, *_ in found:
         *_, whole = shards.rows
         if shards.columns[4:-1]:  # between the counts and the size
             tables.append(Table(shards.title, shards.columns[4:-1], [whole[4:-1]], shards.note))
-    failures = [row for _, _, table in found for row in table.rows]
-    return [*tables, *([replace(found[0][2], rows=failures, note="")] if failures else [])]
+    failures = [row for _, _, table, *_ in found for row in table.rows]
+    dropped = [table for _, _, _, *drops in found for table in drops]
+    return [*tables, *([replace(found[0][2], rows=failures, note="")] if failures else []), *dropped]
 
 
 def _copied(source: Path, shards: Sequence[str], to: Path) -> list[Record]:

@@ -9,7 +9,7 @@ from pipeline.flow import STAGE, FlowOptions
 from pipeline.flow import stage as flow_stage
 from pipeline.flow.occlusion import occluded_pixels
 from pipeline.kernels.flowcode import decode_flow
-from pipeline.stages import Failure
+from pipeline.stages import Dropped, Failure
 
 
 def frame(seed: int, height: int = 64, width: int = 80, shift: int = 0) -> np.ndarray:
@@ -117,6 +117,24 @@ def test_flow_beyond_the_codec_is_written_clipped_and_counted(estimates):
     assert made["json"]["clipped"] == 2 * 10 * 80
 
 
+def test_pairs_of_little_motion_are_dropped_and_the_others_stay_as_they_are(estimates):
+    def estimate(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        flow = np.zeros((len(first), 2, *first.shape[2:]), np.float32)
+        flow[:, :, :33] = 0.06  # more than half of the rows; the magnitude is that times the root of 2
+        flow[:, 0] += 100 * first[:, 0, :1, :1]
+        return flow
+
+    estimates(estimate)
+    samples = [pair(i) for i in range(3)]
+    for i, sample in enumerate(samples):
+        sample["jpg"][0, 0] = i == 1
+    everything = run(samples)
+    assert run(samples, min_motion=0.08) == everything
+    still, moves, also_still = run(samples, min_motion=0.09)
+    assert moves == everything[1]
+    assert (still, also_still) == (Dropped("v-000000", "still pair"), Dropped("v-000002", "still pair"))
+
+
 def test_the_estimator_sees_rgb_from_zero_to_one(estimates):
     seen = []
 
@@ -143,6 +161,7 @@ def test_the_estimator_sees_rgb_from_zero_to_one(estimates):
         ({"estimator": "ptlflow:raft", "checkpoint": "things", "preset": "fast"}, "preset is not for the estimator"),
         ({"estimator": "ptlflow:raft"}, "needs a checkpoint"),
         ({"batch_size": 0}, "batch_size is at least 1"),
+        ({"min_motion": 0}, "min_motion is a number of pixels above 0"),
     ],
 )
 def test_impossible_options_are_refused_with_what_would_be_right(options: dict[str, Any], message: str):

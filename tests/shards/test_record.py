@@ -44,6 +44,14 @@ def test_writing_twice_gives_the_same_bytes(tmp_path: Path):
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
+def test_what_was_dropped_reads_back_and_is_not_mentioned_where_there_is_none(tmp_path: Path):
+    dropped = replace(RECORD, dropped={"scene cut": ["v-000000", "x-000007"], "still pair": []})
+    dropped.write(tmp_path / "000003.json")
+    assert Record.read(tmp_path / "000003.json") == dropped
+    assert dropped.known_keys() == ["v-000000", "v-000001", "w", "v-000000", "x-000007"]
+    assert "dropped" not in RECORD.text()
+
+
 def test_offsets_follow_from_sizes():
     assert RECORD.offsets() == [[512, 512 + 1024 + 512], [512 + 1024 + 512 + 512, 512 + 1024 + 512 + 512 + 512 + 512]]
 
@@ -74,6 +82,15 @@ def test_a_missing_record_says_that_the_shard_is_not_finished(tmp_path: Path):
         {"statistics": 3},
         {"statistics": {"magnitude_mean": 1.5}},
         {"statistics": {"magnitude_mean": {"mean": "much", "min": 0, "max": 0}}},
+        {"dropped": 3},
+        {"dropped": ["v-000000"]},
+        {"dropped": {"still": 3}},
+        {"dropped": {"still": [3]}},
+        {"dropped": {"still": [["v-000000"]]}},
+        {"dropped": {"still": ["../v-000000"]}},
+        {"dropped": {"still": ["v-000000", "v-000000"]}},
+        {"dropped": {"x" * 20_000: []}},
+        {"dropped": {"still": [f"v-{n:06d}" for n in range(131_073)]}},
         {"surprise": 1},
     ],
 )
