@@ -45,7 +45,7 @@ def table(folder: Path, name: str, rows: list[dict[str, str]]) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     data = text.getvalue().encode()
-    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    path.write_bytes(gzip.compress(data, mtime=0) if name.endswith(".gz") else data)
     return path
 
 
@@ -118,7 +118,7 @@ HTTP = "http://lab.org/a.mp4"
         ("t.jsonl", b'{"url": "http://a/b"}\n\n[1]\n', {}, "row 3: not an object of JSON"),
         ("t.jsonl", b'{"url": "http://a/b", "url": 1}\n', {}, "row 1: not JSON, one object a line: the name 'url'"),
         ("t.jsonl", 10**5 * b"[", {}, "row 1: not JSON, one object a line"),
-        ("t.jsonl.gz", gzip.compress(b"{}")[:-4], {}, "row . the file is cut short or damaged|row 1: "),
+        ("t.jsonl.gz", gzip.compress(b"{}", mtime=0)[:-4], {}, "row . the file is cut short or damaged|row 1: "),
         ("t.jsonl.gz", b"no gzip", {}, "row 1: the file is cut short or damaged from here on"),
         ("t.parquet", b"no", {}, "it does not end like a Parquet file"),
         ("t.xls", b"", {}, r"its name should end in \.csv, \.tsv or \.jsonl, with or without \.gz, or in \.parquet"),

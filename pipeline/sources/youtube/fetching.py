@@ -33,14 +33,17 @@ def fetch(video: Video, downloading: Downloading, to: Path) -> None:
         Blocked: a program is missing without which none of the site's videos can be had.
         UserError: the disk is full, or cookies cannot be read.
     """
-    from pipeline.sources.youtube.reasons import Refusal, Unsolved
+    from pipeline.downloads.access import Refused
+    from pipeline.sources.youtube.reasons import WITH_ACCOUNT, Refusal, Unsolved
 
     wanted = json.loads(video.uri)
     arriving = to.with_name(f".{to.name}.arriving")
     site = urlsplit(wanted["address"]).hostname or ""
     found = _try(wanted, downloading, arriving, to)
-    if found is None or isinstance(found, Gone):
+    if found is None or isinstance(found, Gone | Refused):
         shutil.rmtree(arriving, ignore_errors=True)
+    if isinstance(found, Gone) and str(found) in WITH_ACCOUNT and not downloading.cookies:
+        raise Later(str(found))  # config.yaml may name an account's cookies another time
     if isinstance(found, Refusal):
         cookies = "" if downloading.cookies else ", or give the cookies of an account (download.cookies)"
         raise Later(found.value, turned_away_by=site, advice=cookies)
@@ -150,7 +153,10 @@ class _Bounds:
     def __call__(self, progress: dict[str, Any]) -> None:
         come, total = progress.get("downloaded_bytes") or 0, progress.get("total_bytes") or 0
         if max(come, total) > self.most:
-            raise Gone(f"larger than {self.most} bytes")
+            from pipeline.downloads.access import Refused
+
+            line = f"larger than {self.most} bytes: if it is to be fetched, raise download.most_bytes"
+            raise Refused("larger than download.most_bytes", line)
         now = time.monotonic()
         if self.since is None or come < self.at:  # or from its first byte again
             self.since, self.at = now, come

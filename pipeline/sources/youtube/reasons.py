@@ -32,12 +32,16 @@ _REFUSALS = [
 _CONNECTION = "the connection failed, or the server was silent"
 _NO_VIDEO = "no video at this address"
 _NO_STREAM = "no stream in the format and height asked for"
+_MEMBERS, _PAID = "for the channel's members only", "to be paid for"
+_AGE, _LOGGED_IN = "age-restricted", "for those who are logged in"
+WITH_ACCOUNT = (_MEMBERS, _PAID, _AGE, _LOGGED_IN)
+"""Reasons that an account's cookies may do away with."""
 _GONE = [  # the words of YouTube, and of yt-dlp's other sites where they use the same; the first that fits
     (r"private video|video is private", "private"),
     (r"account .*(terminated|closed)|(user|channel) .*terminated", "the account was terminated"),
-    (r"members[- ]only|join this channel|channel's members|members on level", "for the channel's members only"),
-    (r"requires payment|purchase|rent(al)? |premium", "to be paid for"),
-    (r"confirm your age|age[- ]restricted|inappropriate for some users", "age-restricted"),
+    (r"members[- ]only|join this channel|channel's members|members on level", _MEMBERS),
+    (r"requires payment|purchase|rent(al)? |premium", _PAID),
+    (r"confirm your age|age[- ]restricted|inappropriate for some users", _AGE),
     (r"in your country|geo[- ]?restrict|from your location", "not available in this country"),
     (r"copyright", "blocked for copyright"),
     (r"removed|deleted|no longer available|does ?n.t exist", "removed"),
@@ -46,7 +50,7 @@ _GONE = [  # the words of YouTube, and of yt-dlp's other sites where they use th
     (r"live stream", "a live stream without a recording"),
     (r"requested format is not available|only images are available", _NO_STREAM),
     (r"no video formats found", _NO_VIDEO),
-    (r"registered users|login required|log ?in |sign in|cookies", "for those who are logged in"),
+    (r"registered users|login required|log ?in |sign in|cookies", _LOGGED_IN),
     (r"unavailable|not available|isn.t available", "not available"),
 ]
 _SHORT_OF = re.compile(r"javascript runtime|solving failed|challenge solver", re.IGNORECASE)

@@ -45,10 +45,10 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> type[StandIn]:
     return StandIn
 
 
-def fetch(to: Path) -> None:
+def fetch(to: Path, **policy: Any) -> None:
     (video,) = SOURCE.videos(YouTubeOptions(ids=["dQw4w9WgXcQ"]), "x")
     assert SOURCE.fetch is not None
-    SOURCE.fetch(video, Downloading(attempts=1), to / "ab12")
+    SOURCE.fetch(video, Downloading(attempts=1, **policy), to / "ab12")
 
 
 @pytest.mark.parametrize(
@@ -62,11 +62,6 @@ def fetch(to: Path) -> None:
             "video has been terminated.",
             "the account was terminated",
         ),
-        (
-            "Join this channel to get access to members-only content like this video, and other exclusive perks.",
-            "for the channel's members only",
-        ),
-        ("Sign in to confirm your age. This video may be inappropriate for some users. " + LOG_IN, "age-restricted"),
         ("geo", "not available in this country"),
         (
             "Video unavailable. This video contains content from SME, who has blocked it in your country on copyright "
@@ -78,7 +73,6 @@ def fetch(to: Path) -> None:
         ("This live event will begin in 3 days.", "a live stream that has not begun"),
         ("This live stream recording is not available.", "a live stream without a recording"),
         (UserNotLive(), "a live stream that has not begun"),
-        ("This video requires payment to watch", "to be paid for"),
         ("No video formats found!", "no video at this address"),
     ],
 )
@@ -88,6 +82,29 @@ def test_what_is_gone_says_why_in_a_few_words(stand_in: type[StandIn], tmp_path:
         fetch(tmp_path)
     assert str(caught.value) == reason
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (
+            "Join this channel to get access to members-only content like this video, and other exclusive perks.",
+            "for the channel's members only",
+        ),
+        ("Sign in to confirm your age. This video may be inappropriate for some users. " + LOG_IN, "age-restricted"),
+        ("This video requires payment to watch", "to be paid for"),
+    ],
+)
+def test_what_an_account_may_see_is_gone_only_with_its_cookies(
+    stand_in: type[StandIn], tmp_path: Path, said: str, reason: str
+):
+    stand_in.said = said
+    with pytest.raises(Later, match=reason):
+        fetch(tmp_path)
+    cookies = tmp_path / "cookies.txt"
+    cookies.write_text("# Netscape HTTP Cookie File\n")
+    with pytest.raises(Gone, match=reason):
+        fetch(tmp_path, cookies=str(cookies))
 
 
 @pytest.mark.parametrize(
