@@ -86,7 +86,7 @@ def test_a_video_in_fragments_is_taken_up_at_the_one_that_failed(server: FaultyS
     assert numbers(to) == list(range(60))
     assert server.asked_for("parts1.ts") == [None]
     assert server.asked_for("parts2.ts") == [None, None, "bytes=100-"]
-    with pytest.raises(Later, match="larger than download.most_bytes"):
+    with pytest.raises(Later, match=r"larger than download\.most_bytes"):
         fetch(server, to.with_name("other"), "parts.m3u8", policy={"most_bytes": 5000})
 
 
@@ -140,7 +140,7 @@ def test_a_page_with_one_video_is_that_video(server: FaultyServer, clip: Path, t
 def test_a_video_that_is_too_large_leaves_nothing(server: FaultyServer, to: Path, size_is_told: bool):
     if not size_is_told:
         server.befall("clip.mp4", endless, ever=True)
-    with pytest.raises(Later, match="larger than download.most_bytes"):
+    with pytest.raises(Later, match=r"larger than download\.most_bytes"):
         fetch(server, to, policy={"most_bytes": 9000})
     assert list(to.parent.iterdir()) == []
 
