@@ -6,11 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-import web_source
 from faulty_server import FaultyServer, serving, stalled, status, truncated
 from typer.testing import CliRunner
 
@@ -28,7 +27,8 @@ from pipeline.retry import retry_failed
 from pipeline.runner import run_stage
 from pipeline.shards import download
 from pipeline.shards.record import Record
-from pipeline.sources import SOURCES
+from pipeline.sources.source import Video
+from pipeline.sources.web import uri
 from pipeline.stats import stats
 from pipeline.timestamps import in_order
 from pipeline.verify import verify
@@ -39,7 +39,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SOURCES, "web", web_source.SOURCE)
     monkeypatch.setenv("NO_PROXY", "*")
     quick = {"pause": 0.01, "longest": 0.1}
     monkeypatch.setattr("pipeline.downloads.http.Patience", lambda **given: download.Patience(**quick | given))
@@ -55,13 +54,17 @@ def server(tmp_path: Path):
         yield server
 
 
+def at(address: str) -> Video:
+    return Video(PurePosixPath(address).stem, "urls", uri(address))
+
+
 def policy(**keys: Any) -> Downloading:
     return Downloading(**{"allow_hosts": ("127.0.0.1",), "attempts": 1, "store": "store", **keys})
 
 
 def listed(server: FaultyServer, *names: str, dataset: str = "films") -> Path:
     """A dataset of one shard; its plan."""
-    videos = [web_source.at(f"{server.url}/{name}.mp4") for name in names]
+    videos = [at(f"{server.url}/{name}.mp4") for name in names]
     write_listing(Path("results") / dataset, videos, [[video.video for video in videos]])
     return Path("results") / dataset / "plan.json"
 
@@ -121,7 +124,7 @@ def test_what_came_and_what_is_gone_is_not_asked_for_again(server: FaultyServer)
     assert fetched(plan) == first
     assert server.asked == []
     assert len(outcomes(plan)) == 4
-    moved = [web_source.at(f"{server.url}/gone.mp4?again")]
+    moved = [at(f"{server.url}/gone.mp4?again")]
     write_listing(plan.parent, moved, [["gone"]])
     fetched(plan)
     assert [name for name, _ in server.asked] == ["gone.mp4?again"], "another address: what was known does not count"
@@ -145,16 +148,16 @@ def test_two_datasets_share_one_copy_until_neither_needs_it(server: FaultyServer
     assert framed(one) == before
 
 
-def test_moved_results_of_any_time_stamps_are_not_made_again(server: FaultyServer, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(config, "_validator", web_source.validator)
+def test_moved_results_of_any_time_stamps_are_not_made_again(server: FaultyServer):
     plan = listed(server, "a")
     fetched(plan)
     framed(plan)
     record, tar = plan.parent / "videos/000000.json", plan.parent / "frames/000000.tar"
     os.utime(tar, (1, 1))
-    source = {"kind": "web", "addresses": []}
+    source = {"kind": "urls", "path": "films.csv"}
     for select, dated in (({"every": 2}, 1), ("all", record.stat().st_mtime)):
-        loaded = config.load({"datasets": {"films": {"source": source, "frames": {"select": select}}}})["films"]
+        frames = {"select": select, "filters": []}
+        loaded = config.load({"datasets": {"films": {"source": source, "frames": frames}}})["films"]
         in_order(plan.parent, loaded, [json.loads(record.read_text())["source"]])
         assert tar.stat().st_mtime == dated
 
@@ -199,7 +202,7 @@ def test_a_host_that_turns_us_away_stops_the_job(server: FaultyServer, monkeypat
 def test_a_retry_stops_where_it_is_turned_away(server: FaultyServer, monkeypatch: pytest.MonkeyPatch):
     for name in ("b", "c"):
         server.befall(f"{name}.mp4", status(429), ever=True)
-    videos = [web_source.at(f"{server.url}/{name}.mp4") for name in "abc"]
+    videos = [at(f"{server.url}/{name}.mp4") for name in "abc"]
     write_listing(Path("results/films"), videos, [["a", "b"], ["c"]])
     for shard in ("000000", "000001"):
         download_shard(Path("results/films/plan.json"), Path(f"results/films/videos/{shard}.json"), policy(), 0)
