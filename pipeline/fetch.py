@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import ShardError, UserError
-from pipeline.folder import MAX_SUMS_BYTES, open_folder, parse_sums
-from pipeline.manifest import SHARDS, SUMS, read_shards
+from pipeline.folder import open_folder, parse_sums
+from pipeline.manifest import MAX_SUMS_BYTES, SHARDS, SUMS, read_shards
 from pipeline.progress import progress
 from pipeline.shards.address import checked_address
 from pipeline.shards.cache import Cache

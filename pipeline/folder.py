@@ -7,15 +7,13 @@ from io import BufferedReader
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import ShardError
-from pipeline.manifest import SAMPLES, SHARDS, SUMS
+from pipeline.manifest import MAX_SUMS_BYTES, SAMPLES, SHARDS, SUMS
 from pipeline.shards.address import checked_address, is_address
 from pipeline.shards.cache import Cache
 from pipeline.shards.download import fetch_file
 from pipeline.shards.files import write_atomic
 from pipeline.shards.foreign import open_file
 from pipeline.shards.record import is_sha256, text_digest
-
-MAX_SUMS_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
