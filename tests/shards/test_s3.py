@@ -8,6 +8,8 @@ import pytest
 from made_dataset import make_dataset
 from moto.server import ThreadedMotoServer
 
+from pipeline.downloads.downloading import Downloading, Gone, Later
+from pipeline.downloads.http import fetch_address
 from pipeline.errors import ShardError, UserError
 from pipeline.fetch import fetch
 from pipeline.shards.cache import Cache
@@ -51,6 +53,17 @@ def test_the_same_samples_as_from_the_folder(store, view, tmp_path):
     assert len(remote) == len(local) == 11
     assert all((remote[row]["flow"] == local[row]["flow"]).all() for row in range(11))
     assert [sample["key"] for sample in stream(store, cache=cache)] == local.keys.to_pylist()
+
+
+def test_a_video_is_fetched_and_gone_on_with(store, view, tmp_path):
+    data = (view / "000000.tar").read_bytes()
+    (tmp_path / "to").write_bytes(data[:1000])
+    fetch_address(f"{store}/000000.tar", Downloading(), tmp_path / "to")
+    assert (tmp_path / "to").read_bytes() == data
+    with pytest.raises(Gone, match="the server answers 404"):
+        fetch_address(f"{store}/none.mp4", Downloading(), tmp_path / "to")
+    with pytest.raises(Later, match=r"see download\.allow_hosts"):
+        fetch_address(f"{store}/000000.tar", Downloading(allow_hosts=("other",)), tmp_path / "to")
 
 
 def test_a_mirror_and_what_it_lacks(store, view, tmp_path):

@@ -136,6 +136,12 @@ def test_a_page_with_one_video_is_that_video(server: FaultyServer, clip: Path, t
     assert to.read_bytes() == clip.read_bytes()
 
 
+def test_a_real_clip_comes_as_it_is(server: FaultyServer, shared_data: Path, to: Path):
+    (server.folder / "bikes.mp4").symlink_to(shared_data / "video/bikes.mp4")
+    fetch(server, to, "bikes.mp4")
+    assert to.read_bytes() == (shared_data / "video/bikes.mp4").read_bytes()
+
+
 @pytest.mark.parametrize("size_is_told", [True, False])
 def test_a_video_that_is_too_large_leaves_nothing(server: FaultyServer, to: Path, size_is_told: bool):
     if not size_is_told:
