@@ -4,10 +4,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 CORES ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slurm lint format bench lock
+.PHONY: help demo test test-faults test-slurm lint format bench lock
 
 help: ## This list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/.installed: requirements.lock workflow/scripts/bootstrap.sh workflow/scripts/uv.sh
 	@sh workflow/scripts/bootstrap.sh
@@ -22,9 +22,14 @@ demo: .venv/.installed ## Raw video to shards, a trained model and a report, on 
 	@echo "Next: write five lines for your own videos into config.yaml (its first lines show them), then run"
 	@echo "  $(BIN)/snakemake --cores all"
 
-test: lint ## Lint, then every test.
-	@# A worker that crashes ends the run: with another in its place, xdist waits for ever (its issue 1378).
-	@python -m pytest -n auto --dist loadfile --max-worker-restart 0 -m "not slurm"
+# A worker that crashes ends the run: with another in its place, xdist waits for ever (its issue 1378).
+PYTEST := python -m pytest -n auto --dist loadfile --max-worker-restart 0
+
+test: lint ## Lint, then every test but for those below.
+	@$(PYTEST) -m "not slurm and not faults"
+
+test-faults: .venv/.installed ## Jobs killed at every step, disks that fail, hostile files.
+	@$(PYTEST) -m faults
 
 test-slurm: .venv/.installed ## The workflow on a real SLURM on this machine (as root; installs it).
 	@sh tests/slurm/install.sh

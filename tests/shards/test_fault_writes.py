@@ -25,6 +25,8 @@ from pipeline.shards.files import atomic
 from pipeline.sources import decoding
 from tests.sources.clips import write_clip
 
+pytestmark = pytest.mark.faults
+
 SOURCE = {"kind": "synthetic", "videos": 1, "frames": 3, "height": 32, "width": 48, "objects": 1}
 MAPS = {"detector": "maps", "maps": "maps", "spectral": False}  # the forest takes seconds to load
 OPTIONS = {"frames": {"triplets": True}, "regions": MAPS, "superpixels": {"segments": 20}}

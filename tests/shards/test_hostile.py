@@ -39,6 +39,8 @@ from pipeline.shards.tar import header
 from pipeline.shards.writer import write_shard
 from pipeline.verify import verify
 
+pytestmark = pytest.mark.faults
+
 READER = Path(__file__).parent.parent / "read_everything.py"
 SECONDS = 30
 EVERY = ("shard", "dataset", "stream", "verify", "verify --full", "stats", "show", "stage")

@@ -12,7 +12,7 @@ import pytest
 from faults import Strike, environment
 from workspace import Workspace
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 SOURCE = {"kind": "synthetic", "videos": 1, "frames": 4, "height": 48, "width": 64, "objects": 1}
 DATASETS: dict[str, Any] = {

@@ -16,7 +16,7 @@ from workspace import SMALL, Workspace
 
 from tests.sources.clips import write_clip
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 
 COLUMNS = ("--", "guidance", "truth", "shards")  # all but the reports, which take longer than all else
