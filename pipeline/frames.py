@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from tempfile import SpooledTemporaryFile
+from tempfile import SpooledTemporaryFile, gettempdir
 from typing import Any
 
 import cv2
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pipeline.errors import SampleError, UserError, check_machine
 from pipeline.filters import CUT, CUTS, FILTERS, Sieve, watched
 from pipeline.selection import Selection, check_pairs, check_select, select
+from pipeline.shards.files import advice
 from pipeline.sources.source import Frame, Source, Unreadable, Video
 from pipeline.stages import ADDED, Dropped, Failure, Items, Outcomes, Sample, Stage, failure, reason_of
 
@@ -153,25 +154,32 @@ def _spooled(frames: Iterator[_Stored | Unreadable]) -> Iterator[Iterator[_Store
     What ends the reading early ends the second one in the same way.
     """
     found: list[tuple[_Stored | Unreadable, int]] = []
-    ended: Exception | None = None
-    with SpooledTemporaryFile(max_size=_SPOOLED) as file:
+    ended: list[Exception] = []
+
+    def read() -> Iterator[_Stored | Unreadable]:
         try:
-            for frame in frames:
+            yield from frames
+        except Exception as error:
+            ended.append(error)
+
+    try:
+        with SpooledTemporaryFile(max_size=_SPOOLED) as file:
+            for frame in read():
                 jpeg = b"" if isinstance(frame, Unreadable) else frame.jpeg
                 file.write(jpeg)
                 found.append((frame if isinstance(frame, Unreadable) else replace(frame, jpeg=b""), len(jpeg)))
-        except Exception as error:
-            ended = error
-        file.seek(0)
+            file.seek(0)
 
-        def again() -> Iterator[_Stored | Unreadable]:
-            for frame, size in found:
-                jpeg = file.read(size)
-                yield frame if isinstance(frame, Unreadable) else replace(frame, jpeg=jpeg)
-            if ended:
-                raise ended
+            def again() -> Iterator[_Stored | Unreadable]:
+                for frame, size in found:
+                    jpeg = file.read(size)
+                    yield frame if isinstance(frame, Unreadable) else replace(frame, jpeg=jpeg)
+                if ended:
+                    raise ended[0]
 
-        yield again()
+            yield again()
+    except OSError as error:
+        raise UserError(f"the temporary folder {gettempdir()} fails: {advice(error)}, or set TMPDIR") from error
 
 
 def _stored(frames: Iterator[Frame | Unreadable], options: FramesOptions) -> Iterator[_Stored | Unreadable]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import sources
-from pipeline.errors import SampleError
+from pipeline.errors import SampleError, UserError
 from pipeline.frames import STAGE, FramesOptions, resized_shape
 from pipeline.sources.source import Frame, Source, Unreadable, Video
 from pipeline.stages import Failure
@@ -50,6 +50,12 @@ def run(monkeypatch: pytest.MonkeyPatch):
 
 def facts(made: dict[str, dict[str, Any]], name: str) -> list[Any]:
     return [sample["json"][name] for sample in made.values()]
+
+
+def test_a_full_temporary_folder_is_one_line_and_no_failed_video(run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("pipeline.frames.SpooledTemporaryFile", lambda max_size: Path("/dev/full").open("w+b"))
+    with pytest.raises(UserError, match=r"the temporary folder .* fails: the disk is full: .* set TMPDIR"):
+        run(scripted(4), filters=["cuts"])
 
 
 def test_frames_are_stored_with_what_is_known_of_them(run):
