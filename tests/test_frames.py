@@ -1,6 +1,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from io import BufferedRandom, FileIO
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,9 @@ def facts(made: dict[str, dict[str, Any]], name: str) -> list[Any]:
 
 
 def test_a_full_temporary_folder_is_one_line_and_no_failed_video(run, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("pipeline.frames.SpooledTemporaryFile", lambda max_size: Path("/dev/full").open("w+b"))
+    monkeypatch.setattr(
+        "pipeline.frames.SpooledTemporaryFile", lambda max_size: BufferedRandom(FileIO("/dev/full", "r+"))
+    )
     with pytest.raises(UserError, match=r"the temporary folder .* fails: the disk is full: .* set TMPDIR"):
         run(scripted(4), filters=["cuts"])
 
