@@ -53,6 +53,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.faults
 def test_killed_at_any_moment_and_run_again_the_tree_is_the_same(data: Path):
     undisturbed = tree(data)
     chance = random.Random(0)

@@ -48,7 +48,7 @@ def test_sums_by_hand():
         *("--videos-per-shard=100", "--cores=5", "--no-cluster", "--core-hour=1000", "--tb-month=50000", "--months=3"),
     )
     assert rows["jobs"] == str(jobs)
-    assert rows["files"] == str(5 * 40 + 15 + 2)
+    assert rows["files"] == str(5 * 40 + 17 + 2)
     assert rows["core hours"] == f"{seconds / 3600:,.0f}"
     assert rows["bytes"] == f"{size / 1e12:,.2f} TB"
     assert rows["dollars, computing"] == f"{computing:,.2f}"

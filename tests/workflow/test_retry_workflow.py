@@ -127,6 +127,7 @@ def test_repaired_files_and_a_retry_give_what_a_full_run_gives(workspace: Worksp
     assert not workspace.planned(*TARGETS), "Snakemake finds nothing to do"
 
 
+@pytest.mark.faults
 def test_killed_at_any_moment_and_run_again(workspace: Workspace, tmp_path: Path):
     chance = random.Random(3)
     for _ in range(3):

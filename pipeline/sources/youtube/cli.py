@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.sources.youtube.youtube8m import INDEX, resolve
+INDEX = "https://storage.googleapis.com/data.yt8m.org/2/j"
 
 
 def youtube8m(
@@ -18,5 +18,7 @@ def youtube8m(
     pause: Annotated[float, typer.Option(min=0, help="Seconds between two requests.")] = 0.1,
 ) -> None:
     """Look up which videos a category of YouTube-8M has, for the source `youtube` to read."""
+    from pipeline.sources.youtube.youtube8m import resolve
+
     count = resolve(categories, vocabulary, per_category, to, seed=seed, index=index, pause=pause)
     typer.echo(f"wrote {to}: {count:,} videos")

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 from pipeline.downloads.downloading import Blocked, Downloading, Gone, Later
 from pipeline.errors import UserError, printable
-from pipeline.shards.download import SLOWEST
 from pipeline.shards.files import advice
 from pipeline.sources.source import Video
 
@@ -161,6 +160,8 @@ class _Bounds:
         if self.since is None or come < self.at:  # or from its first byte again
             self.since, self.at = now, come
         elif now - self.since > self.silence:
+            from pipeline.shards.download import SLOWEST
+
             if come - self.at < SLOWEST * (now - self.since):
                 raise Later("hardly any bytes came")
             self.since, self.at = now, come

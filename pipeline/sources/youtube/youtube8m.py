@@ -27,7 +27,6 @@ from pipeline.shards.limits import quoted
 from pipeline.shards.transport import TemporaryFault, arriving
 from pipeline.sources.youtube.listing import check_known, read_list
 
-INDEX = "https://storage.googleapis.com/data.yt8m.org/2/j"
 GONE = "gone"
 GONE_IN_A_ROW = 100  # after which it is the index that is at fault
 
@@ -55,7 +54,7 @@ def resolve(
     to: Path,
     *,
     seed: int = 0,
-    index: str = INDEX,
+    index: str,
     pause: float = 0.1,
     patience: Patience | None = None,
 ) -> int:

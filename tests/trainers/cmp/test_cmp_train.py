@@ -46,6 +46,7 @@ def started(view: Path, to: Path, *launch: str, **changed: object) -> subprocess
 
 
 @pytest.mark.slow
+@pytest.mark.faults
 def test_a_killed_run_ends_as_the_undisturbed_one(view: Path, tmp_path: Path):
     undisturbed = started(view, tmp_path / "undisturbed")
     killed = started(view, tmp_path / "killed")
