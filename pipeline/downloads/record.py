@@ -1,6 +1,5 @@
 """The record of a shard's downloads, `videos/NNNNNN.json`: what each video is, or why it did not come."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pipeline.downloads.store import Stored
 from pipeline.errors import UserError, printable
 from pipeline.shards.foreign import parse_json, read_file
 from pipeline.shards.limits import MAX_RECORD_BYTES, MAX_TEXT
-from pipeline.shards.record import is_sha256
+from pipeline.shards.record import is_sha256, text_digest
 
 _MOST_VALUES = 2**22
 DOWNLOADED = "videos"
@@ -46,7 +45,7 @@ class Downloads:
 
     @property
     def digest(self) -> str:
-        return hashlib.sha256(self.text().encode()).hexdigest()
+        return text_digest(self.text())
 
     @classmethod
     def read(cls, path: Path) -> "Downloads":

@@ -8,7 +8,6 @@
 Files take the mode that the umask gives, and nothing depends on who owns them.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -139,7 +138,7 @@ def claimant_of(dataset: Path, shard: str) -> str:
 
 def _digest(video: Video) -> str:
     """Of all that fetching takes: two videos with the same have the same bytes."""
-    return hashlib.sha256(f"{video.kind} {video.uri}".encode()).hexdigest()
+    return text_digest(f"{video.kind} {video.uri}")
 
 
 def _unusable(path: Path, error: OSError) -> UserError:
