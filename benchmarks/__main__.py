@@ -8,7 +8,7 @@ import platform
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ[variable] = "1"
 
-from pipeline.tables import text_table  # noqa: E402
+from common_fate.tables import text_table  # noqa: E402
 
 BENCHMARKS = (
     *("guidance", "flow_coding", "regions", "superpixels", "frames", "filters", "stages"),

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 
 from benchmarks.frames import clip_in
-from pipeline.example_film import film, write_film
-from pipeline.filters import FILTERS, Sieve
-from pipeline.frames import STAGE, FramesOptions
+from pipeline.columns.frames.example_film import film, write_film
+from pipeline.columns.frames.filters import FILTERS, Sieve
+from pipeline.columns.frames.stage import STAGE, FramesOptions
 from pipeline.sources import SOURCES
 from pipeline.sources.source import Frame, Video
 

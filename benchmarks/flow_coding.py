@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.inputs import dis_flows, milliseconds
-from pipeline.kernels import decode_flow, encode_flow
+from common_fate.shards.flow_coding import decode_flow, encode_flow
 
 
 def run() -> list[dict[str, Any]]:

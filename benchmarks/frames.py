@@ -12,9 +12,9 @@ import av
 import cv2
 import numpy as np
 
-from pipeline.frames import STAGE, FramesOptions, resized_shape
+from pipeline.columns.frames.stage import STAGE, FramesOptions, resized_shape
 from pipeline.sources.source import Video
-from pipeline.stages import Failure
+from pipeline.stages.stage import Failure
 
 CLIP = Path(__file__).resolve().parents[2] / "shared" / "data" / "video" / "bigbuckbunny.mp4"
 EVERY = 5

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, signal
 
 from benchmarks.inputs import dis_flows, milliseconds
-from pipeline.guidance import GuidanceOptions, watershed_points
+from pipeline.columns.guidance import GuidanceOptions, watershed_points
 
 OPTIONS = GuidanceOptions()
 ACROSS = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])

@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from common_fate.tables import text_table
 from pipeline.sources.yfcc100m import SOURCE, Yfcc100mOptions
-from pipeline.tables import text_table
 
 LINES, WHOLE, PHOTOS_A_VIDEO = 400_000, 100_000_000, 125
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in ("n", "rd", "ll", "st", "ck")]

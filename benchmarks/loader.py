@@ -13,12 +13,13 @@ import torch
 from benchmarks.guidance import published_points
 from benchmarks.inputs import CROP, SHORTER
 from benchmarks.reading import Image, encoded, pairs, write_view
-from trainers.cmp.guidance import guidance_map
-from trainers.cmp.options import CMPOptions
-from trainers.cmp.samples import CMPTransform
-from trainers.data import EpochSampler, Sample, open_views
-from trainers.options import DataOptions
-from trainers.transforms import Joint
+from common_fate.torch import EpochSampler, Sample
+from trainers.data import open_views
+from trainers.data.transforms import Joint
+from trainers.engine.options import DataOptions
+from trainers.methods.cmp.guidance import guidance_map
+from trainers.methods.cmp.options import CMPOptions
+from trainers.methods.cmp.samples import CMPTransform
 
 ROUNDS, PEER_SAMPLES = 7, 32
 

@@ -18,13 +18,13 @@ import webdataset as wds
 from litdata.streaming.writer import BinaryWriter
 from numpy.typing import NDArray
 
-from pipeline.formats import read_kitti_png, write_kitti_png
-from pipeline.guidance import GuidanceOptions, watershed_points
-from pipeline.manifest import write_manifest
-from pipeline.shards.codecs import encode
-from pipeline.shards.writer import write_shard
-from trainers.data import EpochSampler, Sample, ShardDataset, stream
-from trainers.data.sample import to_sample
+from common_fate.foreign.flow_files import read_kitti_png, write_kitti_png
+from common_fate.manifest.tables import write_manifest
+from common_fate.shards.codecs import encode
+from common_fate.shards.writer import write_shard
+from common_fate.torch import EpochSampler, Sample, ShardDataset, stream
+from common_fate.torch.sample import to_sample
+from pipeline.columns.guidance import GuidanceOptions, watershed_points
 
 CLIPS = Path(__file__).resolve().parents[2] / "shared" / "data" / "video"
 NAMES = ("bikes.mp4", "bigbuckbunny.mp4", "cockatoo.mp4", "realshort.mp4")

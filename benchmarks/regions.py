@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import data
 
-from pipeline.contours.detectors import SHIPPED
-from pipeline.contours.forest import Forest, ForestOptions, detect, load_forest
+from pipeline.columns.regions.contours.detectors import SHIPPED
+from pipeline.columns.regions.contours.forest import Forest, ForestOptions, detect, load_forest
+from pipeline.columns.regions.stage import RegionOptions, contours_of, regions_of
+from pipeline.columns.regions.tree import region_tree
 from pipeline.kernels.orientation import boundary_orientation
-from pipeline.regions.stage import RegionOptions, contours_of, regions_of
-from pipeline.regions.tree import region_tree
 
 BSDS = Path(__file__).resolve().parents[2] / "shared" / "data" / "bsds500" / "images" / "val"
 HEIGHT, WIDTH = 321, 481

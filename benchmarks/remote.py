@@ -13,8 +13,8 @@ import cv2
 import torch
 
 from benchmarks.reading import SAMPLES, encoded, pairs, square, write_view
-from pipeline.shards.cache import Cache
-from trainers.data import stream
+from common_fate.remote.cache import Cache
+from common_fate.torch import stream
 
 ROUNDS = 3
 

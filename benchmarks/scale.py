@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.reading import SIDE, encoded, pairs, square
-from pipeline.catalog import write_plan
-from pipeline.shards.record import Record
-from pipeline.shards.tar import BLOCK, END
-from pipeline.shards.writer import write_shard
-from pipeline.tables import text_table
+from common_fate.datasets.catalog import write_plan
+from common_fate.shards.record import Record
+from common_fate.shards.tar import BLOCK, END
+from common_fate.shards.writer import write_shard
+from common_fate.tables import text_table
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
@@ -120,13 +120,14 @@ def listing(folder: Path) -> Iterator[Row]:
         place.mkdir()
         made = "[Video(f'{i // 1000:05d}__{i:08d}', 'videos', f'/data/{i // 1000:05d}/{i:08d}.mp4', None, i)"
         plan = (
-            "from pathlib import Path; from pipeline.catalog import *; from pipeline.sources.source import Video\n"
+            "from pathlib import Path; from common_fate.datasets.catalog import *\n"
+            "from pipeline.sources.source import Video\n"
             f"videos = {made} for i in range({videos})]\n"
             "plan = extended([], (video.video for video in videos), 316); shard_digests(plan, videos)\n"
             f"write_listing(Path({str(place)!r}), videos, plan)"
         )
         job = (
-            "from pathlib import Path; from pipeline.catalog import *\n"
+            "from pathlib import Path; from common_fate.datasets.catalog import *\n"
             f"place = Path({str(place)!r}); ids = read_planned(place / 'plan.json', 300)\n"
             "read_catalog(place / 'catalog.parquet', ids)"
         )
@@ -146,7 +147,7 @@ def manifest(folder: Path) -> Iterator[Row]:
     path = folder / "samples.parquet"
     for samples in (10**6, 10**7, 10**8):
         write = (
-            "from benchmarks.scale import *; from pipeline.manifest import write_samples\n"
+            "from benchmarks.scale import *; from common_fate.manifest.tables import write_samples\n"
             f"with open({str(path)!r}, 'wb') as file:\n"
             f"    write_samples(file, (generated(number) for number in range({samples // SAMPLES})), [*MEMBERS])"
         )
@@ -177,7 +178,7 @@ def manifest(folder: Path) -> Iterator[Row]:
 
 def reading(folder: Path) -> Iterator[Row]:
     """A view, opened and verified: shards of 1,000 samples, of which the first holds real ones."""
-    start = "from trainers.data import ShardDataset, stream\n"
+    start = "from common_fate.torch import ShardDataset, stream\n"
     yield _row("import of trainers.data", taken([PYTHON, "-c", start], ROOT))
     for shards in (100, 1_000, 10_000):
         view, plan = folder / "shards" / "cmp", folder / "plan.json"
@@ -218,7 +219,7 @@ def writing(folder: Path) -> Iterator[Row]:
         place.mkdir()
         for number in range(files):
             (place / f"{number:06d}.tar").touch()
-        code = "from pathlib import Path; from pipeline.shards.files import write_atomic\n"
+        code = "from pathlib import Path; from common_fate.shards.files import write_atomic\n"
         code += f"for _ in range(100): write_atomic(Path({str(place / 'x.json')!r}), b'x')"
         start = taken([PYTHON, "-c", code.replace("100", "0")], ROOT).seconds
         wrote = taken([PYTHON, "-c", code], ROOT)

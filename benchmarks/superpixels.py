@@ -13,7 +13,7 @@ from skimage import data
 from skimage.segmentation import slic as skimage_slic
 
 from benchmarks.inputs import milliseconds
-from pipeline.superpixels import SuperpixelOptions, superpixels
+from pipeline.columns.superpixels import SuperpixelOptions, superpixels
 
 BSDS = Path(__file__).resolve().parents[2] / "shared" / "data" / "bsds500"
 OPTIONS = SuperpixelOptions()

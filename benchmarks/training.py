@@ -10,12 +10,12 @@ import torch
 from benchmarks.inputs import SHORTER
 from benchmarks.loader import resized
 from benchmarks.reading import encoded, pairs, write_view
-from trainers.cmp.options import CMPOptions
-from trainers.cmp.samples import CMPTransform
-from trainers.cmp.task import CMP
 from trainers.data import open_views
-from trainers.options import DataOptions, TrainingOptions, build
-from trainers.running import Machine, fit
+from trainers.engine.loop import Machine, fit
+from trainers.engine.options import DataOptions, TrainingOptions, build
+from trainers.methods.cmp.options import CMPOptions
+from trainers.methods.cmp.samples import CMPTransform
+from trainers.methods.cmp.task import CMP
 
 PUBLISHED = 249  # images/s of the paper's 16 GPUs together
 SMALL = {

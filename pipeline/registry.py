@@ -1,8 +1,9 @@
 """The stages and views there are, by name. Adding one means writing its function, a line here, and a rule."""
 
-from pipeline import flow, frames, guidance, masks, superpixels, truth
-from pipeline.regions import stage as regions
-from pipeline.stages import Stage
+from pipeline.columns import flow, guidance, masks, superpixels, truth
+from pipeline.columns.frames import stage as frames
+from pipeline.columns.regions import stage as regions
+from pipeline.stages.stage import Stage
 from pipeline.views import CMP, GROUPING, SELFLOW, View
 
 STAGES: dict[str, Stage] = {

@@ -8,12 +8,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import ShardError
-from pipeline.progress import progress
-from pipeline.runner import opened
-from pipeline.shards.column import Shard
-from pipeline.shards.record import Record
-from pipeline.shards.writer import write_shard
+from common_fate.errors import ShardError
+from common_fate.progress import progress
+from common_fate.shards.column import Shard
+from common_fate.shards.record import Record
+from common_fate.shards.writer import write_shard
+from pipeline.stages.runner import opened
 
 
 @dataclass(frozen=True)

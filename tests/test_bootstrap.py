@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 UV = """#!/bin/sh
 echo "$1 $2" >> uv.log
 [ "$1" = venv ] && mkdir -p .venv/bin && ln -s /bin/true .venv/bin/python

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from pipeline.errors import UserError
-from trainers.cmp.cli import app as cmp
-from trainers.segmentation.cli import segmentation
+from common_fate.errors import UserError
+from trainers.evaluations.segmentation.cli import segmentation
+from trainers.methods.cmp.cli import app as cmp
 
 app = typer.Typer(
     help="Trains and evaluates models on the shards. Snakemake calls these commands; you can, too.",

@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from pipeline.config import Dataset
-from pipeline.errors import UserError
-from trainers.cmp.options import VERSION, CMPOptions
-from trainers.cmp.recipes import GRIDS, RECIPES
-from trainers.options import build, merged
-from trainers.segmentation.options import segmentation_options
+from common_fate.errors import UserError
+from pipeline.config.load import Dataset
+from trainers.engine.options import build, merged
+from trainers.evaluations.segmentation.options import segmentation_options
+from trainers.methods.cmp.options import VERSION, CMPOptions
+from trainers.methods.cmp.recipes import GRIDS, RECIPES
 
 FOLDER = "results/experiments"
 NODES = 1
@@ -112,7 +112,7 @@ class Experiment:
 def load(
     config: Mapping[str, Any], datasets: Mapping[str, Dataset], file: str = "config.yaml"
 ) -> dict[str, Experiment]:
-    """Resolves the experiments of a configuration that `pipeline.config.load` has accepted, by name.
+    """Resolves the experiments of a configuration that `pipeline.config.load.load` has accepted, by name.
 
     An experiment with a grid stands for the grid's variants, `NAME-AXIS-VARIANT`, in the order of the file.
 

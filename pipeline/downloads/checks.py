@@ -4,9 +4,9 @@ import re
 from codecs import getincrementaldecoder
 from pathlib import Path
 
-from pipeline.downloads.downloading import Gone
+from common_fate.errors import SampleError
 from pipeline.downloads.http import WEB_PAGE
-from pipeline.errors import SampleError
+from pipeline.downloads.policy import Gone
 from pipeline.sources.decoding import pictures
 
 _START = 4096  # bytes

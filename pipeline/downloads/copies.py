@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from common_fate.errors import UserError
+from common_fate.shards.record import file_sha256
 from pipeline.downloads.record import DOWNLOADED, Downloads, Missing, again
 from pipeline.downloads.store import Store, Stored, claimant_of
-from pipeline.errors import UserError
-from pipeline.shards.record import file_sha256
 from pipeline.sources.source import Video
 
 

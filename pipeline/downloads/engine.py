@@ -7,17 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from common_fate.errors import UserError, check_machine
+from common_fate.progress import progress
+from common_fate.shards.files import atomic
 from pipeline.downloads.checks import check_video
-from pipeline.downloads.downloading import Blocked, Downloading, Gone, Later, Missed
 from pipeline.downloads.outcomes import GONE, Tries, outcome
+from pipeline.downloads.policy import Blocked, Downloading, Gone, Later, Missed
 from pipeline.downloads.record import Downloads, Missing, missing
 from pipeline.downloads.store import Store, Stored, claimant_of
-from pipeline.errors import UserError, check_machine
-from pipeline.progress import progress
-from pipeline.runner import planned_videos
-from pipeline.shards.files import atomic
 from pipeline.sources import SOURCES
 from pipeline.sources.source import Video
+from pipeline.stages.runner import planned_videos
 
 MOST_TURNED_AWAY = 8
 """Videos that a host refuses, while nothing else is fetched, before the job stops."""

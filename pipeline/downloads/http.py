@@ -11,13 +11,13 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiohttp
 
+from common_fate.errors import ShardError, UserError, check_machine
+from common_fate.foreign.files import open_file
+from common_fate.remote.download import Opening, Patience, TooLarge, Wrong, fetch_into
+from common_fate.remote.transport import Arriving, TemporaryFault, arriving
+from common_fate.shards.files import advice
 from pipeline.downloads.access import Access, Refused
-from pipeline.downloads.downloading import Downloading, Gone, Later, Missed
-from pipeline.errors import ShardError, UserError, check_machine
-from pipeline.shards.download import Opening, Patience, TooLarge, Wrong, fetch_into
-from pipeline.shards.files import advice
-from pipeline.shards.foreign import open_file
-from pipeline.shards.transport import Arriving, TemporaryFault, arriving
+from pipeline.downloads.policy import Downloading, Gone, Later, Missed
 
 WEB_PAGE = "a web page, no video"
 _NO_FILE = "there is no such file"

@@ -10,12 +10,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from common_fate.errors import UserError
+from common_fate.foreign.parquet import read_parquet
+from common_fate.shards.files import write_atomic
+from common_fate.shards.limits import MAX_ROWS
 from pipeline.downloads.record import Missing
 from pipeline.downloads.store import Stored
-from pipeline.errors import UserError
-from pipeline.parquet import read_parquet
-from pipeline.shards.files import write_atomic
-from pipeline.shards.limits import MAX_ROWS
 from pipeline.sources.source import Video
 
 _EVERY = 5.0  # seconds

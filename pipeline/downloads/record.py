@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.downloads.downloading import Later, Missed
+from common_fate.errors import UserError, printable
+from common_fate.foreign.files import parse_json, read_file
+from common_fate.shards.limits import MAX_RECORD_BYTES, MAX_TEXT
+from common_fate.shards.record import is_sha256, text_digest
+from pipeline.downloads.policy import Later, Missed
 from pipeline.downloads.store import Stored
-from pipeline.errors import UserError, printable
-from pipeline.shards.foreign import parse_json, read_file
-from pipeline.shards.limits import MAX_RECORD_BYTES, MAX_TEXT
-from pipeline.shards.record import is_sha256, text_digest
 
 _MOST_VALUES = 2**22
 DOWNLOADED = "videos"

@@ -15,10 +15,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pipeline.errors import UserError
-from pipeline.shards.files import advice, held, sync_folder, write_atomic
-from pipeline.shards.foreign import parse_json, read_file
-from pipeline.shards.record import file_sha256, is_sha256, text_digest
+from common_fate.errors import UserError
+from common_fate.foreign.files import parse_json, read_file
+from common_fate.shards.files import advice, held, sync_folder, write_atomic
+from common_fate.shards.record import file_sha256, is_sha256, text_digest
 from pipeline.sources.source import Video
 
 _MOST_JSON = 2**16

@@ -1,1 +1,1 @@
-"""Passing shards on: a folder for other labs (`share`), and theirs as a dataset here (`adopt`)."""
+"""Adopting shards that another lab made."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import SampleError, UserError
+from common_fate.errors import SampleError, UserError
 from pipeline.sources.source import Frame, Source, Unreadable, Video
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import SampleError, check_machine
-from pipeline.formats import read_flo, read_kitti_png
+from common_fate.errors import SampleError, check_machine
+from common_fate.foreign.flow_files import read_flo, read_kitti_png
 from pipeline.sources.archives import Root, Tree
 from pipeline.sources.folders import numbered
 from pipeline.sources.reading import is_image, of_one_size, read_image, read_labels

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO
 
-from pipeline.errors import SampleError, UserError, check_machine
-from pipeline.shards.limits import quoted
+from common_fate.errors import SampleError, UserError, check_machine
+from common_fate.shards.limits import quoted
 
 MAX_FILE_BYTES = 2**28
 _MOST_MEMBERS = 2**23

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.errors import SampleError, UserError
-from pipeline.shards.limits import quoted
+from common_fate.errors import SampleError, UserError
+from common_fate.shards.limits import quoted
 from pipeline.sources import archived
 from pipeline.sources.archived import Place, place_bytes
 from pipeline.sources.archives import DAMAGED, Root, Tree, has_folder

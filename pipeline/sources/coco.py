@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from pipeline.errors import printable
+from common_fate.errors import printable
 
 _CHUNK = 2**20  # characters read at once
 _MOST = 2**24  # characters of one value

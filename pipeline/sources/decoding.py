@@ -20,7 +20,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from pipeline.errors import SampleError, check_machine
+from common_fate.errors import SampleError, check_machine
 from pipeline.sources.reading import MAX_PIXELS, check_pixels
 
 _MOST_FRAMES = 1_000_000  # a key has six digits

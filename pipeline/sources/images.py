@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import SampleError, UserError, check_machine
+from common_fate.errors import SampleError, UserError, check_machine
 from pipeline.sources.listing import Paths, as_videos, check_paths, file_state, find
 from pipeline.sources.reading import IMAGE_EXTENSIONS, is_image, read_image
 from pipeline.sources.source import Frame, Source, Unreadable, Video

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import UserError, check_machine
+from common_fate.errors import UserError, check_machine
 from pipeline.sources.ids import video_id
 from pipeline.sources.source import State, Video
 

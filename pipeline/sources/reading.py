@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pipeline.errors import SampleError
+from common_fate.errors import SampleError
 from pipeline.sources.source import Frame, Unreadable
 
 MAX_PIXELS = 2**26

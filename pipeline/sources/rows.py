@@ -11,9 +11,9 @@ from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
-from pipeline.parquet import ParquetFile, opened
-from pipeline.shards.foreign import open_file, parse_json
-from pipeline.shards.limits import quoted
+from common_fate.foreign.files import open_file, parse_json
+from common_fate.foreign.parquet import ParquetFile, opened
+from common_fate.shards.limits import quoted
 
 MAX_LINE = 10**6  # bytes, also of a row of CSV that goes over several lines
 MAX_COLUMNS = 256

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.downloads.downloading import Downloading
+from pipeline.downloads.policy import Downloading
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from pipeline.errors import UserError
-from pipeline.shards.limits import quoted
+from common_fate.errors import UserError
+from common_fate.shards.limits import quoted
 from pipeline.sources import web
 from pipeline.sources.ids import video_id
 from pipeline.sources.rows import Row, RowError, read_rows

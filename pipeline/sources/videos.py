@@ -10,7 +10,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from pipeline.errors import SampleError
+from common_fate.errors import SampleError
 from pipeline.sources.decoding import demuxed, pictures
 from pipeline.sources.listing import Paths, as_videos, check_paths, file_state, find
 from pipeline.sources.reading import check_pixels, of_one_size

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pipeline.downloads.downloading import Downloading
-from pipeline.errors import SampleError
+from common_fate.errors import SampleError
+from pipeline.downloads.policy import Downloading
 from pipeline.sources.source import Frame, Unreadable, Video
 
 MAX_TEXT = 1_000  # characters of a fact in `about`

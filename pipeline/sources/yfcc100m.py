@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import unquote_plus
 
-from pipeline.errors import UserError
-from pipeline.shards.limits import quoted
+from common_fate.errors import UserError
+from common_fate.shards.limits import quoted
 from pipeline.sources import web
 from pipeline.sources.listing import Paths, check_paths, find
 from pipeline.sources.source import Source, Video

@@ -1,7 +1,8 @@
 from collections.abc import Iterator
 
 import pytest
-from cluster import cluster, missing
+
+from tests.support.cluster import cluster, missing
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 import yaml
-from workspace import ROOT, Workspace
+
+from tests.support.workspace import ROOT, Workspace
 
 pytestmark = pytest.mark.slurm
 

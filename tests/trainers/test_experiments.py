@@ -9,13 +9,13 @@ from typing import Any, get_type_hints
 import pytest
 import yaml
 
-from pipeline import config as configuration
-from pipeline.config import SCHEMA
-from pipeline.errors import UserError
-from trainers.cmp.options import CMPOptions
+from common_fate.errors import UserError
+from pipeline.config.load import SCHEMA
+from pipeline.config.load import load as configuration
+from trainers.engine.options import build
+from trainers.evaluations.segmentation.options import SegmentationOptions, segmentation_options
 from trainers.experiments import METHODS, Experiment, grids, load
-from trainers.options import build
-from trainers.segmentation.options import SegmentationOptions, segmentation_options
+from trainers.methods.cmp.options import CMPOptions
 
 DEFINITIONS = yaml.safe_load(SCHEMA.read_text())["$defs"]
 DATASETS: dict[str, Any] = {
@@ -198,7 +198,7 @@ def test_the_schema_names_the_methods_and_presets_there_are():
 
 def test_snakemake_reads_experiments_without_torch():
     code = "import sys, trainers.experiments; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).resolve().parents[2]).returncode == 0
 
 
 VOC = {"kind": "voc", "path": "nowhere/VOC2012"}

@@ -2,7 +2,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from workspace import SMALL, Workspace
+
+from tests.support.workspace import SMALL, Workspace
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ import av
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from workspace import SMALL, Workspace
 
-from pipeline.formats import write_flo
-from pipeline.shards.column import Shard
-from pipeline.verify import verify
-from tests.sources.clips import write_clip, write_sound
-from trainers.data import ShardDataset
+from common_fate.datasets.verify import verify
+from common_fate.foreign.flow_files import write_flo
+from common_fate.shards.column import Shard
+from common_fate.torch import ShardDataset
+from tests.support.clips import write_clip, write_sound
+from tests.support.workspace import SMALL, Workspace
 
 pytestmark = pytest.mark.slow
 

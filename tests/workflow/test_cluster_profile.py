@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-from workspace import ROOT, SMALL, Workspace, changed, jobs
+
+from tests.support.workspace import ROOT, SMALL, Workspace, changed, jobs
 
 pytestmark = pytest.mark.slow
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from faulty_server import FaultyServer, serving
-from workspace import Workspace
 
-from pipeline.shards.record import Record
+from common_fate.shards.record import Record
 from pipeline.sources.yfcc.lines import COLUMNS
-from tests.sources.clips import write_clip
+from tests.support.clips import write_clip
+from tests.support.faulty_server import FaultyServer, serving
+from tests.support.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 POLICY = {"allow_hosts": ["127.0.0.1"], "store": "the store"}

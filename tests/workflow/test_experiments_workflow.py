@@ -11,9 +11,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from workspace import ROOT, SMALL, Workspace, changed
 
-from trainers.cmp.recipes import RECIPES
+from tests.support.workspace import ROOT, SMALL, Workspace, changed
+from trainers.methods.cmp.recipes import RECIPES
 
 pytestmark = pytest.mark.slow
 

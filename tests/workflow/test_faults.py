@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults import Strike, environment
-from workspace import Workspace
+
+from tests.support.faults import Strike, environment
+from tests.support.workspace import Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 

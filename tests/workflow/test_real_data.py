@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from scipy import ndimage
-from workspace import Workspace
 
+from common_fate.datasets.verify import verify
+from common_fate.torch import ShardDataset
 from pipeline.sources.ids import video_id
-from pipeline.verify import verify
-from trainers.data import ShardDataset
+from tests.support.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 

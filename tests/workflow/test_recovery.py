@@ -12,9 +12,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from workspace import SMALL, Workspace
 
-from tests.sources.clips import write_clip
+from tests.support.clips import write_clip
+from tests.support.workspace import SMALL, Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 

@@ -14,17 +14,17 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from workspace import ROOT, Workspace
 
-from pipeline.catalog import read_catalog, read_plan
-from pipeline.manifest import write_manifest
+from common_fate.datasets.catalog import read_catalog, read_plan
+from common_fate.datasets.verify import verify
+from common_fate.manifest.tables import write_manifest
+from common_fate.shards.record import Record
 from pipeline.registry import STAGES, VIEWS
-from pipeline.retry import retry_failed
-from pipeline.runner import run_stage
-from pipeline.shards.record import Record
-from pipeline.verify import verify
+from pipeline.stages.runner import run_stage
+from pipeline.upkeep.retry import retry_failed
 from pipeline.views import View, build_view
-from tests.sources.clips import write_clip
+from tests.support.clips import write_clip
+from tests.support.workspace import ROOT, Workspace
 
 pytestmark = pytest.mark.slow
 

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 from scipy.cluster.hierarchy import cophenet
-from workspace import Workspace, changed
 
-from pipeline.shards.column import Shard
-from trainers.data import ShardDataset
+from common_fate.shards.column import Shard
+from common_fate.torch import ShardDataset
+from tests.support.workspace import Workspace, changed
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,8 @@ import subprocess
 import sys
 
 import pytest
-from workspace import ROOT, SMALL, Workspace
+
+from tests.support.workspace import ROOT, SMALL, Workspace
 
 pytestmark = pytest.mark.slow
 

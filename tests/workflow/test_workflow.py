@@ -10,7 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from workspace import ROOT, SMALL, Workspace, changed, jobs
+
+from tests.support.workspace import ROOT, SMALL, Workspace, changed, jobs
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +45,7 @@ def test_a_raised_stage_version_redoes_the_stage_and_what_follows(built: Workspa
         shutil.copytree(ROOT / folder, built.root / folder)
     shutil.copy(ROOT / "Snakefile", built.root)
     assert not built.planned(), "moving the code alone redoes nothing"
-    stage = built.root / "pipeline/guidance.py"
+    stage = built.root / "pipeline/columns/guidance.py"
     stage.write_text(stage.read_text().replace("version=1,", "version=2,"))
     planned = built.planned()
     assert planned["guidance_shard"] == 3

@@ -9,14 +9,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from pipeline.errors import ShardError, UserError
-from pipeline.holdout import in_share
-from pipeline.manifest import SAMPLES
-from pipeline.shards.address import is_address
-from pipeline.shards.cache import Cache
-from trainers.data.dataset import ShardDataset
-from trainers.data.sample import Transform
-from trainers.options import DataOptions
+from common_fate.datasets.holdout import in_share
+from common_fate.errors import ShardError, UserError
+from common_fate.manifest.tables import SAMPLES
+from common_fate.remote.address import is_address
+from common_fate.remote.cache import Cache
+from common_fate.torch.dataset import ShardDataset
+from common_fate.torch.sample import Transform
+from trainers.engine.options import DataOptions
 
 Side = Literal["train", "held out", "all"]
 

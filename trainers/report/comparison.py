@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pipeline.errors import UserError
-from pipeline.shards.files import write_atomic
-from pipeline.tables import html_table
+from common_fate.errors import UserError
+from common_fate.shards.files import write_atomic
+from common_fate.tables import html_table
 from trainers.report.figures import BLUE, FAINT, ORANGE, STYLE, svg
 from trainers.report.results import FlowRow, headline, read_flow, read_json, read_segmentations
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from pipeline.errors import UserError
+from common_fate.errors import UserError
 from trainers.report.figures import BLUE, FAINT, GREEN, ORANGE, STYLE, note, svg
 from trainers.report.results import Curve, FlowRow, read_curve
 

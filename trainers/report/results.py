@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from pipeline.errors import UserError
+from common_fate.errors import UserError
 
 T = TypeVar("T")
 ESTIMATED, EXACT, ALL = "estimated", "exact", "all"

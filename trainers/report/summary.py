@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UserError
-from pipeline.shards.files import write_atomic
+from common_fate.errors import UserError
+from common_fate.shards.files import write_atomic
 from trainers.report.curves import curves
 from trainers.report.results import (
     Curve,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pipeline.tables import html_table
+from common_fate.tables import html_table
 from trainers.report.results import FlowRow, Segmentation
 
 FLOW_NOTE = (

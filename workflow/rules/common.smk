@@ -16,15 +16,15 @@ os.environ.update(
     PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")])),
 )
 
-from pipeline.adopted import shard_names
-from pipeline.catalog import about_digest, extended, read_catalog, read_plan, read_planned, shard_digests, write_listing
-from pipeline.config import load
-from pipeline.errors import UserError
+from common_fate.datasets.adopted import shard_names
+from common_fate.datasets.catalog import about_digest, extended, read_catalog, read_plan, read_planned, shard_digests, write_listing
+from pipeline.config.load import load
+from common_fate.errors import UserError
 from pipeline.registry import STAGES, VIEWS
-from pipeline.shards.files import check_writable
-from pipeline.timestamps import in_order, none_ahead
+from common_fate.shards.files import check_writable
+from pipeline.upkeep.timestamps import in_order, none_ahead
 from trainers.experiments import METHODS, grids, load as load_experiments
-from trainers.segmentation.options import VERSION as SEGMENTATION_VERSION
+from trainers.evaluations.segmentation.options import VERSION as SEGMENTATION_VERSION
 
 # The SLURM executor (2.8) drops jobs that it could put into a larger array later: they never run, and the workflow never
 # ends (snakemake/snakemake-executor-plugin-slurm#473). Told that no others are ready, it submits what it is given.

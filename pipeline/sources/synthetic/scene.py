@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import SampleError
+from common_fate.errors import SampleError
 from pipeline.sources.synthetic.layers import Layer, Scene, Shape
 from pipeline.sources.synthetic.motion import Chain, rectangle, retimed, swaying, top_speed
 

@@ -9,8 +9,8 @@ from urllib.parse import unquote_plus
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import UserError
-from pipeline.shards.limits import quoted
+from common_fate.errors import UserError
+from common_fate.shards.limits import quoted
 from pipeline.sources.web import printable
 from pipeline.sources.yfcc.lines import Line, lines
 

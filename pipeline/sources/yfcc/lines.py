@@ -10,11 +10,11 @@ from typing import BinaryIO, TypeVar
 
 import pyarrow as pa
 
-from pipeline.errors import UserError
-from pipeline.parquet import ParquetFile
-from pipeline.progress import progress
-from pipeline.shards.foreign import open_file
-from pipeline.shards.limits import quoted
+from common_fate.errors import UserError
+from common_fate.foreign.files import open_file
+from common_fate.foreign.parquet import ParquetFile
+from common_fate.progress import progress
+from common_fate.shards.limits import quoted
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UserError
+from common_fate.errors import UserError
 from pipeline.sources.source import Video
 
 _VERSION = 1  # raised when the same lines give other videos
@@ -46,7 +46,7 @@ def remembered(
     folder: Path, options: dict[str, Any], files: Sequence[Path], select: Callable[[], list[Video]]
 ) -> list[Video]:
     """What `select` gives, kept in a folder until the options or the files' names, sizes or times change."""
-    from pipeline.catalog import read_catalog, write_catalog  # which needs what this is part of
+    from common_fate.datasets.catalog import read_catalog, write_catalog  # which needs what this is part of
 
     states = [(path.name, os.stat(path)) for path in files]
     known = [_VERSION, options, sorted((name, state.st_size, state.st_mtime_ns) for name, state in states)]

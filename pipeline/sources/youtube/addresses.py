@@ -3,7 +3,7 @@
 import re
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from pipeline.shards.limits import quoted
+from common_fate.shards.limits import quoted
 from pipeline.sources.ids import video_id
 
 _ID = re.compile(r"[A-Za-z0-9_-]{11}")

@@ -7,9 +7,9 @@ import av
 import av.logging
 from av.container import InputContainer, OutputContainer
 
-from pipeline.downloads.downloading import Gone
-from pipeline.errors import check_machine
-from pipeline.shards.files import sync
+from common_fate.errors import check_machine
+from common_fate.shards.files import sync
+from pipeline.downloads.policy import Gone
 
 
 def cut(video: Path, to: Path, start: float, end: float) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pipeline.downloads.downloading import Blocked, Downloading, Gone, Later
-from pipeline.errors import UserError, printable
-from pipeline.shards.files import advice
+from common_fate.errors import UserError, printable
+from common_fate.shards.files import advice
+from pipeline.downloads.policy import Blocked, Downloading, Gone, Later
 from pipeline.sources.source import Video
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class _Bounds:
         if self.since is None or come < self.at:  # or from its first byte again
             self.since, self.at = now, come
         elif now - self.since > self.silence:
-            from pipeline.shards.download import SLOWEST
+            from common_fate.remote.download import SLOWEST
 
             if come - self.at < SLOWEST * (now - self.since):
                 raise Later("hardly any bytes came")

@@ -18,7 +18,7 @@ from yt_dlp.networking._urllib import RedirectHandler, UrllibRH
 from yt_dlp.networking.exceptions import RequestError
 from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
 
-from pipeline.downloads.downloading import Gone
+from pipeline.downloads.policy import Gone
 
 Check = Callable[[str], None]
 MOST_PAGE = 2**26

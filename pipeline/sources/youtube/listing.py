@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UserError, printable
-from pipeline.shards.foreign import open_file
-from pipeline.shards.limits import quoted
+from common_fate.errors import UserError, printable
+from common_fate.foreign.files import open_file
+from common_fate.shards.limits import quoted
 from pipeline.sources.source import Video
 from pipeline.sources.youtube.addresses import address_of, is_youtube, name_of
 

@@ -9,8 +9,8 @@ from yt_dlp.cookies import CookieLoadError
 from yt_dlp.networking.exceptions import HTTPError, NoSupportingHandlers, TransportError
 from yt_dlp.utils import ContentTooShortError, ExtractorError, GeoRestrictedError, UnsupportedError, UserNotLive
 
-from pipeline.downloads.downloading import Gone, Later
-from pipeline.errors import UserError
+from common_fate.errors import UserError
+from pipeline.downloads.policy import Gone, Later
 
 
 class Refusal(Enum):

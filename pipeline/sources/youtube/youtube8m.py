@@ -19,12 +19,12 @@ from pathlib import Path
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
-from pipeline.errors import ShardError, UserError
-from pipeline.progress import progress
-from pipeline.shards.download import Patience
-from pipeline.shards.files import write_atomic
-from pipeline.shards.limits import quoted
-from pipeline.shards.transport import TemporaryFault, arriving
+from common_fate.errors import ShardError, UserError
+from common_fate.progress import progress
+from common_fate.remote.download import Patience
+from common_fate.remote.transport import TemporaryFault, arriving
+from common_fate.shards.files import write_atomic
+from common_fate.shards.limits import quoted
 from pipeline.sources.youtube.listing import check_known, read_list
 
 GONE = "gone"

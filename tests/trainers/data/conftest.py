@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.manifest import write_manifest
-from pipeline.shards.codecs import encode
-from pipeline.shards.record import Record, record_path
-from pipeline.shards.writer import write_shard
+from common_fate.manifest.tables import write_manifest
+from common_fate.shards.codecs import encode
+from common_fate.shards.record import Record, record_path
+from common_fate.shards.writer import write_shard
 
 COUNTS = (7, 0, 9, 6)  # samples a shard: a planned shard may stay empty
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from pipeline.errors import ShardError, UserError
-from pipeline.manifest import write_manifest
-from pipeline.shards.codecs import encode
-from pipeline.shards.writer import write_shard
-from trainers.data import EpochSampler, ShardDataset
+from common_fate.errors import ShardError, UserError
+from common_fate.manifest.tables import write_manifest
+from common_fate.shards.codecs import encode
+from common_fate.shards.writer import write_shard
+from common_fate.torch import EpochSampler, ShardDataset
 from trainers.data.views import open_views
-from trainers.options import DataOptions
+from trainers.engine.options import DataOptions
 
 FLOW = torch.zeros(2, 8, 8).numpy()
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import UserError
-from trainers.options import TrainingOptions
+from common_fate.errors import UserError
+from trainers.engine.options import TrainingOptions
+from trainers.engine.schedules import rate_at
 from trainers.report import curves
 from trainers.report.curves import rate_steps, smoothed
 from trainers.report.results import FlowRow, read_curve
-from trainers.schedules import rate_at
 
 BASELINES = FlowRow("demo", "estimated", 12, 2, 9.5, 2.0, 6.4, 2.75)
 

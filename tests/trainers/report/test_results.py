@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import UserError
+from common_fate.errors import UserError
 from trainers.report.results import FlowRow, headline, read_curve, read_flow, read_json, read_segmentations
 
 ROW = {

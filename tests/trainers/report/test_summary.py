@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import UserError
+from common_fate.errors import UserError
 from trainers.report import compare, summarise
 
 ROW = {

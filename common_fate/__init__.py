@@ -1,0 +1,1 @@
+"""The format: reads, checks, shows, fetches and shares finished shards. What another lab installs."""

@@ -1,0 +1,1 @@
+"""Finished datasets and views: verify, stats, show, fetch, merge, split."""

@@ -1,0 +1,1 @@
+"""Shards on other machines: addresses, transport, resumable downloads, a cache, and a view's folder anywhere."""

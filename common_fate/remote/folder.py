@@ -1,0 +1,95 @@
+"""A view's folder, here or on another machine: its tables as local files, its shards opened one by one."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path, PurePosixPath
+
+from common_fate.errors import ShardError
+from common_fate.foreign.files import open_file
+from common_fate.manifest.tables import MAX_SUMS_BYTES, SAMPLES, SHARDS, SUMS
+from common_fate.remote.address import checked_address, is_address
+from common_fate.remote.cache import Cache
+from common_fate.remote.download import fetch_file
+from common_fate.shards.files import write_atomic
+from common_fate.shards.record import is_sha256, text_digest
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A view's folder.
+
+    `name` is what it is called in messages: its path or address. `manifest` is a folder of this machine that has its
+    tables and SHA256SUMS; without a `cache`, it has the shards, too.
+    """
+
+    name: str
+    manifest: Path
+    cache: Cache | None = None
+
+    def __str__(self) -> str:
+        return self.name
+
+    def open(self, shard: str, size: int, sha256: str) -> BufferedReader:
+        """A shard, opened to be read; of one that is far away a copy, whose size and sum are right.
+
+        Raises:
+            OSError: it cannot be opened here.
+            ShardError, UserError: it cannot be fetched.
+        """
+        if self.cache is None:
+            return open_file(self.manifest / f"{shard}.tar")
+        return self.cache.open(f"{self.name}/{shard}.tar", sha256, size)
+
+
+def open_folder(place: str | Path, cache: Cache | None = None, tables: Sequence[str] = (SAMPLES, SHARDS)) -> Folder:
+    """Opens a view's folder by its path or address (`https://`, `http://`, `s3://`).
+
+    Of an address the `tables` are fetched, unless the cache has those that its SHA256SUMS lists now.
+
+    Raises:
+        UserError: the address is none, or cannot be read.
+        ShardError: it is not a view's, or a table is not what SHA256SUMS says.
+    """
+    text = str(place).rstrip("/")
+    if not is_address(text):
+        return Folder(text, Path(re.sub("^file:(//)?", "", text)))
+    address, cache = checked_address(text), cache or Cache()
+    listing = cache.text(f"{address}/{SUMS}", MAX_SUMS_BYTES)
+    sums = parse_sums(listing, f"{address}/{SUMS}")
+    digest = text_digest(listing)
+    manifest = cache.folder / "manifests" / digest
+    with cache.alone(digest):
+        for table in tables:
+            if table not in sums:
+                raise ShardError(f"{address}/{SUMS}: does not list {table}: give the address of a view's folder")
+            if not (manifest / table).exists():
+                fetch_file(f"{address}/{table}", manifest / table, sums[table], patience=cache.patience)
+        write_atomic(manifest / SUMS, listing.encode())
+    return Folder(address, manifest, cache)
+
+
+def parse_sums(listing: str, where: str) -> dict[str, str]:
+    """The sums of SHA256SUMS by file.
+
+    Raises:
+        ShardError: it is not what `sha256sum -c` reads, or a name could lead out of the folder.
+    """
+    sums = {}
+    for line in listing.splitlines():
+        sha256, _, name = line.partition("  ")
+        if not is_sha256(sha256):
+            raise ShardError(f"{where}: not what `sha256sum -c` reads: {line[:80]!r}")
+        if not _stays_inside(name):
+            raise ShardError(f"{where}: lists {name[:80]!r}, which is refused: not a plain name within the folder")
+        sums[name] = sha256
+    return sums
+
+
+def _stays_inside(name: str) -> bool:
+    """Whether a name is one of letters, digits, `_`, `.` and `-`, or several of them, none hidden or a way up."""
+    return (
+        all(re.fullmatch("[A-Za-z0-9_][A-Za-z0-9_.-]*", part) for part in name.split("/"))
+        and str(PurePosixPath(name)) == name
+    )

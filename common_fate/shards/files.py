@@ -1,0 +1,150 @@
+"""Atomic files: what stands under a final name is always whole."""
+
+import errno
+import fcntl
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from common_fate.errors import ShardError, UserError
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[BinaryIO]:
+    """Writes to a temporary name in the same folder, syncs, and moves it over `path` when the block ends well.
+
+    A path has one writer at a time: another waits until this one is done. So temporary files of this very path are of
+    killed runs, and are removed first.
+
+    Raises:
+        UserError: the disk is full, the folder read-only or not a folder; nothing is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with held(path) as was_held:
+            # A killed run leaves its lock as well. Without one nothing is looked for: that would list the whole folder.
+            for stale in path.parent.glob(f".{path.name}.*.tmp") if was_held else ():
+                stale.unlink(missing_ok=True)
+            try:
+                with temporary.open("xb") as file:
+                    yield file
+                    sync(file)
+                os.replace(temporary, path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+            sync_folder(path.parent)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {advice(error)}") from error
+
+
+@contextmanager
+def held(path: Path) -> Iterator[bool]:
+    """Holds a path for this process, and says whether another held it before, or was killed while it did.
+
+    The kernel lets go of what a killed process held.
+
+    Not by filelock, which leaves its files behind.
+    """
+    lock = path.with_name(f".{path.name}.tmp")
+    with ExitStack() as stack:
+        descriptor, was_held = _locked(lock, path)
+        stack.callback(os.close, descriptor)
+        # Comes first, while it is held: whoever waits for it sees that it is gone, and makes another.
+        stack.callback(lock.unlink, missing_ok=True)
+        yield was_held
+
+
+def _locked(lock: Path, path: Path) -> tuple[int, bool]:
+    """The lock, held, and whether there was one before."""
+    while True:
+        was_held = False
+        try:
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        except FileExistsError:
+            was_held = True
+            descriptor = _opened(lock)
+        try:
+            _lock(descriptor, path)
+            if os.fstat(descriptor).st_nlink:
+                return descriptor, was_held
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _opened(lock: Path) -> int:
+    """A lock that is there, or was; of one that another user left who lets nobody write, its reading end."""
+    try:
+        return os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+    except PermissionError:
+        return os.open(lock, os.O_RDONLY)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"{path}: another process is writing it: waiting until it is done", file=sys.stderr, flush=True)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError as error:
+        # Some network file systems have no locks. Their temporary names differ all the same, and the last writer stays.
+        if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+            raise
+
+
+def sync(file: BinaryIO) -> None:
+    """Brings what was written to the disk, so that one that is full says so now."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def check_writable(folder: Path) -> None:
+    """Raises UserError where nothing can be written, before Snakemake tries and ends in a traceback."""
+    if folder.exists() and not os.access(folder, os.W_OK):
+        raise UserError(
+            f"{folder}: cannot be written: no permission, or a read-only file system: choose another folder"
+        )
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a rename in the folder outlast a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Writes a small file whole or not at all."""
+    with atomic(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Raises ShardError where the disk, or its permissions, do not let a shard's file be read."""
+    try:
+        yield
+    except OSError as error:
+        raise ShardError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def advice(error: OSError) -> str:
+    """What kept a file from being written, and what to do about it."""
+    known = {
+        errno.ENOSPC: "the disk is full: free some space and run again",
+        errno.EDQUOT: "your disk quota is used up: free some space and run again",
+        errno.EFBIG: "the file is larger than this system allows (see `ulimit -f`)",
+        errno.EROFS: "the file system is read-only: choose another folder or remount it",
+        errno.EACCES: "no permission to write there: choose another folder or change its mode",
+        errno.ENOTDIR: "a part of the path is a file, not a folder",
+    }
+    return known.get(error.errno or 0, str(error))

@@ -1,0 +1,89 @@
+"""Writing a shard: tar and record under temporary names, then the tar under its name, then its record."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from common_fate.errors import UserError
+from common_fate.shards.files import atomic, sync
+from common_fate.shards.limits import MAX_SAMPLES
+from common_fate.shards.record import Record, record_path
+from common_fate.shards.tar import END, header, padded
+
+
+class _Same(Exception):
+    """The shard is the one that stands there already."""
+
+
+def write_shard(
+    tar: Path,
+    samples: Iterable[tuple[str, Mapping[str, bytes]]],
+    facts: Callable[[], dict[str, Any]],
+    standing: Record | None = None,
+) -> Record:
+    """Writes samples, in their order, as one shard and commits it.
+
+    Args:
+        tar: where; `NNNNNN.tar`.
+        samples: key and encoded members by extension; every sample has the same extensions.
+        facts: asked once the samples are written: the record's fields that are not about the tar itself. If it raises,
+            nothing is kept.
+        standing: the record of the shard that stands there, if it is to stay untouched where the new one comes out the
+            same.
+
+    Raises:
+        UserError: the folder cannot be written, or there are more samples than a shard may have.
+        ValueError: a sample has other members than the first, its key came before, or a reader would refuse the record.
+    """
+    # The record is held from the start to the end, and so is the shard: of two writers, one waits for the other.
+    with suppress(_Same), atomic(record_path(tar)) as commit, atomic(tar) as file:
+        record = Record(shard=tar.stem, **_write(tar, file, samples), **facts())
+        record.check()
+        if record == standing:
+            raise _Same
+        commit.write(record.text().encode())
+        # What there is no room for shows here, while the old shard still stands. And an older record must never stand
+        # beside a newer tar, however short the moment.
+        sync(file)
+        sync(commit)
+        record_path(tar).unlink(missing_ok=True)
+    return record
+
+
+def _write(tar: Path, file: BinaryIO, samples: Iterable[tuple[str, Mapping[str, bytes]]]) -> dict[str, Any]:
+    """Writes the tar; the record's fields that are about it."""
+    extensions: list[str] = []
+    keys: dict[str, None] = {}
+    sizes: list[list[int]] = []
+    digest = hashlib.sha256()
+
+    def write(data: bytes) -> None:
+        file.write(data)
+        digest.update(data)
+
+    for key, members in samples:
+        if key in keys:
+            raise ValueError(f"the key {key} comes twice")
+        if len(keys) == MAX_SAMPLES:
+            raise UserError(f"{tar}: a shard has at most {MAX_SAMPLES} samples: lower videos_per_shard")
+        extensions = extensions or list(members)
+        if set(members) != set(extensions):
+            raise ValueError(f"{key} has members {sorted(members)}, the samples before it {sorted(extensions)}")
+        for extension in extensions:
+            data = members[extension]
+            write(header(f"{key}.{extension}", len(data)))
+            write(data)
+            write(bytes(padded(len(data)) - len(data)))
+        keys[key] = None
+        sizes.append([len(members[extension]) for extension in extensions])
+    write(END)
+    return {
+        "sha256": digest.hexdigest(),
+        "bytes": file.tell(),
+        "samples": len(keys),
+        "extensions": extensions,
+        "keys": list(keys),
+        "sizes": sizes,
+    }

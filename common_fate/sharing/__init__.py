@@ -1,0 +1,1 @@
+"""Folders of shards that another lab can use as they are."""

@@ -1,0 +1,9 @@
+"""Reading views with torch, by the manifest's offsets or as a stream; see `sample` for what one sample is."""
+
+from common_fate.torch.dataset import ShardDataset
+from common_fate.torch.loader import EpochLoader
+from common_fate.torch.sample import Sample, Transform
+from common_fate.torch.sampler import EpochSampler
+from common_fate.torch.stream import stream
+
+__all__ = ["EpochLoader", "EpochSampler", "Sample", "ShardDataset", "Transform", "stream"]

@@ -1,0 +1,272 @@
+"""The command line: one command a stage, which the rules call, and `verify`, `stats` and `show` for people."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Any
+
+import cv2
+import typer
+
+from common_fate.datasets import show as drawing
+from common_fate.datasets import stats as statistics
+from common_fate.datasets import verify as verification
+from common_fate.datasets.catalog import extended, read_catalog, read_plan, write_listing
+from common_fate.errors import UserError
+from common_fate.manifest.tables import write_manifest
+from common_fate.remote.address import is_address
+from common_fate.shards.files import write_atomic
+from common_fate.shards.record import Record, record_path
+from common_fate.tables import html_table, text_table
+from pipeline.cli import downloads as downloads_cli
+from pipeline.cli import estimate as estimate_cli
+from pipeline.cli import fetch as fetch_cli
+from pipeline.cli import filters as filters_cli
+from pipeline.cli import segment as segment_cli
+from pipeline.cli import sets as sets_cli
+from pipeline.cli import sharing as sharing_cli
+from pipeline.cli import upkeep as upkeep_cli
+from pipeline.cli import youtube as youtube_cli
+from pipeline.downloads.copies import release
+from pipeline.registry import STAGES, VIEWS
+from pipeline.sources import SOURCES
+from pipeline.stages.runner import SOURCE, advised, run_stage
+from pipeline.stages.stage import Stage
+from pipeline.views import build_view
+
+app = typer.Typer(
+    help="Raw video to verified, ready-to-train shards. Snakemake calls these commands; you can, too.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Inputs = Annotated[list[Path], typer.Argument(help="The shards to read (NNNNNN.tar), or the dataset's plan.json.")]
+To = Annotated[Path, typer.Option(help="The shard to write: NNNNNN.tar; its record NNNNNN.json comes beside it.")]
+Options = Annotated[str, typer.Option(help="The stage's options as JSON; what is left out has its default.")]
+MinSuccess = Annotated[float, typer.Option(help="The share of samples that must succeed, or nothing is written.")]
+
+
+class KeepVideos(StrEnum):
+    """Whether videos from the web stay in the store."""
+
+    yes = "yes"
+    no = "no"
+
+
+Folder = Annotated[Path, typer.Argument(help="A dataset (results/NAME), or one of its columns or views.")]
+
+
+def main() -> None:
+    """Runs the command line; what the user can put right is one line, without a traceback."""
+    cv2.setNumThreads(1)
+    try:
+        app(prog_name="python -m pipeline")
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+def _stage_command(stage: Stage) -> Callable[..., None]:
+    def command(inputs: Inputs, to: To, options: Options = "{}", min_success: MinSuccess = 0.0) -> None:
+        run_stage(stage, _by_name(inputs, stage.reads, stage.name), to, _parsed(stage.options, options), min_success)
+
+    command.__doc__ = f"Make one shard of the column `{stage.name}` from {' and '.join(stage.reads)}."
+    return command
+
+
+@app.command()
+def frames(
+    inputs: Inputs,
+    to: To,
+    options: Options = "{}",
+    min_success: MinSuccess = 0.0,
+    store: Annotated[Path, typer.Option(help="Where videos from the web are: download.store.")] = Path("downloads"),
+    keep_videos: Annotated[
+        KeepVideos, typer.Option(help="no: delete videos from the web once their frames are in the shard.")
+    ] = KeepVideos.yes,
+) -> None:
+    """Make one shard of the column `frames` from source."""
+    stage = STAGES["frames"]
+    by_name = _by_name(inputs, stage.reads, stage.name)
+    run_stage(stage, by_name, to, _parsed(stage.options, options), min_success, store)
+    if keep_videos is KeepVideos.no:
+        release(by_name[SOURCE].parent, to.stem, store)
+
+
+for _stage in STAGES.values():
+    if _stage.name != "frames":
+        app.command(_stage.name)(_stage_command(_stage))
+
+
+@app.command()
+def catalog(
+    dataset: Annotated[Path, typer.Argument(help="The dataset's folder: results/NAME.")],
+    source: Annotated[str, typer.Option(help="The source's keys of config.yaml, as JSON.")],
+    videos_per_shard: Annotated[int, typer.Option(min=1, help="How many videos a new shard takes.")] = 64,
+) -> None:
+    """List a source's videos and extend the plan: catalog.parquet and plan.json."""
+    keys = _json(source)
+    kind = SOURCES.get(keys.pop("kind", ""))
+    if kind is None:
+        raise UserError(f"--source: kind should be one of {', '.join(SOURCES)}")
+    videos = kind.videos(_built(kind.options, keys, "--source"), "--source")
+    plan = extended(read_plan(dataset / "plan.json"), (video.video for video in videos), videos_per_shard)
+    write_listing(dataset, videos, plan)
+
+
+@app.command()
+def view(
+    name: Annotated[str, typer.Argument(help=f"The view: {', '.join(VIEWS)}.")],
+    inputs: Inputs,
+    to: To,
+) -> None:
+    """Join one shard of each column into one shard of a view."""
+    if name not in VIEWS:
+        raise UserError(f"there is no view {name!r}: it should be one of {', '.join(VIEWS)}")
+    build_view(VIEWS[name], _by_name(inputs, tuple(VIEWS[name].columns), name), to)
+
+
+@app.command()
+def manifest(
+    folder: Annotated[Path, typer.Argument(help="The view's folder: results/NAME/shards/VIEW.")],
+    plan: Annotated[Path, typer.Option(help="The dataset's plan.json: results/NAME/plan.json.")],
+) -> None:
+    """Write a view's manifest: tables of samples, shards and videos, checksums, and what other libraries look for."""
+    planned = read_plan(plan)
+    shards = [f"{number:06d}" for number in range(len(planned))]
+    videos = read_catalog(plan.with_name("catalog.parquet"), chain.from_iterable(planned))
+    write_manifest(folder, shards, f"{plan.parent.name} ({folder.name})", videos)
+
+
+@app.command()
+def verify(
+    place: Annotated[str, typer.Argument(help="A dataset (results/NAME), a column or a view; or a view's address.")],
+    full: Annotated[bool, typer.Option("--full", help="Also compare every sha256 and decode every member.")] = False,
+) -> None:
+    """Check that every shard is there, whole, and what its record and manifest say."""
+    if is_address(place):
+        fetch_cli.verify(place, full)
+        return
+    folder = Path(place)
+    problems = verification.verify(folder, full)
+    for problem in problems:
+        typer.echo(problem)
+    if serious := sum(not problem.harmless for problem in problems):
+        raise UserError(f"{folder}: {serious} problem{'s' * (serious > 1)}")
+    typer.echo(f"{folder}: in order{'' if full else ' (sizes and counts; --full reads every byte)'}")
+
+
+@app.command()
+def stats(
+    folder: Folder,
+    to: Annotated[Path | None, typer.Option(help="A folder for the tables as HTML pages.")] = None,
+) -> None:
+    """Say what there is: samples, failures and drops by reason, motion, guidance points."""
+    names = ("columns", "shards", "failures", "dropped")
+    for name, table in zip(names, statistics.stats(folder), strict=False):
+        _print(table, to and to / f"{name}.html")
+
+
+@app.command()
+def flow_error(
+    datasets: Annotated[list[Path], typer.Argument(help="Datasets (results/NAME) whose exact flow is known.")],
+    to: Annotated[Path | None, typer.Option(help="An HTML page to write the table to.")] = None,
+) -> None:
+    """Compare estimated with exact flow: end-point errors, beside those of no motion."""
+    tables = [statistics.flow_errors(dataset) for dataset in datasets]
+    together = [row for table in tables for row in table.rows]
+    _print(replace(tables[0], title="Flow error", rows=together), to)
+
+
+@app.command()
+def show(
+    folder: Annotated[Path, typer.Argument(help="A view or a column, or one of its shards.")],
+    to: Annotated[Path, typer.Option(help="The picture to write: .png or .jpg.")],
+    samples: Annotated[int, typer.Option(min=1, help="How many samples to draw, spread evenly.")] = 6,
+) -> None:
+    """Draw a contact sheet: frames, flow on the colour wheel, guidance as arrows."""
+    if to.suffix not in (".png", ".jpg"):
+        raise UserError(f"--to {to}: should end in .png or .jpg")
+    picture = cv2.cvtColor(drawing.show(folder, samples), cv2.COLOR_RGB2BGR)
+    write_atomic(to, cv2.imencode(to.suffix, picture)[1].tobytes())
+
+
+@app.command()
+def fetch_weights(
+    estimator: Annotated[str, typer.Argument(help="ptlflow:NAME")],
+    checkpoint: Annotated[str, typer.Argument(help="The published checkpoint's name, such as things.")],
+    directory: Annotated[Path, typer.Option(help="Where checkpoints lie.")] = Path("checkpoints"),
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="You have read whose weights these are.")
+    ] = False,
+) -> None:
+    """Download a flow estimator's weights, whose licence is their authors'."""
+    from pipeline.columns.flow.networks.weights import fetch_weights
+
+    typer.echo(fetch_weights(estimator, checkpoint, directory, accept_licence))
+
+
+for _command in (
+    segment_cli.segment,
+    segment_cli.benchmark_segmentation,
+    segment_cli.train_forest,
+    sharing_cli.share,
+    sharing_cli.adopt,
+    fetch_cli.fetch,
+    upkeep_cli.retry_failed,
+    downloads_cli.download,
+    downloads_cli.downloads,
+    sets_cli.merge,
+    sets_cli.split,
+    upkeep_cli.gc,
+    youtube_cli.youtube8m,
+):
+    app.command()(_command)
+app.command()(estimate_cli.estimate)
+app.command()(filters_cli.filters)
+
+
+def _print(table: statistics.Table, page: Path | None) -> None:
+    """Prints a table, and writes it as a page where asked."""
+    typer.echo(f"{table.title}\n\n{text_table(table.columns, table.rows)}\n{table.note}\n")
+    if page:
+        write_atomic(page, html_table(table.title, table.columns, table.rows, table.note).encode())
+
+
+def _by_name(inputs: Sequence[Path], names: Sequence[str], reader: str) -> dict[str, Path]:
+    """The inputs by what they are: `source` for plan.json, else the column that a shard's record says it is of."""
+    found = {SOURCE if path.name == "plan.json" else _column_of(path): path for path in inputs}
+    if set(found) != set(names) or len(found) != len(inputs):
+        raise UserError(f"{reader} reads one each of {', '.join(names)}, and was given {', '.join(found) or 'nothing'}")
+    return found
+
+
+def _column_of(tar: Path) -> str:
+    with advised(tar):
+        return Record.read(record_path(tar)).stage
+
+
+def _parsed(options: type[Any], text: str) -> Any:
+    return _built(options, _json(text), "--options")
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{text!r} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{text!r} should be a JSON object")
+    return value
+
+
+def _built(options: type[Any], values: dict[str, Any], where: str) -> Any:
+    try:
+        return options(**values)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{where}: {error}") from error

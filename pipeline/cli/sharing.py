@@ -1,0 +1,79 @@
+"""Passing shards on, on the command line."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from common_fate.errors import UserError
+from common_fate.manifest.croissant import Publication
+from common_fate.sharing.description import read_shared
+
+if TYPE_CHECKING:
+    from pipeline.sharing.adopt_columns import Compared
+
+
+def share(
+    sources: Annotated[
+        list[Path], typer.Argument(help="A view (results/NAME/shards/VIEW), or columns (results/NAME/COLUMN).")
+    ],
+    to: Annotated[Path, typer.Option(help="The folder to write: new, empty, or an earlier share of the same.")],
+    without_pixels: Annotated[
+        bool, typer.Option("--without-pixels", help="Of a view, its columns but for the frames, and a recipe of those.")
+    ] = False,
+    licence: Annotated[list[str] | None, typer.Option(help="The licence of these shards as a whole.")] = None,
+    cite: Annotated[str | None, typer.Option(help="How to cite them.")] = None,
+    url: Annotated[str | None, typer.Option(help="Where they will be found.")] = None,
+    published: Annotated[str | None, typer.Option(help="When they were published: YYYY-MM-DD.")] = None,
+) -> None:
+    """Write a folder that another lab can use as it is: shards, sums, description, card."""
+    from common_fate.sharing.share import share as run
+
+    shared = run(sources, to, without_pixels, Publication(tuple(licence or ()), cite, url, published))
+    typer.echo(f"{to}: {shared.title}{', without pixels' if shared.frames else ''}; {to / 'README.md'} is its card")
+
+
+def adopt(
+    folder: Annotated[Path, typer.Argument(help="Shards from elsewhere: a view or a column with its manifest.")],
+    dataset: Annotated[str, typer.Option(help="What to call it here: it becomes results/NAME.")],
+    videos: Annotated[
+        str | None, typer.Option(help="For shards without pixels: your copies of the videos, a folder or a glob.")
+    ] = None,
+) -> None:
+    """Make shards from elsewhere a dataset here, after checking every byte."""
+    from pipeline.sharing import adopt_columns as joining
+    from pipeline.sharing.adopt_view import adopt as run
+
+    if not re.fullmatch("[A-Za-z0-9_]+", dataset) or dataset in ("report", "experiments"):
+        raise UserError(f"--dataset {dataset}: a name has letters, digits and _, and is not report or experiments")
+    place = Path("results") / dataset
+    shared = read_shared(folder)
+    if shared and shared.frames:
+        adoption, compared = joining.join(folder, shared, place, videos)
+        typer.echo(_frames(compared))
+    elif videos is not None:
+        raise UserError(f"{folder}: comes with its frames, or needs none: leave out --videos")
+    else:
+        adoption = run(folder, place)
+    typer.echo(f"{place}: adopted {_shards(adoption.shards)}; views: {', '.join(adoption.views) or 'none'}")
+    if adoption.missing:
+        typer.echo(f"not in {folder}, and left out: {_shards(adoption.missing)}")
+    typer.echo(f"In config.yaml, under datasets:\n  {dataset}: {{source: {{kind: adopted}}}}")
+
+
+def _frames(compared: "Compared") -> str:
+    counts = {
+        "are exactly the recipe's": compared.exact,
+        "look the same": compared.alike,
+        "are different and left out": compared.differing,
+        "are not to be had": compared.absent,
+    }
+    told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    lacking = f"; videos that are not here: {compared.videos_absent}" if compared.videos_absent else ""
+    return f"of {compared.wanted} frames, {told}{lacking}"
+
+
+def _shards(names: list[str]) -> str:
+    listed = ", ".join(names) if len(names) <= 8 else f"{names[0]} to {names[-1]}"
+    return f"{len(names)} shard{'s' * (len(names) > 1)} ({listed})"

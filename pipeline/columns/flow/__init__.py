@@ -1,0 +1,6 @@
+"""Optical flow: estimators, the stage that runs them, occlusion, and error against the truth."""
+
+from pipeline.columns.flow.estimators import Estimator, create_estimator
+from pipeline.columns.flow.stage import STAGE, FlowOptions
+
+__all__ = ["STAGE", "Estimator", "FlowOptions", "create_estimator"]

@@ -1,0 +1,140 @@
+"""The flow stage: frames and their next frames to flow, and where asked flow back and occlusion."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common_fate.errors import SampleError
+from common_fate.shards.flow_coding import encode_flow
+from pipeline.columns.flow.estimators import DIS_PRESETS, create_estimator, family_of
+from pipeline.columns.flow.occlusion import occluded_pixels
+from pipeline.stages.stage import ADDED, Drop, Items, Outcomes, Sample, Stage, in_batches
+
+STILL = "still pair"
+
+
+@dataclass(frozen=True)
+class FlowOptions:
+    """Which estimator, whether it also looks back, and which pairs move too little."""
+
+    estimator: str = "dis"  # or `ptlflow:NAME`
+    preset: str = "medium"  # of dis: ultrafast, fast or medium
+    checkpoint: str | None = None  # of ptlflow models: a path, or a published name such as things
+    checkpoint_dir: str = "checkpoints"  # where published checkpoints lie
+    batch_size: int = 8  # pairs estimated together
+    backward: bool = False  # also flow from the next frame back, and the occlusion mask that follows
+    min_motion: float | None = field(default=None, metadata=ADDED)  # pixels: pairs of a lower median flow are dropped
+
+    def __post_init__(self) -> None:
+        family, model = family_of(self.estimator)
+        fields = type(self).__dataclass_fields__
+        for name in ("preset", "checkpoint", "checkpoint_dir"):
+            if name not in family.options and getattr(self, name) != fields[name].default:
+                raise ValueError(f"{name} is not for the estimator {self.estimator!r}: leave it out")
+        if self.preset not in DIS_PRESETS:
+            raise ValueError(f"preset is one of {', '.join(DIS_PRESETS)}, not {self.preset!r}")
+        if model and not self.checkpoint:
+            raise ValueError(f"{self.estimator!r} needs a checkpoint: a path, or a published name such as 'things'")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size is at least 1, not {self.batch_size}")
+        if self.min_motion is not None and self.min_motion <= 0:
+            raise ValueError(f"min_motion is a number of pixels above 0, or null, not {self.min_motion}")
+
+
+def _settings(options: FlowOptions) -> dict[str, Any]:
+    """The options of the estimator's family."""
+    family, _ = family_of(options.estimator)
+    return {name: getattr(options, name) for name in family.options}
+
+
+def _provenance(options: FlowOptions) -> dict[str, Any]:
+    family, model = family_of(options.estimator)
+    return family.provenance(model, **_settings(options))
+
+
+def _size(sample: Sample) -> tuple[int, ...]:
+    first, second = sample["jpg"].shape, sample["next.jpg"].shape
+    if first != second:
+        raise SampleError(f"the frames differ in size: {first[1]}x{first[0]} and {second[1]}x{second[0]}")
+    return tuple(first)
+
+
+def _images(frames: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    """`(H, W, 3)` uint8 frames to `(B, 3, H, W)` in [0, 1]."""
+    return np.stack([frame.transpose(2, 0, 1) for frame in frames]).astype(np.float32) / np.float32(255)
+
+
+def median_motion(flow: NDArray[np.float32]) -> float:
+    """The median magnitude of flow `(2, H, W)`, in pixels."""
+    return float(np.median(np.hypot(*flow)))
+
+
+def _annotate(samples: list[Sample], options: FlowOptions) -> list[Sample | Drop]:
+    estimate = create_estimator(options.estimator, **_settings(options))
+    first = _images(sample["jpg"] for sample in samples)
+    second = _images(sample["next.jpg"] for sample in samples)
+    forward = estimate(first, second)
+    backward = estimate(second, first) if options.backward else [None] * len(samples)
+    return [_made(*pair, options) for pair in zip(samples, forward, backward, strict=True)]
+
+
+def _made(
+    sample: Sample, flow: NDArray[np.float32], backward: NDArray[np.float32] | None, options: FlowOptions
+) -> Sample | Drop:
+    if options.min_motion is not None and median_motion(flow) < options.min_motion:
+        return Drop(STILL)
+    return _forward_members(sample, flow) if backward is None else _members_both_ways(sample, flow, backward)
+
+
+def _forward_members(sample: Sample, flow: NDArray[np.float32]) -> dict[str, Any]:
+    """The members of a pair: flow, and its statistics in pixels before the codec's rounding."""
+    payload, clipped = encode_flow(flow)
+    magnitude = np.hypot(*flow.astype(np.float64))
+    facts = {
+        "next": sample["json"]["next"],
+        "clipped": clipped,
+        "magnitude_mean": round(float(magnitude.mean()), 4),
+        "magnitude_max": round(float(magnitude.max()), 4),
+    }
+    return {"flow.b2": payload, "json": facts}
+
+
+def _members_both_ways(sample: Sample, flow: NDArray[np.float32], backward: NDArray[np.float32]) -> dict[str, Any]:
+    """As `_forward_members`, with the flow back and the occlusion mask; `clipped` counts both flows."""
+    members = _forward_members(sample, flow)
+    payload, clipped = encode_flow(backward)
+    occluded = occluded_pixels(flow, backward)
+    facts = members["json"]
+    facts |= {"clipped": facts["clipped"] + clipped, "occluded": round(float(occluded.mean()), 4)}
+    mask = occluded.astype(np.uint8) * np.uint8(255)
+    return members | {"backward.b2": payload, "occlusion.png": mask}
+
+
+_annotate_batches = in_batches(_annotate, _size)
+
+
+def _run(items: Items, options: FlowOptions) -> Outcomes:
+    # Made before the first sample: weights that are missing are the user's to put right, not every sample's failure.
+    create_estimator(options.estimator, **_settings(options))
+    return _annotate_batches(items, options)
+
+
+def _measure(sample: Sample) -> dict[str, float]:
+    facts = sample["json"]
+    return {name: facts[name] for name in ("magnitude_mean", "magnitude_max", "clipped", "occluded") if name in facts}
+
+
+STAGE = Stage(
+    name="flow",
+    version=1,
+    reads=("frames",),
+    follow=("next",),
+    options=FlowOptions,
+    run=_run,
+    measure=_measure,
+    software=("blosc2", "numpy"),
+    provenance=_provenance,
+)

@@ -1,0 +1,1 @@
+"""Frames: which are taken, how they are paired, what is left out."""

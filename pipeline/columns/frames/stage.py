@@ -1,0 +1,287 @@
+"""The frames stage: the selected frames of each video as JPEG, and the pairs they form.
+
+Pairs as in Zhan et al., "Self-Supervised Learning via Conditional Motion Propagation", CVPR 2019, section 4.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from tempfile import SpooledTemporaryFile, gettempdir
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from common_fate.errors import SampleError, UserError, check_machine
+from common_fate.shards.files import advice
+from pipeline.columns.frames.filters import CUT, CUTS, FILTERS, Sieve, watched
+from pipeline.columns.frames.selection import Selection, check_pairs, check_select, select
+from pipeline.sources.source import Frame, Source, Unreadable, Video
+from pipeline.stages.stage import ADDED, Dropped, Failure, Items, Outcomes, Sample, Stage, failure, reason_of
+
+_SPOOLED = 2**26  # bytes of a video's frames that are kept in memory until it is known which of them form pairs
+LIST_ANEW = "run snakemake again, which lists it anew"
+
+
+@dataclass(frozen=True)
+class FramesOptions:
+    """Which frames, in which pairs, at what size."""
+
+    select: Any = "all"  # all, {every: n}, {random: n} or {list: [frame numbers]}
+    pairs: Any = field(default_factory=lambda: {"max_gap": 9})  # none, {max_gap: n} or {offset: n}
+    triplets: bool = False  # a pair's first frame also needs a neighbour before it
+    shorter_side: int | None = 416  # pixels; smaller frames keep their size, and so do all where it is null
+    jpeg_quality: int = 95
+    seed: int = 0  # of a random selection
+    filters: Any = field(default_factory=list, metadata=ADDED)  # which of cuts, black and duplicates are dropped
+
+    def __post_init__(self) -> None:
+        check_select(self.select)
+        check_pairs(self.pairs)
+        if not isinstance(self.triplets, bool):
+            raise ValueError(f"triplets must be true or false, not {self.triplets!r}")
+        if self.triplets and self.pairs == "none":
+            raise ValueError("triplets extend pairs, and pairs is none: use {max_gap: n} or {offset: n}")
+        if self.shorter_side is not None:
+            _check_range("shorter_side", self.shorter_side, 16, 8192)
+        _check_range("jpeg_quality", self.jpeg_quality, 1, 100)
+        _check_range("seed", self.seed, 0, 2**63 - 1)
+        if not isinstance(self.filters, list) or any(name not in FILTERS for name in self.filters):
+            raise ValueError(f"filters must be a list of some of {', '.join(FILTERS)}, not {self.filters!r}")
+
+
+def _check_range(name: str, value: Any, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ValueError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
+
+
+def resized_shape(height: int, width: int, shorter_side: int | None) -> tuple[int, int]:
+    """Height and width with the shorter side at `shorter_side`, the longer one rounded; never enlarged."""
+    shorter = min(height, width)
+    if shorter_side is None or shorter <= shorter_side:
+        return height, width
+    longer = (2 * max(height, width) * shorter_side + shorter) // (2 * shorter)
+    return (longer, shorter_side) if height > width else (shorter_side, longer)
+
+
+def frame_key(video: str, frame: int) -> str:
+    """The key of a frame in every column."""
+    return f"{video}-{frame:06d}"
+
+
+def _run(items: Items, options: FramesOptions) -> Outcomes:
+    for video, sample in items:
+        if "missing" in sample:  # it is on the web, and did not come
+            yield Failure(video, sample["missing"])
+            continue
+        yield from _video(video, sample["video"], options)
+
+
+def _video(name: str, video: Video, options: FramesOptions) -> Outcomes:
+    from pipeline.sources import SOURCES  # sources are many and heavy: only a job that reads videos pays for them
+
+    source = SOURCES[video.kind]
+    state = source.state(video)
+    if video.bytes is not None and state[0] != video.bytes:
+        raise UserError(f"{name}: had {video.bytes} bytes when it was listed, and has {state[0]} now: {LIST_ANEW}")
+    yield from _outcomes(name, video, source, options)
+    if source.state(video) != state:
+        raise UserError(f"{name}: changed while it was read: {LIST_ANEW}")
+
+
+def _outcomes(name: str, video: Video, source: Source, options: FramesOptions) -> Outcomes:
+    try:
+        numbers = source.numbers(video)
+        choose = partial(select, numbers, options.select, options.pairs, options.triplets, options.seed, name)
+        chosen = choose()
+    except Exception as error:
+        yield failure(name, error)
+        return
+    if options.pairs != "none" and not chosen.next:
+        yield Failure(name, _why_no_pair(len(numbers), options))
+    if options.filters:
+        yield from _filtered(name, numbers, choose, partial(source.read, video), options)
+    else:
+        yield from _samples(name, chosen, _stored(source.read(video, chosen.frames), options), options)
+
+
+def _filtered(
+    name: str,
+    numbers: Sequence[int],
+    choose: Callable[..., Selection],
+    read: Callable[[Sequence[int]], Iterator[Frame | Unreadable]],
+    options: FramesOptions,
+) -> Outcomes:
+    """What was dropped, and then the samples: which frames form pairs is known only once all have been looked at."""
+    chosen, sieve = choose(), Sieve(options.filters)
+    seen = watched(numbers, chosen) if CUTS in options.filters else chosen.frames
+    with _spooled(_stored(sieve.kept(read(seen), frozenset(chosen.frames)), options)) as again:
+        whole = choose(without=sieve.dropped)
+        parted = choose(without=sieve.dropped, cuts=sieve.cuts())
+        yield from (Dropped(frame_key(name, number), reason) for number, reason in sieve.dropped.items())
+        lost = sorted(whole.next.keys() - parted.next.keys())
+        yield from (Dropped(frame_key(name, number), CUT) for number in lost)
+        needed = frozenset(parted.frames)
+        yield from _samples(name, parted, (frame for frame in again if frame.number in needed), options)
+
+
+def _why_no_pair(frames: int, options: FramesOptions) -> str:
+    if frames == 1:
+        return "one frame only: no pair"
+    wanted = "triplet" if options.triplets else "pair"
+    if "offset" in options.pairs:
+        return f"no selected frame has a partner {options.pairs['offset']} away: no {wanted}"
+    return f"no selected frames are at most {options.pairs['max_gap']} apart: no {wanted}"
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A frame ready to be written."""
+
+    number: int
+    seconds: float | None
+    height: int
+    width: int
+    jpeg: bytes
+
+
+@contextmanager
+def _spooled(frames: Iterator[_Stored | Unreadable]) -> Iterator[Iterator[_Stored | Unreadable]]:
+    """Reads all frames, and gives them once more: their pictures wait in memory, or on disk where they are many.
+
+    What ends the reading early ends the second one in the same way.
+    """
+    found: list[tuple[_Stored | Unreadable, int]] = []
+    ended: list[Exception] = []
+
+    def read() -> Iterator[_Stored | Unreadable]:
+        try:
+            yield from frames
+        except Exception as error:
+            ended.append(error)
+
+    try:
+        with SpooledTemporaryFile(max_size=_SPOOLED) as file:
+            for frame in read():
+                jpeg = b"" if isinstance(frame, Unreadable) else frame.jpeg
+                file.write(jpeg)
+                found.append((frame if isinstance(frame, Unreadable) else replace(frame, jpeg=b""), len(jpeg)))
+            file.seek(0)
+
+            def again() -> Iterator[_Stored | Unreadable]:
+                for frame, size in found:
+                    jpeg = file.read(size)
+                    yield frame if isinstance(frame, Unreadable) else replace(frame, jpeg=jpeg)
+                if ended:
+                    raise ended[0]
+
+            yield again()
+    except OSError as error:
+        raise UserError(f"the temporary folder {gettempdir()} fails: {advice(error)}, or set TMPDIR") from error
+
+
+def _stored(frames: Iterator[Frame | Unreadable], options: FramesOptions) -> Iterator[_Stored | Unreadable]:
+    for frame in frames:
+        if isinstance(frame, Unreadable):
+            yield frame
+            continue
+        height, width = resized_shape(frame.image.shape[0], frame.image.shape[1], options.shorter_side)
+        try:
+            jpeg = _jpeg(_resized(frame.image, height, width), options.jpeg_quality)
+        except SampleError as error:
+            yield Unreadable(frame.number, str(error))
+        else:
+            yield _Stored(frame.number, frame.seconds, height, width, jpeg)
+
+
+def _resized(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    if image.shape[:2] == (height, width):
+        return image
+    resized: NDArray[np.uint8] = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return resized
+
+
+def _jpeg(image: NDArray[np.uint8], quality: int) -> bytes:
+    try:
+        made, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    except cv2.error:
+        made = False
+    if not made:
+        raise SampleError(f"a frame of {image.shape[1]}x{image.shape[0]} is no size of a JPEG")
+    return bytes(data)
+
+
+def _samples(name: str, chosen: Selection, frames: Iterator[_Stored | Unreadable], options: FramesOptions) -> Outcomes:
+    """Samples and failures by ascending frame; a frame waits until its next one is read or is known to be lost."""
+    waiting: dict[int, _Stored | Unreadable] = {}
+    stored: set[int] = set()
+    read = -1
+    try:
+        for frame in frames:
+            waiting[frame.number] = frame
+            read = frame.number
+            if isinstance(frame, _Stored):
+                stored.add(read)
+            while waiting and (chosen.next.get(first := next(iter(waiting)), first)) <= read:
+                yield _outcome(name, waiting.pop(first), chosen, stored, options.triplets)
+    except Exception as error:
+        check_machine(error, name)
+        yield from (_outcome(name, frame, chosen, stored, options.triplets) for frame in waiting.values())
+        yield Failure(name, f"{reason_of(error)} (after frame {read})" if read >= 0 else reason_of(error))
+        return
+    for frame in waiting.values():
+        yield _outcome(name, frame, chosen, stored, options.triplets)
+
+
+def _outcome(
+    name: str, frame: _Stored | Unreadable, chosen: Selection, stored: set[int], triplets: bool
+) -> tuple[str, Sample] | Failure:
+    key = frame_key(name, frame.number)
+    if isinstance(frame, Unreadable):
+        return Failure(key, frame.reason + _pairs_lost(frame.number, chosen))
+    following, previous = chosen.next.get(frame.number), chosen.previous.get(frame.number)
+    if following not in stored or (triplets and previous not in stored):
+        following = previous = None
+    facts = {
+        "video": name,
+        "frame": frame.number,
+        "seconds": frame.seconds,
+        "width": frame.width,
+        "height": frame.height,
+        "next": following,
+        "previous": previous,
+    }
+    return key, {"jpg": frame.jpeg, "json": facts}
+
+
+def _pairs_lost(number: int, chosen: Selection) -> str:
+    """What else goes with an unreadable frame: the pairs that other frames start with it."""
+    starts = sorted(n for n, other in chosen.next.items() if number in (other, chosen.previous.get(n)))
+    listed = " and ".join(str(n) for n in starts)
+    return f"; the pair from frame {listed} is lost with it" if starts else ""
+
+
+def _measure(sample: Sample) -> dict[str, float]:
+    return {"width": sample["json"]["width"], "height": sample["json"]["height"]}
+
+
+def _provenance(options: FramesOptions) -> dict[str, Any]:
+    """The FFmpeg libraries inside PyAV: what a damaged or lossy frame decodes to is theirs to say."""
+    import av
+
+    versions = av.library_versions
+    return {name: ".".join(map(str, versions[name])) for name in ("libavcodec", "libavformat", "libswscale")}
+
+
+STAGE = Stage(
+    name="frames",
+    version=1,
+    reads=("source",),
+    options=FramesOptions,
+    run=_run,
+    measure=_measure,
+    software=("av", "opencv-contrib-python-headless"),
+    provenance=_provenance,
+)

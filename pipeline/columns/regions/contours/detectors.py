@@ -1,0 +1,91 @@
+"""The contour detectors there are, by name: each a function from a decoded frame to the strength of its contours."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from common_fate.errors import SampleError, UserError
+from common_fate.shards.codecs import decode
+from pipeline.columns.frames.stage import frame_key
+from pipeline.columns.regions.contours.forest import ForestOptions, detect, load_forest
+
+Strength = NDArray[np.float32]
+Detector = Callable[[Mapping[str, Any]], Strength]
+"""From a sample with `jpg (H, W, 3)` and `json` to `(H, W)` in [0, 1]."""
+
+SHIPPED = Path(__file__).parent / "models" / "bsds500.yml.gz"
+
+
+@dataclass(frozen=True)
+class ContourOptions:
+    """Which detector, and how it looks at an image."""
+
+    detector: str = "forest"  # or `maps`: a folder of ready-made ones
+    forest: str | None = None  # of forest: a model.yml.gz; by default the one trained on BSDS500
+    scale: float = 1.0  # of forest: the image is resized by this before
+    multiscale: bool = False  # of forest: the mean over half, once and twice the size
+    sharpen: int = 0  # of forest: pixels by which an edge may move to where the colours change
+    maps: str | None = None  # of maps: the folder
+
+    def __post_init__(self) -> None:
+        if self.detector not in DETECTORS:
+            raise ValueError(f"detector is one of {', '.join(DETECTORS)}, not {self.detector!r}")
+        if (self.detector == "maps") != (self.maps is not None):
+            raise ValueError("maps is the folder of the detector maps: give both or neither")
+        ForestOptions(self.scale, self.multiscale, self.sharpen)
+
+
+def create_detector(options: ContourOptions) -> Detector:
+    """The detector that the options name.
+
+    Raises:
+        UserError: a file or folder that it needs is missing or wrong.
+    """
+    return DETECTORS[options.detector](options)
+
+
+def _forest(options: ContourOptions) -> Detector:
+    forest = load_forest(forest_path(options))
+    how = ForestOptions(options.scale, options.multiscale, options.sharpen)
+    return lambda sample: detect(forest, sample["jpg"], how)
+
+
+def _maps(options: ContourOptions) -> Detector:
+    """Ready-made maps, one a frame, `KEY.png`, or `VIDEO.png` for images: 8 or 16 bits, the largest value is 1."""
+    folder = Path(options.maps or "")
+    if not folder.is_dir():
+        raise UserError(f"regions.maps {options.maps}: there is no such folder")
+
+    def read(sample: Mapping[str, Any]) -> Strength:
+        facts = sample["json"]
+        names = (frame_key(facts["video"], facts["frame"]), facts["video"])
+        path = next((path for name in names if (path := folder / f"{name}.png").is_file()), None)
+        if path is None:
+            raise SampleError(f"no contours: {folder} has no {names[0]}.png")
+        try:
+            values = decode("png", path.read_bytes())
+        except ValueError as error:
+            raise SampleError(f"{path}: {error}") from error
+        strength = values.astype(np.float32) / np.iinfo(values.dtype).max
+        height, width = sample["jpg"].shape[:2]
+        if strength.shape == (height, width):
+            return strength
+        if abs(strength.shape[0] * width - strength.shape[1] * height) > max(height, width, *strength.shape):
+            raise SampleError(f"{path}: {strength.shape[1]}x{strength.shape[0]} is not the shape of {width}x{height}")
+        smaller = strength.shape[0] > height
+        return cv2.resize(strength, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+
+    return read
+
+
+DETECTORS: dict[str, Callable[[ContourOptions], Detector]] = {"forest": _forest, "maps": _maps}
+
+
+def forest_path(options: ContourOptions) -> Path:
+    """The forest that is asked for: the user's own, or the one that comes with this."""
+    return Path(options.forest) if options.forest else SHIPPED

@@ -1,0 +1,102 @@
+"""Contours by a structured forest.
+
+Dollar and Zitnick, "Fast Edge Detection Using Structured Forests", TPAMI 2015.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.columns.regions.contours.forest_channels import (
+    CHANNELS,
+    INNER,
+    MARGIN,
+    PATCH,
+    SIDE,
+    STRIDE,
+    channels,
+    feature_places,
+    padded,
+    triangle_filtered,
+)
+from pipeline.columns.regions.contours.forest_file import Forest, load_forest
+from pipeline.kernels.forest_walk import edge_votes, forest_leaves, sharpened_votes
+
+__all__ = ["Forest", "ForestOptions", "detect", "load_forest"]
+
+_OFF = MARGIN - (PATCH - INNER) // 2  # from the corner of what is voted on to the image's
+_PLACES = feature_places()
+
+
+@dataclass(frozen=True)
+class ForestOptions:
+    """How a forest looks at an image."""
+
+    scale: float = 1.0  # the image is resized by this first, and the contours back
+    multiscale: bool = False  # the mean over half, once and twice that size, which takes five times as long
+    sharpen: int = 0  # pixels by which an edge may move to where the colours change
+
+    def __post_init__(self) -> None:
+        if not 0.25 <= self.scale <= 2:
+            raise ValueError(f"scale is {self.scale}: take 0.25 to 2")
+        if not 0 <= self.sharpen <= 4:
+            raise ValueError(f"sharpen is {self.sharpen}: take 0 (none) to 4")
+
+
+def detect(forest: Forest, image: NDArray[np.uint8], options: ForestOptions | None = None) -> NDArray[np.float32]:
+    """The strength of the contours of an image.
+
+    Away from the border, at scale 1 and without sharpening, what OpenCV's detector gives. There it lacks the votes of
+    patches that reach over the border; here the image is reflected instead.
+
+    Args:
+        image: `(H, W, 3)`, RGB, any size from 1 x 1.
+
+    Returns:
+        `(H, W)` in [0, 1].
+    """
+    options = options or ForestOptions()
+    scales = [options.scale * octave for octave in ((0.5, 1.0, 2.0) if options.multiscale else (1.0,))]
+    total = np.zeros(image.shape[:2], np.float32)
+    for scale in scales:
+        strength = _detect_once(forest, _resized(image, scale), options.sharpen)
+        total += _resized_to(strength, image.shape[0], image.shape[1])
+    return np.clip(total / np.float32(len(scales)), 0, 1)
+
+
+def _resized(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    return _resized_to(image, *(max(1, round(side * scale)) for side in image.shape[:2]))
+
+
+def _resized_to(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+    if image.shape[:2] == (height, width):
+        return image
+    smaller = height < image.shape[0] or width < image.shape[1]
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+
+
+def _detect_once(forest: Forest, image: NDArray[np.uint8], sharpen: int) -> NDArray[np.float32]:
+    larger = padded(image)
+    both = channels(larger, forest.radii)
+    height, width = both.shape[2:]
+    places = _places(height, width)
+    leaves = forest_leaves(both.ravel(), forest.nodes, places, forest.voters, height - SIDE, width - SIDE)
+    if sharpen:
+        colours = cv2.cvtColor(larger, cv2.COLOR_RGB2Luv)[(PATCH - INNER) // 2 :, (PATCH - INNER) // 2 :]
+        row, segments = forest.segments
+        votes = sharpened_votes(leaves, forest.edge_starts, forest.edge_bins, row, segments, colours, sharpen)
+    else:
+        votes = edge_votes(leaves, forest.edge_starts, forest.edge_bins)
+    strength = votes.astype(np.float32) * np.float32(2 * STRIDE**2 / INNER**2 / forest.voters)
+    return triangle_filtered(strength, 1)[_OFF : _OFF + image.shape[0], _OFF : _OFF + image.shape[1]]
+
+
+def _places(height: int, width: int) -> NDArray[np.int32]:
+    """Where the channels of such a size hold the values of a feature: what `forest_leaves` calls its places."""
+    kind, channel, y1, x1, y2, x2 = _PLACES.T
+    plane = (kind * CHANNELS + channel) * height
+    bits = kind.astype(np.float32).view(np.int32)
+    return np.stack([(plane + y1) * width + x1, (plane + y2) * width + x2, bits, bits], axis=1).astype(np.int32)

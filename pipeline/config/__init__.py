@@ -1,0 +1,1 @@
+"""config.yaml: its schema, and what it resolves to."""

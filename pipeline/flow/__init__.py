@@ -1,6 +1,0 @@
-"""Optical flow: estimators, the stage that runs them, occlusion, and error against the truth."""
-
-from pipeline.flow.estimators import Estimator, create_estimator
-from pipeline.flow.stage import STAGE, FlowOptions
-
-__all__ = ["STAGE", "Estimator", "FlowOptions", "create_estimator"]

@@ -1,0 +1,1 @@
+"""Benchmarks without learning: flow error, BSDS500."""

@@ -1,0 +1,162 @@
+"""What a stage is: a pure function of decoded samples, and what the runner must know about it."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from itertools import groupby, islice
+from typing import Any
+
+from common_fate.errors import SampleError, UserError, check_machine
+
+Sample = Mapping[str, Any]
+"""A sample's members by extension, decoded: `{"jpg": (H, W, 3) uint8, "flow.b2": (2, H, W) float32, "json": {...}}`.
+
+Members read from a column decode when they are first asked for. A stage may return `bytes` for a member that it has
+encoded itself.
+"""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A sample that could not be made, and why."""
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A sample that was left out on purpose, and why: the reason is one of few, by which they are counted."""
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Drop:
+    """In place of a sample: it is to be left out on purpose."""
+
+    reason: str
+
+
+Items = Iterator[tuple[str, Sample]]
+Outcome = tuple[str, Sample] | Failure | Dropped
+Outcomes = Iterator[Outcome]
+
+ADDED = {"added": True}
+"""The metadata of an option that came later: see `resolved`."""
+
+
+def resolved(options: Any) -> dict[str, Any]:
+    """A stage's options as JSON. One that was added later is left out while it is off, so that shards stand that were
+    made before there was any.
+    """
+    off = {option.name for option in fields(options) if option.metadata == ADDED and not getattr(options, option.name)}
+    return {name: value for name, value in asdict(options).items() if name not in off}
+
+
+def _measure_nothing(sample: Sample) -> dict[str, float]:
+    return {}
+
+
+def _no_provenance(options: Any) -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One column: its name, what it reads, and the function that makes it.
+
+    Args:
+        name: the column's name, and the command's.
+        version: raised whenever the same input and options give other bytes; raising it reruns the stage.
+        reads: the columns whose members are joined by key into each sample. `"source"` stands for the videos
+            themselves: alone, the items are videos, `(video id, {"video": Video})`; beside a column, each sample gets
+            the `"video"` it comes from.
+        options: the frozen dataclass of options; its defaults are the defaults of config.yaml.
+        run: `(items, options) -> outcomes` in the order of the items; see `each`, `in_batches`. Items it leaves out
+            are not in the stage's domain, which is no failure; those it drops could be made, and are counted.
+        follow: fields of a frame's `json` that name another frame of the same video; that frame's members join the
+            sample under `"{field}.{extension}"`. Samples whose field is null are not in the stage's domain.
+        measure: numbers worth knowing about a made sample; the record keeps their mean, minimum and maximum.
+        software: distributions whose version shapes the output; the record names them.
+        provenance: further facts for the record, such as a checkpoint and its sha256.
+    """
+
+    name: str
+    version: int
+    reads: tuple[str, ...]
+    options: type[Any]
+    run: Callable[[Items, Any], Outcomes]
+    follow: tuple[str, ...] = ()
+    measure: Callable[[Sample], dict[str, float]] = _measure_nothing
+    software: tuple[str, ...] = ()
+    provenance: Callable[[Any], dict[str, Any]] = field(default=_no_provenance)
+
+
+def reason_of(error: Exception) -> str:
+    """The reason of a failure row: the message of an expected error, the type as well of an unexpected one."""
+    return str(error) if isinstance(error, SampleError) else f"{type(error).__name__}: {error}"
+
+
+def failure(key: str, error: Exception) -> Failure:
+    """The failure row of an error. Raises UserError where it was the machine that failed, not the sample."""
+    check_machine(error, key)
+    return Failure(key, reason_of(error))
+
+
+def each(annotate: Callable[[Sample, Any], Sample | None]) -> Callable[[Items, Any], Outcomes]:
+    """A stage's `run` from a function of one sample; None means not in the stage's domain."""
+
+    def run(items: Items, options: Any) -> Outcomes:
+        for key, sample in items:
+            try:
+                made = annotate(sample, options)
+            except Exception as error:
+                yield failure(key, error)
+            else:
+                if made is not None:
+                    yield key, made
+
+    return run
+
+
+def in_batches(
+    annotate: Callable[[list[Sample], Any], Sequence[Sample | Drop]], shape: Callable[[Sample], tuple[int, ...]]
+) -> Callable[[Items, Any], Outcomes]:
+    """A stage's `run` from a function of a list of samples of one shape, at most `options.batch_size` at a time.
+
+    A batch that fails is tried again sample by sample, so that one bad sample costs only itself. In place of a sample
+    the function may give a `Drop`.
+    """
+
+    def shaped(items: Items) -> Iterator[tuple[str, Sample, tuple[int, ...] | Failure]]:
+        for key, sample in items:
+            try:
+                yield key, sample, shape(sample)
+            except Exception as error:
+                yield key, sample, failure(key, error)
+
+    def run(items: Items, options: Any) -> Outcomes:
+        for same, group in groupby(shaped(items), key=lambda item: item[2]):
+            if isinstance(same, Failure):
+                yield same
+                continue
+            while batch := [(key, sample) for key, sample, _ in islice(group, options.batch_size)]:
+                try:
+                    made = annotate([sample for _, sample in batch], options)
+                except UserError:
+                    raise
+                except Exception:
+                    for key, sample in batch:
+                        try:
+                            yield _outcome(key, annotate([sample], options)[0])
+                        except Exception as error:
+                            yield failure(key, error)
+                else:
+                    yield from (_outcome(key, one) for (key, _), one in zip(batch, made, strict=True))
+
+    return run
+
+
+def _outcome(key: str, made: Sample | Drop) -> Outcome:
+    return Dropped(key, made.reason) if isinstance(made, Drop) else (key, made)

@@ -1,0 +1,164 @@
+from dataclasses import MISSING, fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from common_fate.errors import UserError
+from pipeline.config.load import SCHEMA, load
+from pipeline.downloads.policy import Downloading
+from pipeline.registry import STAGES, VIEWS
+from pipeline.sources import SOURCES
+
+ROOT = Path(__file__).resolve().parents[3]
+DEFINITIONS = yaml.safe_load(SCHEMA.read_text())["$defs"]
+
+
+def one(**keys: Any) -> dict[str, Any]:
+    return {"datasets": {"x": {"source": {"kind": "synthetic"}, **keys}}}
+
+
+def test_the_default_configuration_is_valid():
+    assert list(load(yaml.safe_load((ROOT / "config.yaml").read_text()))) == ["demo", "demo_segments"]
+
+
+def test_five_lines_are_enough(tmp_path: Path):
+    (tmp_path / "a.mp4").touch()
+    lines = f"datasets:\n  mylab:\n    source:\n      kind: videos\n      path: {tmp_path}/*.mp4\n"
+    dataset = load(yaml.safe_load(lines))["mylab"]
+    assert dataset.views == ("cmp",)
+    assert dataset.columns == ("frames", "flow", "guidance")
+    assert [video.video for video in dataset.videos()] == ["a"]
+
+
+def test_images_have_frames_alone():
+    dataset = load({"datasets": {"x": {"source": {"kind": "images", "path": "*.jpg"}}}})["x"]
+    assert dataset.views == ()
+    assert dataset.columns == ("frames",)
+
+
+def test_truth_is_a_column_where_the_source_has_it():
+    assert "truth" in load(one())["x"].columns
+
+
+def test_columns_are_those_that_the_views_join():
+    assert load(one(views=["grouping"]))["x"].columns == ("frames", "regions")
+    images = {"source": {"kind": "images", "path": "*.jpg"}, "views": ["grouping"]}
+    assert load({"datasets": {"x": images}})["x"].columns == ("frames", "regions")
+    triplets = load(one(frames={"triplets": True}, views=["selflow", "cmp"]))["x"]
+    assert triplets.columns == ("frames", "flow", "guidance", "superpixels", "truth")
+
+
+def test_web_video_is_filtered_unless_told_otherwise_and_other_video_if_told(monkeypatch: pytest.MonkeyPatch):
+    def options(**keys: Any) -> tuple[Any, Any]:
+        dataset = load({"datasets": {"x": {"source": {"kind": "videos", "path": "*.mp4"}, **keys}}})["x"]
+        return dataset.options("frames").get("filters"), dataset.options("flow").get("min_motion")
+
+    # What is off is not mentioned: datasets that were made before there was any of it stay as they are.
+    assert options() == options(frames={"filters": []}, flow={"min_motion": None}) == (None, None)
+    assert options(frames={"filters": ["cuts"]}, flow={"min_motion": 1}) == (["cuts"], 1)
+    monkeypatch.setitem(SOURCES, "videos", replace(SOURCES["videos"], fetch=lambda video, downloading, to: None))
+    assert options() == (["cuts", "black", "duplicates"], 0.1)
+    assert options(frames={"seed": 1}, flow={"backward": True}) == (["cuts", "black", "duplicates"], 0.1)
+    assert options(frames={"filters": ["black"]}, flow={"min_motion": None}) == (["black"], None)
+
+
+@pytest.mark.parametrize("stage", [name for name in STAGES if name in DEFINITIONS])
+def test_the_schema_has_the_options_of_each_stage(stage: str):
+    assert set(DEFINITIONS[stage]["properties"]) == {field.name for field in fields(STAGES[stage].options)}
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_the_schema_has_the_options_of_each_source(kind: str):
+    definition = DEFINITIONS[{"frames": "folders"}.get(kind, kind)]
+    options = fields(SOURCES[kind].options)
+    assert set(definition["properties"]) - {"kind"} == {field.name for field in options}
+    required = {field.name for field in options if field.default is MISSING and field.default_factory is MISSING}
+    assert set(definition.get("required", [])) == required
+
+
+def test_the_schema_has_the_keys_of_downloads():
+    assert set(DEFINITIONS["download"]["properties"]) == {field.name for field in fields(Downloading)}
+
+
+def test_the_schema_names_the_views_there_are():
+    assert DEFINITIONS["dataset"]["properties"]["views"]["items"]["enum"] == list(VIEWS)
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ({}, "c.yaml lacks datasets, which is required"),
+        ({"datasets": {}}, "datasets is empty: should have at least 1"),
+        ({"datasets": {"a-b": {"source": {"kind": "synthetic"}}}}, "datasets.a-b: a dataset's name has letters"),
+        ({"datasets": {"report": {"source": {"kind": "synthetic"}}}}, "datasets.report: this name is taken"),
+        ({"datasets": {"x": {}}}, "c.yaml: datasets.x lacks source"),
+        ({"dataset": {}, "datasets": {"x": {"source": {"kind": "synthetic"}}}}, "dataset is not a key: did you mean"),
+        (
+            one(download={"pause": 1}),
+            "datasets.x.download: videos of the kind synthetic are not fetched: leave this out",
+        ),
+        (one(download={"pause": -1}), "datasets.x.download.pause is -1: should be at least 0"),
+        (one(flow={"preset": "quick"}), "datasets.x.flow.preset is 'quick': should be one of ultrafast, fast, medium"),
+        (one(flow={"batch_size": "8"}), "datasets.x.flow.batch_size is '8': should be an integer"),
+        (one(flow={"batch_size": 0}), "datasets.x.flow.batch_size is 0: should be at least 1"),
+        (one(flow={"checkpoint": "things"}), "datasets.x.flow: "),
+        (one(flow={"min_motion": 0}), "datasets.x.flow.min_motion"),
+        (one(frames={"filters": ["cut"]}), "frames.filters[0] is 'cut': should be one of cuts, black, duplicates"),
+        (one(guidance={"kernel_size": 80}), "datasets.x.guidance: "),
+        (one(guidance={"kernal_size": 81}), "guidance.kernal_size is not a key: did you mean kernel_size?"),
+        (one(frames={"select": {"every": 2, "random": 3}}), "datasets.x.frames.select has 2 keys: should have one of"),
+        (one(frames={"select": "some"}), "datasets.x.frames: "),
+        (one(frames={"pairs": {"gap": 2}}), "frames.pairs.gap is not a key"),
+        (one(frames={"pairs": "none"}, views=["cmp"]), "views: cmp needs pairs of frames"),
+        (one(views=["selfflow"]), "datasets.x.views[0] is 'selfflow': should be one of cmp, grouping, selflow"),
+        (one(views=["selflow"]), "datasets.x.views: selflow needs the frame before, too: set frames.triplets: true"),
+        (one(frames={"pairs": "none"}, views=["selflow"]), "selflow needs pairs of frames, and frames.pairs is none"),
+        (one(regions={"maps": "folder"}), "datasets.x.regions: maps is the folder of the detector maps"),
+        ({"datasets": {"x": {"source": {"kind": "videos"}}}}, "datasets.x.source lacks path"),
+        ({"datasets": {"x": {"source": {"kind": "video", "path": "a"}}}}, "is 'video': should be one of videos"),
+        ({"datasets": {"x": {"source": {"kind": "synthetic", "path": "a"}}}}, "datasets.x.source.path is not a key"),
+        (
+            {"datasets": {"x": {"source": {"kind": "images", "path": "a"}, "frames": {"pairs": {"offset": 1}}}}},
+            "images are videos of one frame",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named_with_what_would_be_right(config: dict[str, Any], says: str):
+    with pytest.raises(UserError) as refused:
+        load(config, "c.yaml")
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_pattern_that_matches_nothing_names_its_key(tmp_path: Path):
+    config = {"datasets": {"mylab": {"source": {"kind": "videos", "path": f"{tmp_path}/*.mp4"}}}}
+    with pytest.raises(UserError) as refused:
+        load(config)["mylab"].videos()
+    assert str(refused.value) == f"config.yaml: datasets.mylab.source.path '{tmp_path}/*.mp4' matches no file"
+
+
+ADOPTED = {"datasets": {"x": {"source": {"kind": "adopted"}}}}
+
+
+def test_an_adopted_dataset_has_what_is_there(tmp_path: Path):
+    for name in ("adopted.json", "shards/grouping/samples.parquet", "flow/000003.tar"):
+        (tmp_path / "x" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "x" / name).touch()
+    dataset = load(ADOPTED, results=tmp_path)["x"]
+    assert (dataset.views, dataset.columns, dataset.adopted) == (("grouping",), ("flow",), True)
+    with pytest.raises(UserError, match=r"datasets\.x\.source\.kind: .*/x was adopted: set it to adopted"):
+        load(one(), results=tmp_path)
+
+
+def test_an_adopted_dataset_that_is_not_there_names_the_command():
+    with pytest.raises(
+        UserError, match=r"nothing was adopted as results/x: run `python -m pipeline adopt DIR --dataset"
+    ):
+        load(ADOPTED)
+
+
+def test_an_adopted_dataset_takes_no_options():
+    with pytest.raises(UserError, match=r"datasets\.x\.flow: an adopted dataset is as it was made: leave this out"):
+        load({"datasets": {"x": {"source": {"kind": "adopted"}, "flow": {"preset": "fast"}}}})

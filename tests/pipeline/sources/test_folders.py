@@ -1,0 +1,212 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from common_fate.errors import SampleError, UserError
+from common_fate.foreign.flow_files import write_flo, write_kitti_png
+from pipeline.sources.folders import SOURCE
+from pipeline.sources.source import Frame, Unreadable, Video
+
+WHERE = "config.yaml: datasets.x.source"
+HEIGHT, WIDTH = 6, 8
+
+
+def save(path: Path, level: int = 0, height: int = HEIGHT, width: int = WIDTH) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((height, width, 3), level, np.uint8)).save(path)
+
+
+def save_mask(path: Path, mask: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(mask.astype(np.uint8) * 255).save(path)
+
+
+def listed(path: Path, pattern: str = "*", flow: Path | None = None) -> list[Video]:
+    options = SOURCE.options(path=f"{path}/{pattern}", flow=None if flow is None else str(flow))
+    return SOURCE.videos(options, WHERE)
+
+
+def flow_field() -> np.ndarray:
+    return np.random.default_rng(0).integers(-300, 300, (2, HEIGHT, WIDTH)).astype(np.float32) / 64
+
+
+def test_each_folder_is_a_video(tmp_path: Path):
+    for name in ("bear", "car-1", "v1.5"):
+        save(tmp_path / "480p" / name / "00000.jpg")
+    (tmp_path / "480p" / "readme.txt").touch()
+    videos = listed(tmp_path / "480p")
+    assert len({video.video for video in videos}) == 3
+    assert videos[0].video == "bear"
+    assert videos[0].bytes == (tmp_path / "480p" / "bear" / "00000.jpg").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("names", "numbers"),
+    [
+        (["00000.jpg", "00001.jpg", "00010.jpg"], [0, 1, 10]),
+        (["frame_0002.png", "frame_0010.png", "frame_0001.png"], [1, 2, 10]),
+        (["frame9.png", "frame10.png"], [9, 10]),
+        (["a.png", "b.png"], [0, 1]),  # no numbers
+        (["a1.png", "b1.png"], [0, 1]),  # one number twice
+        (["1.png", "2b.png"], [0, 1]),  # not every stem ends in one
+        (["1600000000.png", "1600000033.png"], [0, 1]),  # more digits than a key has
+    ],
+)
+def test_frames_are_numbered_by_their_names_where_they_can_be(tmp_path: Path, names: list[str], numbers: list[int]):
+    for level, name in enumerate(names):
+        save(tmp_path / "v" / name, level)
+    [video] = listed(tmp_path)
+    assert list(SOURCE.numbers(video)) == numbers
+
+
+def test_frames_without_numbers_come_in_natural_order(tmp_path: Path):
+    for level, name in ((1, "shot2b.png"), (2, "shot10b.png"), (3, "shot10c.png")):
+        save(tmp_path / "v" / name, level)
+    [video] = listed(tmp_path)
+    assert [frame.image[0, 0, 0] for frame in SOURCE.read(video, [0, 1, 2])] == [1, 2, 3]
+
+
+def test_frames_are_read_by_their_number(tmp_path: Path):
+    for number in (3, 7, 12):
+        save(tmp_path / "v" / f"{number}.png", number)
+    (tmp_path / "v" / "notes.txt").write_text("not a frame")
+    (tmp_path / "v" / ".5.png").write_text("not a frame")
+    [video] = listed(tmp_path)
+    first, second = SOURCE.read(video, [7, 12])
+    assert (first.number, first.seconds, first.image[0, 0, 0], second.image[0, 0, 0]) == (7, None, 7, 12)
+
+
+def test_what_cannot_be_read_is_told_frame_by_frame(tmp_path: Path):
+    for number in range(4):
+        save(tmp_path / "v" / f"{number}.png", number, height=9 if number == 3 else HEIGHT)
+    (tmp_path / "v" / "1.png").write_bytes(b"torn")
+    [video] = listed(tmp_path)
+    whole, torn, also_whole, other, absent = SOURCE.read(video, [0, 1, 2, 3, 4])
+    assert isinstance(whole, Frame)
+    assert isinstance(also_whole, Frame)
+    assert torn == Unreadable(1, "not an image of a known format")
+    assert other == Unreadable(3, "size changed from 8x6 to 8x9 at frame 3")
+    assert absent == Unreadable(4, "no such frame")
+
+
+def test_an_empty_folder_is_no_video(tmp_path: Path):
+    (tmp_path / "v").mkdir()
+    [video] = listed(tmp_path)
+    with pytest.raises(SampleError, match="no image in the folder"):
+        SOURCE.numbers(video)
+
+
+def test_a_folder_that_is_gone_is_refused_without_its_path(tmp_path: Path):
+    save(tmp_path / "v" / "0.png")
+    [video] = listed(tmp_path)
+    (tmp_path / "v").rename(tmp_path / "w")
+    with pytest.raises(SampleError, match=r"^the folder cannot be read: No such file"):
+        SOURCE.numbers(video)
+
+
+def test_wrong_paths_are_refused_by_their_key(tmp_path: Path):
+    save(tmp_path / "v" / "0.png")
+    with pytest.raises(UserError, match=r"datasets\.x\.source\.path '.*/w\*' matches no folder"):
+        listed(tmp_path, "w*")
+    with pytest.raises(UserError, match=r"datasets\.x\.source\.flow '.*' is no folder"):
+        listed(tmp_path, flow=tmp_path / "no")
+
+
+def test_sintel_layout(tmp_path: Path):
+    for number in (1, 2, 3, 4):
+        save(tmp_path / "final" / "alley_1" / f"frame_000{number}.png")
+    flow = flow_field()
+    (tmp_path / "flow" / "alley_1").mkdir(parents=True)
+    for number in (2, 4):
+        write_flo(tmp_path / "flow" / "alley_1" / f"frame_000{number}.flo", flow)
+    invalid = np.zeros((HEIGHT, WIDTH), bool)
+    invalid[0] = True
+    occlusion = np.zeros((HEIGHT, WIDTH), bool)
+    occlusion[:, 0] = True
+    save_mask(tmp_path / "invalid" / "alley_1" / "frame_0002.png", invalid)
+    save_mask(tmp_path / "occlusions" / "alley_1" / "frame_0002.png", occlusion)
+    [video] = listed(tmp_path / "final", flow=tmp_path / "flow")
+    truth = SOURCE.truth(video, 2, 3)
+    np.testing.assert_array_equal(truth.valid, ~invalid)
+    np.testing.assert_array_equal(truth.occlusion, occlusion)
+    np.testing.assert_array_equal(truth.flow, np.where(invalid, 0, flow))
+    assert SOURCE.truth(video, 2, 4) is None  # truth leads to the frame after, and no further
+    assert SOURCE.truth(video, 1, 2) is None  # no file
+    assert SOURCE.truth(video, 4, 5) is None  # no frame
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_middlebury_layout(tmp_path: Path, apart: bool):
+    """Flow beside the frames, or in a folder of its own; unknown motion is beyond 1e9."""
+    for number in (10, 11):
+        save(tmp_path / "other-data" / "Urban2" / f"frame{number}.png")
+    flow = flow_field()
+    root = tmp_path / ("other-gt-flow" if apart else "other-data")
+    (root / "Urban2").mkdir(parents=True, exist_ok=True)
+    known = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 3 > 0
+    write_flo(root / "Urban2" / "flow10.flo", flow, known)
+    [video] = listed(tmp_path / "other-data", flow=root)
+    truth = SOURCE.truth(video, 10, 11)
+    np.testing.assert_array_equal(truth.valid, known)
+    np.testing.assert_array_equal(truth.flow, np.where(known, flow, 0))
+    assert truth.occlusion is None
+
+
+def test_kitti_pngs(tmp_path: Path):
+    for number in (10, 11):
+        save(tmp_path / "image" / "000007" / f"{number}.png")
+    flow = flow_field()
+    known = np.eye(HEIGHT, WIDTH, dtype=bool)
+    (tmp_path / "flow_occ" / "000007").mkdir(parents=True)
+    write_kitti_png(tmp_path / "flow_occ" / "000007" / "10.png", flow, known)
+    [video] = listed(tmp_path / "image", flow=tmp_path / "flow_occ")
+    truth = SOURCE.truth(video, 10, 11)
+    np.testing.assert_array_equal(truth.valid, known)
+    np.testing.assert_array_equal(truth.flow, np.where(known, flow, 0))
+
+
+def test_a_frame_is_never_taken_for_its_flow(tmp_path: Path):
+    for number in (10, 11):
+        save(tmp_path / "v" / f"{number}.png")
+    [video] = listed(tmp_path, "v", flow=tmp_path)
+    assert SOURCE.truth(video, 10, 11) is None
+
+
+def test_damaged_truth_is_refused_without_its_path(tmp_path: Path):
+    for number in (1, 2):
+        save(tmp_path / "final" / "a" / f"frame_{number}.png")
+    (tmp_path / "flow" / "a").mkdir(parents=True)
+    (tmp_path / "flow" / "a" / "frame_1.flo").write_bytes(b"PIEH")
+    [video] = listed(tmp_path / "final", flow=tmp_path / "flow")
+    with pytest.raises(SampleError, match=r"^the ground-truth flow is damaged$"):
+        SOURCE.truth(video, 1, 2)
+
+
+def test_paths_with_any_character_survive(tmp_path: Path):
+    save(tmp_path / 'a "b" {c} ü?flow=1' / "0.png")
+    [video] = listed(tmp_path)
+    assert list(SOURCE.numbers(video)) == [0]
+
+
+def test_davis_as_it_comes(shared_data: Path):
+    videos = listed(shared_data / "davis2016" / "JPEGImages" / "480p")
+    assert {"blackswan", "dog"} <= {video.video for video in videos}
+    swan = next(video for video in videos if video.video == "blackswan")
+    assert list(SOURCE.numbers(swan))[:3] == [0, 1, 2]
+    [frame] = SOURCE.read(swan, [1])
+    assert frame.image.shape == (480, 854, 3)
+
+
+def test_sintel_and_middlebury_as_they_come(shared_data: Path):
+    sintel = shared_data / "flow" / "sintel" / "training"
+    for video in listed(sintel / "final", flow=sintel / "flow"):
+        truth = SOURCE.truth(video, 2, 3)
+        assert truth.flow.shape == (2, *truth.valid.shape) == (2, 436, 1024)
+        assert truth.occlusion.any()
+        assert truth.valid.mean() > 0.9
+    middlebury = shared_data / "flow" / "middlebury"
+    known = [SOURCE.truth(video, 10, 11).valid.mean() for video in listed(middlebury, flow=middlebury)]
+    assert len(known) == 4
+    assert min(known) < 1  # some pixels have no known motion

@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from common_fate.errors import UserError
+from pipeline.sources.images import SOURCE
+from pipeline.sources.source import Unreadable, Video
+
+WHERE = "config.yaml: datasets.x.source"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("cat.jpg", "dog.PNG"):
+        Image.fromarray(np.full((6, 9, 3), 100, np.uint8)).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no image")
+    return tmp_path
+
+
+def test_each_image_is_a_video_of_one_frame(folder: Path):
+    videos = SOURCE.videos(SOURCE.options(path=f"{folder}/*", license="CC0"), WHERE)
+    assert [video.video for video in videos] == ["cat", "dog"]
+    assert videos[0] == Video("cat", "images", f"{folder}/cat.jpg", "CC0", (folder / "cat.jpg").stat().st_size)
+    for video in videos:
+        assert list(SOURCE.numbers(video)) == [0]
+        [frame] = SOURCE.read(video, [0])
+        assert frame.image.shape == (6, 9, 3)
+        assert frame.seconds is None
+
+
+def test_a_damaged_image_is_unreadable(folder: Path):
+    (folder / "cat.jpg").write_bytes(b"\xff\xd8\xff\xe0 and then nothing")
+    [frame] = SOURCE.read(Video("cat", "images", f"{folder}/cat.jpg"), [0])
+    assert isinstance(frame, Unreadable)
+
+
+def test_there_is_no_second_frame(folder: Path):
+    assert list(SOURCE.read(Video("cat", "images", f"{folder}/cat.jpg"), [1])) == [Unreadable(1, "no such frame")]
+
+
+def test_a_folder_without_images_is_refused(folder: Path):
+    with pytest.raises(UserError, match=r"config\.yaml: datasets\.x\.source\.path '.*n\*' matches no image \(\.jpg"):
+        SOURCE.videos(SOURCE.options(path=f"{folder}/n*"), WHERE)
+
+
+def test_the_same_name_in_two_formats_is_refused(folder: Path):
+    (folder / "cat.png").write_bytes((folder / "dog.PNG").read_bytes())
+    with pytest.raises(UserError, match="would both be called 'cat'"):
+        SOURCE.videos(SOURCE.options(path=f"{folder}/*"), WHERE)

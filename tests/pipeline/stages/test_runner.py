@@ -1,0 +1,193 @@
+"""The runner, with a small stage of its own over columns made here."""
+
+import errno
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from common_fate.datasets.catalog import write_catalog, write_plan
+from common_fate.errors import SampleError, ShardError, UserError
+from common_fate.shards.codecs import encode
+from common_fate.shards.column import Shard
+from common_fate.shards.record import Record
+from common_fate.shards.writer import write_shard
+from pipeline.sources.source import Video
+from pipeline.stages.runner import run_stage
+from pipeline.stages.stage import Sample, Stage, each, in_batches
+
+
+@dataclass(frozen=True)
+class Options:
+    factor: int = 2
+    batch_size: int = 2
+
+
+def column(folder: Path, stage: str, samples: dict[str, dict[str, Any]]) -> Path:
+    """A finished shard of a made-up column."""
+    encoded = ((key, {ext: encode(ext, value) for ext, value in members.items()}) for key, members in samples.items())
+    facts = {"stage": stage, "version": 1, "options": {}, "inputs": {}}
+    write_shard(folder / stage / "000000.tar", encoded, lambda: facts)
+    return folder / stage / "000000.tar"
+
+
+def numbers(count: int, **more: Any) -> dict[str, dict[str, Any]]:
+    return {f"v-{i:06d}": {"x.npy": np.array([i]), "json": {"frame": i} | more} for i in range(count)}
+
+
+def doubled(sample: Sample, options: Options) -> Sample | None:
+    value = sample["x.npy"]
+    if value[0] == 3:
+        raise SampleError("three is refused")
+    return None if value[0] == 4 else {"y.npy": value * options.factor}
+
+
+DOUBLE = Stage("double", 1, ("numbers",), Options, each(doubled), measure=lambda s: {"y": float(s["y.npy"][0])})
+
+
+def made(tar: Path) -> dict[str, int]:
+    with Shard(tar) as shard:
+        return {key: int(shard[key]["y.npy"][0]) for key in shard}
+
+
+def test_a_sample_that_fails_is_a_row_and_one_outside_the_domain_is_not(tmp_path: Path):
+    tar = tmp_path / "double/000000.tar"
+    record = run_stage(DOUBLE, {"numbers": column(tmp_path, "numbers", numbers(6))}, tar, Options(), 0.5)
+    assert made(tar) == {"v-000000": 0, "v-000001": 2, "v-000002": 4, "v-000005": 10}
+    assert record.failures == [{"key": "v-000003", "stage": "double", "reason": "three is refused"}]
+    assert record.statistics == {"y": {"mean": 4.0, "min": 0.0, "max": 10.0}}
+    assert Record.read(tar.with_suffix(".json")) == record
+
+
+def test_too_many_failures_fail_the_shard_with_the_reasons_by_count(tmp_path: Path):
+    tar = tmp_path / "double/000000.tar"
+    with pytest.raises(UserError, match=r"1 of 4 failed, and min_success is 0\.9:\s+1 x three is refused"):
+        run_stage(DOUBLE, {"numbers": column(tmp_path, "numbers", numbers(4))}, tar, Options(), 0.9)
+    assert list(tar.parent.iterdir()) == []
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path: Path):
+    source = column(tmp_path, "numbers", numbers(6))
+    for name in ("a", "b"):
+        run_stage(DOUBLE, {"numbers": source}, tmp_path / name / "000000.tar", Options(), 0)
+    for file in ("000000.tar", "000000.json"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_a_bug_in_a_stage_is_a_reason_with_its_type(tmp_path: Path):
+    broken = Stage("broken", 1, ("numbers",), Options, each(lambda sample, options: {"y.npy": 1 / 0}))
+    record = run_stage(
+        broken, {"numbers": column(tmp_path, "numbers", numbers(1))}, tmp_path / "b/000000.tar", Options(), 0
+    )
+    assert [failure["reason"] for failure in record.failures] == ["ZeroDivisionError: division by zero"]
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(errno.EIO, "as the disk says"), "v-000000: Input/output error: see to the disk it lies on"),
+        (MemoryError(), "v-000000: memory ran out: give the job more"),
+    ],
+)
+@pytest.mark.parametrize("batched", [False, True])
+def test_a_machine_that_fails_is_no_failure_of_a_sample(tmp_path: Path, error: Exception, says: str, batched: bool):
+    """A row would stay when the machine is well again."""
+
+    def fail(*given: Any) -> Any:
+        raise SampleError("cannot be read") from error
+
+    stage = Stage("f", 1, ("numbers",), Options, in_batches(fail, lambda sample: (1,)) if batched else each(fail))
+    with pytest.raises(UserError, match=says):
+        run_stage(stage, {"numbers": column(tmp_path, "numbers", numbers(2))}, tmp_path / "f/000000.tar", Options(), 0)
+    assert not list((tmp_path / "f").iterdir())
+
+
+def test_columns_are_joined_by_key_and_json_is_merged(tmp_path: Path):
+    inputs = {
+        "numbers": column(tmp_path, "numbers", numbers(3)),
+        "more": column(tmp_path, "more", {"v-000001": {"z.npy": np.array([7]), "json": {"frame": 9, "extra": 5}}}),
+    }
+    seen: list[tuple[Any, ...]] = []
+
+    def look(sample: Sample, options: Options) -> Sample:
+        seen.append((int(sample["x.npy"][0]), int(sample["z.npy"][0]), sample["json"]))
+        return {"y.npy": sample["x.npy"]}
+
+    run_stage(
+        Stage("join", 1, ("numbers", "more"), Options, each(look)), inputs, tmp_path / "j/000000.tar", Options(), 0
+    )
+    assert seen == [(1, 7, {"frame": 9, "extra": 5})]
+
+
+def test_a_neighbour_is_joined_and_frames_without_one_are_left_out(tmp_path: Path):
+    frames = numbers(4)
+    for i, sample in enumerate(frames.values()):
+        sample["json"]["next"] = (2, 3, None, None)[i]
+    source = column(tmp_path, "frames", frames)
+    stage = Stage(
+        "difference",
+        1,
+        ("frames",),
+        Options,
+        in_batches(lambda samples, _: [{"y.npy": s["next.x.npy"] - s["x.npy"]} for s in samples], lambda s: (1,)),
+        follow=("next",),
+    )
+    run_stage(stage, {"frames": source}, tmp_path / "d/000000.tar", Options(), 1)
+    assert made(tmp_path / "d/000000.tar") == {"v-000000": 2, "v-000001": 2}
+
+
+def test_one_bad_sample_of_a_batch_costs_only_itself(tmp_path: Path):
+    def batch(samples: list[Sample], options: Options) -> list[Sample]:
+        assert len(samples) <= options.batch_size
+        if any(sample["x.npy"][0] == 1 for sample in samples):
+            raise SampleError("one is refused")
+        return [{"y.npy": sample["x.npy"]} for sample in samples]
+
+    stage = Stage("batch", 1, ("numbers",), Options, in_batches(batch, lambda sample: (1,)))
+    record = run_stage(
+        stage, {"numbers": column(tmp_path, "numbers", numbers(5))}, tmp_path / "b/000000.tar", Options(), 0
+    )
+    assert record.keys == ["v-000000", "v-000002", "v-000003", "v-000004"]
+    assert [failure["key"] for failure in record.failures] == ["v-000001"]
+
+
+def test_the_source_gives_videos_and_each_sample_its_video(tmp_path: Path):
+    videos = [Video("v", "videos", "v.mp4"), Video("w", "videos", "w.mp4")]
+    write_catalog(tmp_path / "catalog.parquet", videos)
+    write_plan(tmp_path / "plan.json", [["v"], ["w"]])
+    alone = Stage("alone", 1, ("source",), Options, each(lambda sample, _: {"json": {"uri": sample["video"].uri}}))
+    run_stage(alone, {"source": tmp_path / "plan.json"}, tmp_path / "a/000001.tar", Options(), 0)
+    with Shard(tmp_path / "a/000001.tar") as shard:
+        assert {key: shard[key]["json"] for key in shard} == {"w": {"uri": "w.mp4"}}
+    beside = Stage("b", 1, ("numbers", "source"), Options, each(lambda sample, _: {"json": {"v": sample["video"].uri}}))
+    inputs = {"numbers": column(tmp_path, "numbers", numbers(1)), "source": tmp_path / "plan.json"}
+    run_stage(beside, inputs, tmp_path / "b/000000.tar", Options(), 0)
+    with Shard(tmp_path / "b/000000.tar") as shard:
+        assert shard["v-000000"]["json"] == {"v": "v.mp4"}
+
+
+def test_a_shard_that_is_not_planned_is_refused(tmp_path: Path):
+    write_plan(tmp_path / "plan.json", [["v"]])
+    stage = Stage("alone", 1, ("source",), Options, each(lambda sample, _: {}))
+    with pytest.raises(UserError, match="there is no shard 000007"):
+        run_stage(stage, {"source": tmp_path / "plan.json"}, tmp_path / "a/000007.tar", Options(), 0)
+
+
+def test_damage_does_not_travel(tmp_path: Path):
+    source = column(tmp_path, "numbers", numbers(3))
+    damaged = bytearray(source.read_bytes())
+    damaged[700] ^= 1
+    source.write_bytes(damaged)
+    with pytest.raises(ShardError, match=r"numbers/000000\.tar: its bytes changed"):
+        run_stage(DOUBLE, {"numbers": source}, tmp_path / "d/000000.tar", Options(), 0)
+
+
+def test_the_record_holds_no_path_time_or_host(tmp_path: Path):
+    tar = tmp_path / "double/000000.tar"
+    run_stage(DOUBLE, {"numbers": column(tmp_path, "numbers", numbers(2))}, tar, Options(), 0)
+    record = json.loads(tar.with_suffix(".json").read_text())
+    assert str(tmp_path) not in json.dumps(record)
+    assert not {"time", "seconds", "host", "date"} & set(record)

@@ -1,0 +1,361 @@
+import math
+import pickle
+from fractions import Fraction
+from itertools import count, islice
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torchvision.transforms.v2 import functional as TF
+
+from common_fate.errors import ShardError
+from common_fate.shards.flow_coding import LIMIT
+from trainers.data.transforms import IGNORED, Joint, _jittered
+from trainers.engine.options import TransformOptions
+
+sides = st.integers(8, 60)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def sample_of(height: int, width: int, seed: int = 0, key: str = "a-000001", epoch: int = 0) -> dict:
+    rng = np.random.default_rng(seed)
+    return {
+        "key": key,
+        "epoch": epoch,
+        "image": torch.from_numpy(rng.random((3, height, width), np.float32)),
+        "flow": torch.from_numpy(rng.normal(size=(2, height, width)).astype(np.float32) * 9),
+        "labels": torch.from_numpy(rng.integers(0, 22, (height, width))),
+    }
+
+
+def joint(train: bool = False, seed: int = 0, **options) -> Joint:
+    return Joint(TransformOptions(**options), seed, train)
+
+
+def numbered(height: int, width: int, **more) -> dict:
+    """A sample whose labels are the places of its pixels."""
+    return sample_of(height, width, **more) | {"labels": torch.arange(height * width).reshape(height, width)}
+
+
+def same(one: dict, other: dict) -> bool:
+    return one.keys() == other.keys() and all(
+        torch.equal(value, other[name]) if torch.is_tensor(value) else value == other[name]
+        for name, value in one.items()
+    )
+
+
+@given(height=sides, width=sides, shorter=st.integers(16, 60))
+@settings(deadline=None, max_examples=60)
+def test_resizing_scales_u_by_the_ratio_of_widths_and_v_by_that_of_heights(height: int, width: int, shorter: int):
+    sample = sample_of(height, width)
+    sample["flow"][0], sample["flow"][1] = 3, -7
+    longest = 60 * 8
+    made = joint(shorter_side=shorter, crop=longest)(sample)
+    rows, columns = (made["valid"].any(dim).sum().item() for dim in (1, 0))
+    assert min(rows, columns) == shorter
+    assert abs(max(rows, columns) - max(height, width) * shorter / min(height, width)) <= 0.5
+    u, v = made["flow"][:, made["valid"]]
+    torch.testing.assert_close(u, torch.full_like(u, 3 * columns / width))
+    torch.testing.assert_close(v, torch.full_like(v, -7 * rows / height))
+
+
+@given(height=sides, width=sides, shorter=st.integers(16, 60), seed=seeds)
+@settings(deadline=None, max_examples=60)
+def test_resizing_is_bilinear_bicubic_and_nearest(height: int, width: int, shorter: int, seed: int):
+    sample = sample_of(height, width, seed)
+    made = joint(shorter_side=shorter, crop=60 * 8)(sample)
+    rows, columns = (made["valid"].any(dim).sum().item() for dim in (1, 0))
+
+    def inside(name: str) -> torch.Tensor:
+        return made[name][..., made["valid"]].reshape(-1, rows, columns)
+
+    def resized(name: str, **how) -> torch.Tensor:
+        return F.interpolate(sample[name].reshape(1, -1, height, width).float(), (rows, columns), **how)[0]
+
+    flow = resized("flow", mode="bilinear", align_corners=False)
+    ratio = torch.tensor([columns / width, rows / height])[:, None, None]
+    torch.testing.assert_close(inside("flow"), flow * ratio, atol=2e-3, rtol=1e-4)
+    y, x = (
+        [math.floor((place + Fraction(1, 2)) * old / new) for place in range(new)]
+        for old, new in ((height, rows), (width, columns))
+    )
+    assert torch.equal(inside("labels")[0], sample["labels"][y][:, x])
+    if rows > height:
+        image = resized("image", mode="bicubic", align_corners=False).clamp(0, 1)
+        torch.testing.assert_close(inside("image"), image, atol=2e-4, rtol=0)
+
+
+def test_a_shrunk_image_is_averaged():
+    sample = sample_of(64, 96)
+    made = joint(shorter_side=32, crop=32)(sample)
+    expected = F.avg_pool2d(sample["image"], 2)[:, :, 8:40]
+    torch.testing.assert_close(made["image"], expected)
+
+
+def test_an_image_that_fits_is_left_as_it_is():
+    sample = sample_of(32, 32)
+    for options in ({"shorter_side": 32}, {"shorter_side": None}):
+        made = joint(crop=32, **options)(sample)
+        assert all(torch.equal(made[name], sample[name]) for name in ("image", "flow", "labels"))
+        assert made["valid"].all()
+
+
+@given(height=sides, width=sides, train=st.booleans(), epoch=st.integers(0, 50))
+@settings(deadline=None)
+def test_all_is_cut_at_the_same_place(height: int, width: int, train: bool, epoch: int):
+    sample = numbered(height, width, epoch=epoch)
+    side = 16
+    made = joint(train, shorter_side=None, crop=side, flip=True)(sample)
+    y, x = made["labels"] // width, made["labels"] % width
+    valid = made["valid"]
+    assert valid.sum() == min(height, side) * min(width, side)
+    assert torch.equal(made["image"][:, valid], sample["image"][:, y[valid], x[valid]])
+    step = int(x[valid][1] - x[valid][0])  # -1 where it is flipped
+    assert abs(step) == 1
+    assert train or step == 1
+    expected = sample["flow"][:, y[valid], x[valid]] * torch.tensor([step, 1])[:, None]
+    assert torch.equal(made["flow"][:, valid], expected)
+    assert (made["labels"][~valid] == IGNORED).all()
+
+
+@given(rows=st.integers(16, 23), columns=st.integers(8, 16))
+@settings(deadline=None, max_examples=15)
+def test_every_offset_is_drawn_the_last_as_often_as_the_first(rows: int, columns: int):
+    """Wider than the crop, it is cut at any place; narrower, it lies at any place."""
+    transform = joint(True, shorter_side=None, crop=16)
+    first = {"y": [], "x": []}
+    for number in range(400):
+        made = transform(numbered(rows, columns, key=f"a-{number:06d}"))
+        first["y"].append(int(made["labels"][made["valid"]].min()) // columns)
+        first["x"].append(int(made["valid"].any(0).int().argmax()))
+    for name, places in (("y", rows - 16 + 1), ("x", 16 - columns + 1)):
+        counts = np.bincount(first[name], minlength=places)
+        assert len(counts) == places
+        assert counts.min() > 400 / places / 3
+
+
+@given(height=sides, width=sides)
+@settings(deadline=None)
+def test_without_training_the_crop_is_the_centre(height: int, width: int):
+    transform = joint(shorter_side=None, crop=16, flip=True, jitter=0.5, scale=(0.5, 2))
+    made = transform(numbered(height, width))
+    assert same(made | {"epoch": 9}, transform(numbered(height, width, epoch=9)))
+    if min(height, width) >= 16:
+        top, left = divmod(int(made["labels"][0, 0]), width)
+        assert abs(2 * top - (height - 16)) <= 1
+        assert abs(2 * left - (width - 16)) <= 1
+
+
+def flipping_key(transform: Joint) -> str:
+    """Of a sample that is flipped."""
+    for number in count():
+        key = f"a-{number:06d}"
+        if transform(numbered(16, 16, key=key))["labels"][0, 0] != 0:
+            return key
+    raise AssertionError
+
+
+def test_a_flip_mirrors_and_negates_u_and_twice_is_the_identity():
+    transform = joint(True, shorter_side=None, crop=16, flip=True)
+    sample = sample_of(16, 16, key=flipping_key(transform)) | {"points": torch.tensor([[3, 2], [0, 15]])}
+    once = transform(sample)
+    assert torch.equal(once["image"], sample["image"].flip(-1))
+    assert torch.equal(once["flow"][0], -sample["flow"][0].flip(-1))
+    assert torch.equal(once["flow"][1], sample["flow"][1].flip(-1))
+    assert once["points"].tolist() == [[3, 13], [0, 0]]
+    assert once["valid"].all()
+    twice = transform(once)
+    assert same({name: twice[name] for name in sample}, sample)
+
+
+def test_half_of_all_are_flipped():
+    transform = joint(True, shorter_side=None, crop=16, flip=True)
+    flipped = [transform(numbered(16, 16, key=f"a-{n:06d}"))["labels"][0, 0] != 0 for n in range(300)]
+    assert 120 < sum(flipped) < 180
+
+
+def waves(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return np.stack([0.5 + 0.2 * np.sin(0.21 * x + 0.1 * c) + 0.2 * np.cos(0.17 * y - 0.05 * x) for c in range(3)])
+
+
+@given(epoch=st.integers(0, 1000), u=st.floats(-6, 6), v=st.floats(-6, 6), height=st.integers(90, 130))
+@settings(deadline=None, max_examples=40)
+def test_a_translation_still_leads_to_the_same_place(epoch: int, u: float, v: float, height: int):
+    """Where the flow of the transformed sample points to in the second image, transformed alike, it looks the same."""
+    y, x = np.mgrid[:height, :101].astype(np.float64)
+    first = sample_of(height, 101, epoch=epoch)
+    first["flow"][0], first["flow"][1] = u, v
+    first["image"], second = (torch.from_numpy(waves(y - b, x - a).astype(np.float32)) for b, a in ((0, 0), (v, u)))
+    transform = joint(True, shorter_side=80, scale=(0.8, 1.6), crop=64, flip=True)
+    before, after = transform(first), transform(first | {"image": second})
+    flow = before["flow"].numpy()
+    row, column = np.mgrid[:64, :64].astype(np.float32)
+    targets = column + flow[0], row + flow[1]
+    warped = [cv2.remap(plane.numpy(), *targets, cv2.INTER_CUBIC) for plane in after["image"]]
+    margin = 16  # a motion of 6 px grows to at most 80 / 90 * 1.6 of it, and the resized border repeats its pixels
+    inside = np.s_[:, margin:-margin, margin:-margin]
+    error = np.abs(np.stack(warped) - before["image"].numpy())[inside].max()
+    assert error < 0.02
+    if np.hypot(u, v) > 3:
+        assert (after["image"] - before["image"]).abs()[inside].max() > 0.04
+
+
+def test_padding_is_the_mean_colour_not_valid_and_of_no_class():
+    sample = sample_of(20, 24)
+    made = joint(shorter_side=None, crop=32)(sample)
+    padding = ~made["valid"]
+    assert padding.sum() == 32 * 32 - 20 * 24
+    mean = sample["image"].mean((1, 2))
+    torch.testing.assert_close(made["image"][:, padding], mean[:, None].expand(-1, int(padding.sum())))
+    assert (made["flow"][:, padding] == 0).all()
+    assert (made["labels"][padding] == IGNORED).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, LIMIT, -LIMIT, 1e30])
+@pytest.mark.parametrize("channel", [0, 1])
+def test_flow_that_the_codec_cannot_hold_is_not_valid(value: float, channel: int):
+    sample = sample_of(32, 32)
+    sample["flow"][channel, 5, 6] = value
+    made = joint(shorter_side=None, crop=32)(sample)
+    assert (~made["valid"]).nonzero().tolist() == [[5, 6]]
+    assert made["flow"][:, 5, 6].tolist() == [0, 0]
+
+
+@given(height=st.integers(20, 40), shorter=st.integers(16, 70), seed=seeds)
+@settings(deadline=None, max_examples=60)
+def test_what_is_interpolated_from_an_invalid_pixel_is_not_valid(height: int, shorter: int, seed: int):
+    """By torch: the flow where NaN has not spread to."""
+    sample = sample_of(height, 30, seed)
+    hole = torch.rand(height, 30, generator=torch.Generator().manual_seed(seed)) < 0.03
+    torn = sample | {"flow": sample["flow"].masked_fill(hole, torch.nan)}
+    masked = sample | {"valid": (~hole).long() * 255}
+    transform = joint(shorter_side=shorter, crop=160)
+    made, whole = transform(torn), transform(sample)
+    assert same(made, transform(masked))
+    assert torch.isfinite(made["flow"]).all()
+    rows, columns = (whole["valid"].any(dim).sum().item() for dim in (1, 0))
+    share = F.interpolate(hole[None, None].float(), (rows, columns), mode="bilinear", align_corners=False)[0, 0]
+    valid = made["valid"][whole["valid"]].reshape(rows, columns)
+    assert not valid[share > 1e-3].any()
+    assert valid[share == 0].all()
+    torch.testing.assert_close(made["flow"][:, made["valid"]], whole["flow"][:, made["valid"]], atol=0.02, rtol=1e-3)
+
+
+@given(epoch=st.integers(0, 1000), shorter=st.sampled_from([30, 60, 90]), seed=seeds)
+@settings(deadline=None)
+def test_points_stay_on_what_they_mark(epoch: int, shorter: int, seed: int):
+    """Enlarged by 1, 2 and 3, every pixel has a crop pixel that shows it; and those that the crop has no more go."""
+    sample = numbered(30, 45, epoch=epoch)
+    points = torch.from_numpy(np.random.default_rng(seed).integers(0, (30, 45), (9, 2)))
+    made = joint(True, shorter_side=shorter, crop=32, flip=True)(sample | {"points": points})
+    marked = made["labels"][made["points"][:, 0], made["points"][:, 1]]
+    places = points[:, 0] * 45 + points[:, 1]
+    kept = torch.isin(places, marked)
+    assert marked.tolist() == places[kept].tolist()
+    if shorter == 30:
+        assert kept.tolist() == torch.isin(places, made["labels"][made["valid"]]).tolist()
+
+
+def test_a_point_is_the_centre_of_its_enlarged_pixel():
+    made = joint(shorter_side=48, crop=48)(sample_of(16, 16) | {"points": torch.tensor([[1, 2], [0, 15]])})
+    assert made["points"].tolist() == [[4, 7], [1, 46]]
+
+
+def test_points_that_are_no_places_are_left_out():
+    points = torch.tensor([[np.nan, 3, 0], [4, np.inf, 0], [-1, 5, 0], [32, 5, 0], [1e30, 5, 0], [6, 7, 0]])
+    made = joint(shorter_side=None, crop=32)(sample_of(32, 32) | {"points": points})
+    assert made["points"].tolist() == [[6, 7]]
+    assert made["points"].dtype == torch.int64
+
+
+VARIED = {"shorter_side": 40, "crop": 32, "scale": (0.7, 1.4), "flip": True, "jitter": 0.4}
+
+
+@given(seed=st.integers(0, 99), epoch=st.integers(0, 99), number=st.integers(0, 99))
+@settings(deadline=None)
+def test_the_same_seed_epoch_and_key_give_the_same_bytes(seed: int, epoch: int, number: int):
+    sample = sample_of(50, 60, key=f"a-{number:06d}", epoch=epoch)
+    transform = joint(True, seed, **VARIED)
+    first = transform(sample)
+    transform(sample_of(50, 60, key="other-000001", epoch=epoch + 1))  # what came between does not matter
+    assert same(first, transform(sample))
+    assert same(first, pickle.loads(pickle.dumps(transform))(sample))
+
+
+def test_another_seed_epoch_or_key_gives_another_crop():
+    def crop(seed: int = 0, **more) -> torch.Tensor:
+        return joint(True, seed, shorter_side=None, crop=16)(numbered(400, 400, **more))["labels"]
+
+    for other in (crop(seed=1), crop(epoch=1), crop(key="a-000002")):
+        assert not torch.equal(crop(), other)
+
+
+def test_switching_one_on_leaves_the_others_as_they_were():
+    crops = [
+        joint(True, shorter_side=None, crop=16, jitter=jitter)(numbered(90, 90, key=f"a-{n:06d}"))["labels"]
+        for jitter in (0.0, 0.5)
+        for n in range(5)
+    ]
+    assert all(torch.equal(*pair) for pair in zip(crops[:5], crops[5:], strict=True))
+
+
+@given(factors=st.tuples(*[st.floats(0.1, 1.9)] * 3), seed=seeds)
+@settings(deadline=None)
+def test_jitter_is_torchvision_s(factors: tuple[float, float, float], seed: int):
+    image = sample_of(20, 24, seed)["image"]
+    expected = image
+    for adjust, factor in zip((TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation), factors, strict=True):
+        expected = adjust(expected, factor)
+    made = torch.from_numpy(_jittered(image.numpy(), *factors))
+    torch.testing.assert_close(made, expected, atol=2e-3, rtol=0)  # torchvision rounds the weight of red
+
+
+def test_jitter_changes_the_image_alone_and_by_no_more_than_its_share():
+    plain, jittered = (joint(True, shorter_side=None, crop=32, jitter=jitter) for jitter in (0.0, 0.2))
+    ratios = []
+    for number in islice(count(), 50):
+        sample = sample_of(32, 32, key=f"a-{number:06d}")
+        sample["image"][:] = 0.5  # one grey: contrast and saturation leave it as it is
+        before, after = plain(sample), jittered(sample)
+        ratios.append(float(after["image"].mean() / before["image"].mean()))
+        assert all(torch.equal(before[name], after[name]) for name in ("flow", "valid", "labels"))
+    assert 0.8 <= min(ratios) < 0.85
+    assert 1.15 < max(ratios) <= 1.2
+
+
+def test_images_and_labels_alone_are_enough():
+    sample = {name: sample_of(40, 50)[name] for name in ("key", "epoch", "image", "labels")}
+    made = joint(True, **VARIED)(sample)
+    assert list(made) == ["key", "epoch", "image", "valid", "labels"]
+    assert made["labels"].dtype == torch.int64
+
+
+def test_the_sample_is_not_written_to_nor_shared():
+    sample = sample_of(32, 32) | {"points": torch.tensor([[1, 2]])}
+    copy = pickle.loads(pickle.dumps(sample))
+    made = joint(shorter_side=None, crop=32)(sample)
+    for name in ("image", "flow", "labels", "points"):
+        made[name] += 1
+    assert same(sample, copy)
+
+
+@pytest.mark.parametrize("name", ["flow", "valid", "labels"])
+def test_what_does_not_fit_the_image_is_refused(name: str):
+    wrong = sample_of(32, 32) | {name: torch.zeros(2, 30, 31) if name == "flow" else torch.zeros(30, 31)}
+    with pytest.raises(ShardError, match=f"a-000001: its {name} is 30x31 and its image 32x32"):
+        joint(crop=32)(wrong)
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 1), (2, 2, 2)])
+def test_points_that_are_no_rows_are_refused(shape: tuple[int, ...]):
+    with pytest.raises(ShardError, match="a-000001: its points are"):
+        joint(crop=32)(sample_of(32, 32) | {"points": torch.zeros(shape)})
+
+
+def test_a_strip_that_would_fill_the_memory_is_refused():
+    with pytest.raises(ShardError, match="a-000001: resized from 1x4000"):
+        joint(shorter_side=416)(sample_of(1, 4000))

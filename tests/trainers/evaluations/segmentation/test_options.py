@@ -1,0 +1,76 @@
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+
+import pytest
+
+from trainers.engine.options import build
+from trainers.engine.schedules import rate_at
+from trainers.evaluations.segmentation.options import (
+    VOC_CLASSES,
+    SegmentationData,
+    SegmentationOptions,
+    segmentation_options,
+)
+
+FOLDER = {"kind": "folder", "images": "i", "masks": "m", "classes": ["sky", "road"], "hold_out": 0.2}
+
+
+@pytest.mark.parametrize("encoder", ["alexnet", "resnet50", "resnet18", "vgg16"])
+def test_options_survive_json(encoder):
+    for data in ({"path": "VOC2012", "sbd": "sbd"}, FOLDER):
+        options = segmentation_options(encoder, {"data": data, "training": {"iterations": 7}})
+        assert options.training.iterations == 7
+        assert build(SegmentationOptions, json.loads(json.dumps(asdict(options)))) == options
+
+
+def test_the_papers_recipes():
+    alexnet = segmentation_options("alexnet", {"data": {"path": "VOC2012"}}).training
+    rates = [rate_at(i, alexnet) for i in (0, 29_999, 30_000, 47_999, 48_000, 59_999, 60_000, 65_999)]
+    assert alexnet.iterations == 66_000
+    assert rates == pytest.approx([1e-2, 1e-2, 1e-3, 1e-3, 1e-4, 1e-4, 1e-5, 1e-5])
+    resnet = segmentation_options("resnet50", {"data": {"path": "VOC2012"}})
+    assert resnet.training.iterations == 33_000
+    for i in (0, 1, 20_000, 32_999):
+        assert rate_at(i, resnet.training) == pytest.approx(0.01 * (1 - i / 33_000) ** 0.9)
+    assert resnet == SegmentationOptions(SegmentationData(path="VOC2012"))
+
+
+def test_voc_has_its_classes_and_a_folder_its_own():
+    assert len(VOC_CLASSES) == 21
+    assert VOC_CLASSES[15] == "person"
+    assert SegmentationData(path="VOC2012").names == VOC_CLASSES
+    assert build(SegmentationData, FOLDER).names == ("sky", "road")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"kind": "coco"}, "kind is 'coco'"),
+        ({"kind": "voc"}, "path is missing"),
+        (FOLDER | {"masks": ""}, "masks is missing"),
+        (FOLDER | {"classes": ["road"]}, "classes has 1 names"),
+        (FOLDER | {"ignore": [-1]}, r"ignore is \[-1\]"),
+        (FOLDER | {"hold_out": 0}, "what validates"),
+        (FOLDER | {"validation_list": "val.txt"}, "what validates"),
+        (FOLDER | {"hold_out": 0, "validation_images": "v"}, "go together"),
+        (FOLDER | {"hold_out": 1.5}, "hold_out is 1.5"),
+        (FOLDER | {"class": []}, "class is not an option"),
+    ],
+)
+def test_what_is_wrong_is_named(data, message):
+    with pytest.raises(ValueError, match=message):
+        segmentation_options("resnet50", {"data": data})
+
+
+def test_an_unknown_encoder_and_missing_data_are_named():
+    with pytest.raises(ValueError, match="encoder is 'resnet'"):
+        segmentation_options("resnet", {"data": FOLDER})
+    with pytest.raises(ValueError, match="data is missing"):
+        segmentation_options("resnet50", {})
+
+
+def test_options_are_read_without_torch():
+    code = "import sys, trainers.evaluations.segmentation.options; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,1 @@
+"""One room an evaluation of what was trained."""

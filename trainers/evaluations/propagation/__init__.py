@@ -1,0 +1,1 @@
+"""How well a model propagates motion from guidance, beside what needs no learning."""

@@ -1,0 +1,38 @@
+"""An encoder with a linear classifier of pixels on its deepest features."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainers.models.encoders import Encoder
+
+
+class Segmenter(nn.Module):
+    """From images `(B, 3, H, W)` in [0, 1] to scores of classes `(B, classes, H, W)`.
+
+    A 1x1 convolution scores the features of stride s, and the scores are interpolated bilinearly: with AlexNet, whose
+    features are those of fc7 at stride 32, this is FCN-32s. The convolution starts at zero.
+
+    Source: Long et al., "Fully Convolutional Networks for Semantic Segmentation", CVPR 2015, sections 3.3 and 4.
+    """
+
+    def __init__(self, encoder: Encoder, classes: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.score = nn.Conv2d(encoder.channels[encoder.stride], classes, 1)
+        for parameter in self.score.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, image: Tensor) -> Tensor:
+        scores = self.score(self.encoder(image)[self.encoder.stride])
+        return upsampled(scores, self.encoder.stride, (image.shape[2], image.shape[3]))
+
+
+def upsampled(scores: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
+    """Scores `(B, C, ceil(H / stride), ceil(W / stride))` on all pixels of `size`, H and W.
+
+    Score i belongs to pixel `stride * i`, where padded convolutions and pools have their centre; beyond the last one
+    its value goes on. Stretching to H and W would shift it by up to `stride` pixels.
+    """
+    height, width = (stride * (cells - 1) + 1 for cells in scores.shape[2:])
+    fine = F.interpolate(scores, (height, width), mode="bilinear", align_corners=True)
+    return F.pad(fine, (0, size[1] - width, 0, size[0] - height), mode="replicate")

@@ -1,0 +1,88 @@
+"""The network: image encoder, sparse motion encoder, dense motion decoder (section 3.1, appendix A)."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from common_fate.errors import UserError
+from trainers.engine.options import build
+from trainers.methods.cmp.decoders import PlainDecoder, SkipDecoder, block
+from trainers.methods.cmp.options import CMPOptions, LossOptions, ModelOptions
+from trainers.models.encoders import create_encoder, initialise, load_strictly
+from trainers.models.saving import load_weights, save_weights
+
+IMAGE_CHANNELS = 256
+MOTION_CHANNELS = 16
+
+
+class CMPNet(nn.Module):
+    """From an image and the motion at a few points to the motion everywhere.
+
+    Starts as published (`trainers.models.encoders.initialise`, the encoder included), from PyTorch's global generator,
+    which the caller seeds: load weights afterwards.
+    """
+
+    def __init__(self, model: ModelOptions, loss: LossOptions) -> None:
+        super().__init__()
+        outputs = 2 * loss.bins if loss.kind == "classification" else 2
+        self.encoder = create_encoder(model.encoder)
+        self.reduce = nn.Conv2d(self.encoder.channels[self.encoder.stride], IMAGE_CHANNELS, 1)
+        self.motion = _motion_encoder(self.encoder.stride)
+        joined = IMAGE_CHANNELS + MOTION_CHANNELS
+        self.decoder = (
+            PlainDecoder(joined, outputs, model.strides)
+            if model.decoder == "plain"
+            else SkipDecoder(joined, outputs, self.encoder.channels)
+        )
+        initialise(self)
+
+    def forward(self, image: Tensor, guidance: Tensor) -> Tensor:
+        """A prediction, which `trainers.methods.cmp.loss` reads.
+
+        Args:
+            image: `(B, 3, H, W)` in [0, 1], RGB, of any size.
+            guidance: `(B, 3, H, W)`: u and v in pixels, zero where not told, and 1 where told.
+
+        Returns:
+            `(B, C, h, w)`, h and w at the encoder's stride, or at stride 2 from the skip decoder. For classification,
+            C is twice the bins: the logits of u, then those of v. For regression, C is 2: u and v in pixels.
+        """
+        features = self.encoder(image)
+        joined = torch.cat([self.reduce(features[self.encoder.stride]), self.motion(guidance)], dim=1)
+        return self.decoder(joined, features)
+
+
+def _motion_encoder(stride: int) -> nn.Module:
+    """Two convolutions, each followed by pooling. The published code has the mask twice, the paper and this once."""
+    return nn.Sequential(
+        block(3, MOTION_CHANNELS, kernel=5, stride=2),
+        nn.MaxPool2d(2, ceil_mode=True),
+        block(MOTION_CHANNELS, MOTION_CHANNELS),
+        nn.AvgPool2d(stride // 4, ceil_mode=True),
+    )
+
+
+def save_model(path: Path, net: CMPNet, options: CMPOptions) -> None:
+    """Writes a network and all options of its experiment as safetensors, atomically."""
+    save_weights(path, net.state_dict(), {"cmp": asdict(options)})
+
+
+def load_model(path: Path) -> tuple[CMPNet, CMPOptions]:
+    """The network of a file, in evaluation mode, and the options that it was trained with.
+
+    Raises:
+        UserError: the file is missing, damaged, or not a network that `save_model` wrote.
+    """
+    weights, about = load_weights(path)
+    if "cmp" not in about:
+        raise UserError(f"{path}: not a CMP model: give the model.safetensors of an experiment")
+    try:
+        options = build(CMPOptions, about["cmp"])
+    except ValueError as error:
+        raise UserError(f"{path}: its options do not fit this version: {error}") from error
+    with torch.random.fork_rng(devices=[]):  # the weights to be replaced cost the caller no random numbers
+        net = CMPNet(options.model, options.loss)
+    load_strictly(net, weights, f"{path}: its weights do not fit its options")
+    return net.eval(), options

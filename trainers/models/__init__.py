@@ -1,0 +1,1 @@
+"""Networks: image encoders, heads, flow networks; weights on disk."""

@@ -1,0 +1,88 @@
+"""Encoders on disk: our own, and weights of torchvision's and timm's models."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from common_fate.errors import UserError
+from common_fate.foreign.checkpoints import check_unpacked
+from trainers.models.encoders.create import ENCODERS, create_encoder
+from trainers.models.encoders.encoder import Encoder
+from trainers.models.saving import save_weights
+
+# What torchvision's and timm's models have after their features.
+_CLASSIFIERS = ("fc.", "classifier.", "pre_logits.", "head.")
+
+
+def save_encoder(path: Path, encoder: Encoder) -> None:
+    """Writes an encoder's weights as safetensors, under torchvision's names, atomically."""
+    save_weights(path, encoder.state_dict(), {"encoder": encoder.name})
+
+
+def load_encoder(path: Path, name: str) -> Encoder:
+    """The encoder `name` with the weights of a file, in evaluation mode.
+
+    Args:
+        path: what `save_encoder` wrote, or the state dict of torchvision's or timm's model of that architecture, as
+            `.safetensors` or as `.pth`; the classifier's weights in it are left out.
+        name: an encoder, as `create_encoder` knows it.
+
+    Raises:
+        UserError: the file is missing, damaged, or not of this architecture.
+    """
+    with torch.random.fork_rng(devices=[]):  # the weights to be replaced cost the caller no random numbers
+        encoder = create_encoder(name)
+    weights = {key: value for key, value in _read(path).items() if not key.startswith(_CLASSIFIERS)}
+    if _misfit(encoder, weights) and (other := _architecture(weights)):
+        raise UserError(f"{path}: the encoder in it is {other}, not {name}: ask for {other}, or choose another file")
+    load_strictly(encoder, weights, f"{path}: not weights of {name}")
+    return encoder.eval()
+
+
+def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], problem: str) -> None:
+    """Loads weights that fit a module exactly. Counts of batches may be absent, as they are from old files.
+
+    Raises:
+        UserError: they do not fit; the message is `problem`, and the first tensor that differs.
+    """
+    if misfit := _misfit(module, weights):
+        raise UserError(f"{problem}: {misfit}")
+    module.load_state_dict(weights, strict=False)
+
+
+def _misfit(module: nn.Module, weights: Mapping[str, Tensor]) -> str | None:
+    """How weights differ from a module's, by the first tensor that does."""
+    own = module.state_dict()
+    for key, tensor in own.items():
+        if key not in weights:
+            if not key.endswith("num_batches_tracked"):
+                return f"{key} is missing"
+        elif weights[key].shape != tensor.shape:
+            return f"{key} is {list(weights[key].shape)}, should be {list(tensor.shape)}"
+    unknown = [key for key in weights if key not in own]
+    return f"{unknown[0]} is not a part of it" if unknown else None
+
+
+def _architecture(weights: Mapping[str, Tensor]) -> str | None:
+    """The encoder that weights fit, if any."""
+    with torch.device("meta"):
+        return next((name for name in ENCODERS if not _misfit(create_encoder(name), weights)), None)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """Named tensors of a safetensors file, or of a pickled one without running any code in it."""
+    try:
+        check_unpacked(path)
+        weights: Any = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: there is no such file") from error
+    except Exception as error:  # a garbled pickle raises whatever its bytes happen to hit
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{path}: not a file of weights (.safetensors or .pth) that can be read: {reason}") from error
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise UserError(f"{path}: not a state dict: save `model.state_dict()` alone, and give that file")
+    return weights
