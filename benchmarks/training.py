@@ -11,8 +11,8 @@ from benchmarks.inputs import SHORTER
 from benchmarks.loader import resized
 from benchmarks.reading import encoded, pairs, write_view
 from trainers.data import open_views
-from trainers.engine.loop import Machine, fit
-from trainers.engine.options import DataOptions, TrainingOptions, build
+from trainers.engine.loop import fit
+from trainers.engine.options import DataOptions, Machine, TrainingOptions, build
 from trainers.methods.cmp.options import CMPOptions
 from trainers.methods.cmp.samples import CMPTransform
 from trainers.methods.cmp.task import CMP

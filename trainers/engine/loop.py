@@ -30,7 +30,7 @@ from common_fate.errors import UserError
 from common_fate.progress import progress
 from common_fate.shards.files import write_atomic
 from trainers.data.steps import StepSampler
-from trainers.engine.options import TrainingOptions
+from trainers.engine.options import Machine, TrainingOptions
 from trainers.engine.schedules import rate_at
 
 logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # it announces each process and its precision
@@ -56,14 +56,6 @@ class Task(nn.Module):
     def measure(self, batch: Batch) -> Tensor:
         """For each of `measures` a sum and a weight, `(M, 2)`; a set's measure is the one over the other."""
         raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What a run may use. None of it changes which samples a step has."""
-
-    workers: int = 2  # loader processes per device; 0 loads in the training process
-    threads: int | None = None  # of torch on a CPU; by default all cores
 
 
 @dataclass

@@ -75,6 +75,14 @@ class DataOptions:
             raise ValueError(f"share is {self.share}: a share of the videos, above 0 and at most 1")
 
 
+@dataclass(frozen=True)
+class Machine:
+    """What a run may use. None of it changes which samples a step has."""
+
+    workers: int = 2  # loader processes per device; 0 loads in the training process
+    threads: int | None = None  # of torch on a CPU; by default all cores
+
+
 def build(options: type[T], values: Mapping[str, Any]) -> T:
     """A dataclass of options from plain JSON values; what is left out has its default, nested options too.
 

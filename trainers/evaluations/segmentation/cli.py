@@ -27,7 +27,7 @@ def segmentation(
     checkpoint = {"encoder": weights, "scratch": None}.get(start, Path(start))
     if start == "encoder" and weights is None:
         raise UserError("--start encoder needs --weights, results/experiments/NAME/encoder.safetensors")
-    from trainers.engine.loop import Machine
+    from trainers.engine.options import Machine
     from trainers.evaluations.segmentation.train import segment
 
     segment(encoder, checkpoint, chosen, to, Machine(workers, threads))

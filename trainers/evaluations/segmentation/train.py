@@ -12,7 +12,8 @@ from common_fate.errors import UserError
 from common_fate.shards.files import write_atomic
 from common_fate.shards.record import file_sha256
 from trainers.data.transforms import Joint
-from trainers.engine.loop import Machine, fit, is_main_process
+from trainers.engine.loop import fit, is_main_process
+from trainers.engine.options import Machine
 from trainers.evaluations.segmentation.data import MaskedImages, Pair, check_pairs, list_pairs
 from trainers.evaluations.segmentation.options import VERSION, SegmentationOptions
 from trainers.evaluations.segmentation.task import Segmentation

@@ -33,7 +33,7 @@ def train(
     cache_gb: CacheGB = None,
 ) -> None:
     """Train, or take a killed run up again. On N GPUs: torchrun --standalone --nproc-per-node N -m -- trainers ..."""
-    from trainers.engine.loop import Machine
+    from trainers.engine.options import Machine
     from trainers.methods.cmp.train import train as run
 
     run(views, validate or [], _options(options), to, Machine(workers, threads), _cache(cache_gb))

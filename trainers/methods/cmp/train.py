@@ -16,7 +16,8 @@ from common_fate.remote.cache import Cache
 from common_fate.shards.files import write_atomic
 from common_fate.torch.dataset import ShardDataset
 from trainers.data.views import open_views
-from trainers.engine.loop import Machine, fit, is_main_process
+from trainers.engine.loop import fit, is_main_process
+from trainers.engine.options import Machine
 from trainers.methods.cmp.model import save_model
 from trainers.methods.cmp.options import VERSION, CMPOptions
 from trainers.methods.cmp.samples import CMPTransform

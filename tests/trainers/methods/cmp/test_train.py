@@ -14,8 +14,7 @@ from safetensors.torch import load_file
 
 from common_fate.manifest.tables import write_manifest
 from tests.support.made_dataset import SHARDS, make_dataset
-from trainers.engine.loop import Machine
-from trainers.engine.options import build
+from trainers.engine.options import Machine, build
 from trainers.methods.cmp.model import load_model
 from trainers.methods.cmp.options import CMPOptions
 from trainers.methods.cmp.train import train

@@ -1,0 +1,85 @@
+"""What a method and an evaluation declare of themselves. Nothing here imports torch: Snakemake reads it in every job.
+
+What either does when it runs is an entry point, `module:name`, imported then.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+Variants = Mapping[str, Mapping[str, Any]]
+"""What each variant of an axis overrides, by the variant's name."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """What can be trained: `python -m trainers train NAME`.
+
+    Args:
+        name: as in `experiments.X.method` of config.yaml.
+        options: the frozen dataclass of its options; its field `training` is a `TrainingOptions` of
+            `trainers.engine.options`, every other field the method's own.
+        version: raised whenever the same options and shards give other weights; raising it trains anew.
+        view: the view that it reads.
+        task: the entry point of its `trainers.engine.task.Task`.
+        encoder: from options the name of the image encoder in its network (`net.encoder`); None: it has none.
+        teachers: the methods whose trained networks may teach it; none: it takes no teacher.
+        evaluations: those that run where config.yaml does not say which.
+        recipes: presets of options by name, which a config's own go over.
+        grids: presets of ablations: axes by name, each with its variants.
+    """
+
+    name: str
+    options: type[Any]
+    version: int
+    view: str
+    task: str
+    encoder: Callable[[Any], str] | None = None
+    teachers: tuple[str, ...] = ()
+    evaluations: tuple[str, ...] = ()
+    recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    grids: Mapping[str, Mapping[str, Variants]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What can be measured of anything that was trained: `python -m trainers evaluate NAME`.
+
+    Args:
+        name: as in `experiments.X.evaluate` of config.yaml.
+        options: the frozen dataclass of its options.
+        version: raised whenever the same options, weights and data give other numbers; raising it measures anew.
+        run: the entry point, `trainers.evaluations.job.Job -> trainers.evaluations.result.Result`.
+        needs: what it takes of an experiment: `model`, the whole network, or `encoder`, the image encoder in it.
+        methods: those whose networks it can read; none: of any method (that has an encoder, where it needs one).
+        view: the view that it reads of the datasets it is measured `on`; None: it reads no view.
+        truth: whether it also reads the column `truth` of those datasets, where there is one.
+        starts: what it is measured from where config.yaml does not say; the first is what was trained here.
+        trains: whether it fine-tunes, so that it takes the experiment's devices; else it takes one.
+        recipe: from an encoder's name the options that stand before config.yaml's own.
+        paths: from options the files and folders of the user's that have to be there, by the key's path.
+    """
+
+    name: str
+    options: type[Any]
+    version: int
+    run: str
+    needs: str
+    methods: tuple[str, ...] = ()
+    view: str | None = None
+    truth: bool = False
+    starts: tuple[str, ...] = ("model", "scratch")
+    trains: bool = False
+    recipe: Callable[[str], Mapping[str, Any]] | None = None
+    paths: Callable[[Any], Mapping[str, str]] | None = None
+
+    def __post_init__(self) -> None:
+        if self.needs not in ("model", "encoder"):
+            raise ValueError(f"needs is {self.needs!r}: model or encoder")
+
+
+def entry_point(where: str) -> Any:
+    """Imports what `module:name` names."""
+    module, _, name = where.partition(":")
+    return getattr(import_module(module), name)
