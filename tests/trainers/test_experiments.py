@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from common_fate.errors import UserError
+from pipeline.config import load as configuration
 from pipeline.config.load import SCHEMA
-from pipeline.config.load import load as configuration
 from trainers.engine.options import build
 from trainers.evaluations.segmentation.options import SegmentationOptions, segmentation_options
 from trainers.experiments import METHODS, Experiment, grids, load
