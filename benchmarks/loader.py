@@ -14,7 +14,7 @@ from benchmarks.guidance import published_points
 from benchmarks.inputs import CROP, SHORTER
 from benchmarks.reading import Image, encoded, pairs, write_view
 from common_fate.torch import EpochSampler, Sample
-from trainers.data import open_views
+from trainers.data.views import open_views
 from trainers.data.transforms import Joint
 from trainers.engine.options import DataOptions
 from trainers.methods.cmp.guidance import guidance_map

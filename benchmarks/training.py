@@ -10,7 +10,7 @@ import torch
 from benchmarks.inputs import SHORTER
 from benchmarks.loader import resized
 from benchmarks.reading import encoded, pairs, write_view
-from trainers.data import open_views
+from trainers.data.views import open_views
 from trainers.engine.loop import fit
 from trainers.engine.options import DataOptions, Machine, TrainingOptions, build
 from trainers.methods.cmp.options import CMPOptions

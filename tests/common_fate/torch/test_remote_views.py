@@ -14,7 +14,7 @@ from common_fate.remote.cache import Cache
 from common_fate.remote.download import Patience
 from common_fate.torch import ShardDataset, stream
 from tests.support.faulty_server import flipped, serving, status
-from trainers.data import open_views
+from trainers.data.views import open_views
 from trainers.engine.options import DataOptions
 
 
