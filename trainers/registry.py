@@ -1,0 +1,8 @@
+"""Every method and every evaluation there is, by name. A new one is a line here; nothing here imports torch."""
+
+from trainers.declarations import Evaluation, Method
+from trainers.methods.cmp.method import METHOD as CMP
+
+METHODS: dict[str, Method] = {method.name: method for method in (CMP,)}
+
+EVALUATIONS: dict[str, Evaluation] = {}
