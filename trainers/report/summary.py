@@ -40,6 +40,7 @@ def summarise(experiment: Path, evaluations: Sequence[Path], to: Path) -> None:
         raise UserError(f"{experiment}: has nothing to report: train and evaluate it first")
     metrics = {
         "experiment": name,
+        "method": (training or {}).get("method"),
         "training": training or {},
         "curve": _ends(curves) if curves else {},
         "evaluations": {
