@@ -40,6 +40,7 @@ def evaluate(
     """Measure what was trained. Where it fine-tunes, several GPUs: torchrun ... -m -- trainers evaluate ..."""
     declared = _evaluation_named(evaluation)
     of, of_options, held_out = _experiment(model, method, method_options, split)
+    chosen = _options(declared, of, of_options, options)
     name, file = _start(declared, start, weights, model)
     job = Job(
         experiment=model.name if model else _experiment_of(to),
@@ -47,7 +48,7 @@ def evaluate(
         method_options=of_options,
         start=name,
         weights=file,
-        options=_options(declared, of, of_options, options),
+        options=chosen,
         views=tuple(views or ()),
         side=side,
         validation_share=held_out.validation_share,
