@@ -1,8 +1,7 @@
 """The command line: what trains, what measures and reports on what was trained, and what a method is used for."""
 
 import sys
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
@@ -10,8 +9,9 @@ from typer.core import TyperGroup
 from common_fate.errors import UserError
 from trainers.declarations import entry_point
 from trainers.engine.commands import encoder, train
-from trainers.evaluations.segmentation.cli import segmentation
+from trainers.evaluations.commands import evaluate
 from trainers.registry import METHODS
+from trainers.report.commands import compare, home, report
 
 
 class Commands(TyperGroup):
@@ -35,11 +35,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command()(train)
-app.command()(encoder)
-app.command()(segmentation)
-
-Experiment = Annotated[Path, typer.Argument(help="An experiment's folder: results/experiments/NAME.")]
+for command in (train, encoder, evaluate, report, compare, home):
+    app.command()(command)
 
 
 def main() -> None:
@@ -48,27 +45,3 @@ def main() -> None:
         app(prog_name="python -m trainers")
     except UserError as error:
         sys.exit(f"error: {error}")
-
-
-@app.command()
-def report(
-    experiment: Experiment,
-    to: Annotated[Path, typer.Option(help="A folder for tables (HTML) and curves (SVG).")],
-    segmentation: Annotated[list[Path] | None, typer.Option(help="One of its segmentation/START.json.")] = None,
-) -> None:
-    """Collect what an experiment measured: metrics.json beside it, tables and curves."""
-    from trainers.report import summarise
-
-    summarise(experiment, segmentation or [], to)
-
-
-@app.command()
-def compare(
-    experiments: Annotated[list[Path], typer.Argument(help="The experiments of a grid: results/experiments/NAME-*.")],
-    to: Annotated[Path, typer.Option(help="A folder for the table (HTML) and the plot (SVG).")],
-    title: Annotated[str, typer.Option(help="What stands over them.")] = "Ablation",
-) -> None:
-    """Compare the experiments of a grid in one table and one plot."""
-    from trainers.report import compare as draw
-
-    draw(experiments, to, title)
