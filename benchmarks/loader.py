@@ -14,8 +14,8 @@ from benchmarks.guidance import published_points
 from benchmarks.inputs import CROP, SHORTER
 from benchmarks.reading import Image, encoded, pairs, write_view
 from common_fate.torch import EpochSampler, Sample
-from trainers.data.views import open_views
 from trainers.data.transforms import Joint
+from trainers.data.views import open_views
 from trainers.engine.options import DataOptions
 from trainers.methods.cmp.guidance import guidance_map
 from trainers.methods.cmp.options import CMPOptions

@@ -42,15 +42,13 @@ Items = Iterator[tuple[str, Sample]]
 Outcome = tuple[str, Sample] | Failure | Dropped
 Outcomes = Iterator[Outcome]
 
-ADDED = {"added": True}
-"""The metadata of an option that came later: see `resolved`."""
-
 
 def resolved(options: Any) -> dict[str, Any]:
-    """A stage's options as JSON. One that was added later is left out while it is off, so that shards stand that were
-    made before there was any.
+    """Returns a stage's options as JSON. One that was added later (`pipeline.option.option`) is left out while it is
+    off, so that shards stand that were made before there was any.
     """
-    off = {option.name for option in fields(options) if option.metadata == ADDED and not getattr(options, option.name)}
+    later = {option.name for option in fields(options) if option.metadata.get("added")}
+    off = {name for name in later if not getattr(options, name)}
     return {name: value for name, value in asdict(options).items() if name not in off}
 
 

@@ -1,7 +1,7 @@
 """The flow stage: frames and their next frames to flow, and where asked flow back and occlusion."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ from common_fate.errors import SampleError
 from common_fate.shards.flow_coding import encode_flow
 from pipeline.columns.flow.estimators import DIS_PRESETS, create_estimator, family_of
 from pipeline.columns.flow.occlusion import occluded_pixels
-from pipeline.stages.stage import ADDED, Drop, Items, Outcomes, Sample, Stage, in_batches
+from pipeline.option import option
+from pipeline.stages.stage import Drop, Items, Outcomes, Sample, Stage, in_batches
 
 STILL = "still pair"
 
@@ -20,13 +21,22 @@ STILL = "still pair"
 class FlowOptions:
     """Which estimator, whether it also looks back, and which pairs move too little."""
 
-    estimator: str = "dis"  # or `ptlflow:NAME`
-    preset: str = "medium"  # of dis: ultrafast, fast or medium
-    checkpoint: str | None = None  # of ptlflow models: a path, or a published name such as things
-    checkpoint_dir: str = "checkpoints"  # where published checkpoints lie
-    batch_size: int = 8  # pairs estimated together
-    backward: bool = False  # also flow from the next frame back, and the occlusion mask that follows
-    min_motion: float | None = field(default=None, metadata=ADDED)  # pixels: pairs of a lower median flow are dropped
+    estimator: str = option(
+        "dis",
+        "`dis` (OpenCV), `ptlflow:NAME`, such as `ptlflow:liteflownet`, or a network trained here: "
+        "`network:experiments.NAME`",
+    )
+    preset: str = option("medium", "of `dis`", enum=[*DIS_PRESETS])
+    checkpoint: str | None = option(None, "of ptlflow models: a file, or a published name such as `things`")
+    checkpoint_dir: str = option("checkpoints", "where published checkpoints lie")
+    batch_size: int = option(8, "pairs estimated together", minimum=1)
+    backward: bool = option(False, "also flow back from the next frame, and the occlusion mask that follows")
+    min_motion: float | None = option(
+        None,
+        "pairs whose median flow is less, in pixels, are left out; null keeps all; 0.1 for what is on the web",
+        added=True,
+        exclusiveMinimum=0,
+    )
 
     def __post_init__(self) -> None:
         family, model = family_of(self.estimator)
