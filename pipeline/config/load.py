@@ -3,20 +3,16 @@
 Every refusal names the key by its path and says what would be right.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-import yaml
-from jsonschema import Draft202012Validator
 
 from common_fate.datasets.adopted import ADOPTED
 from common_fate.errors import UserError
 from common_fate.manifest.tables import SAMPLES
 from pipeline.columns.frames.filters import FILTERS
+from pipeline.config.schema import check, datasets_validator
 from pipeline.downloads.policy import Downloading
 from pipeline.registry import STAGES, VIEWS
 from pipeline.sources import SOURCES
@@ -24,7 +20,6 @@ from pipeline.sources.source import Source, Video
 from pipeline.stages.stage import resolved
 from pipeline.views import View
 
-SCHEMA = Path(__file__).resolve().parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 VIDEOS_PER_SHARD = 64
 MIN_SUCCESS = 0.9
 MIN_MOTION = 0.1  # pixels, of videos from the web
@@ -69,17 +64,11 @@ def load(config: Mapping[str, Any], file: str = "config.yaml", results: Path = P
     Raises:
         UserError: the first thing that is wrong, by its path in `file`, and what would be right.
     """
-    if errors := sorted(_validator().iter_errors(config), key=lambda error: list(map(str, error.absolute_path))):
-        raise UserError(_explain(errors[0], file))
+    check(config, datasets_validator(), file)
     return {
         name: _dataset(name, values, f"{file}: datasets.{name}", results / str(name))
         for name, values in config["datasets"].items()
     }
-
-
-@cache
-def _validator() -> Draft202012Validator:
-    return Draft202012Validator(yaml.safe_load(SCHEMA.read_text()))
 
 
 def _dataset(name: str, values: Mapping[str, Any], where: str, place: Path) -> Dataset:
@@ -167,45 +156,3 @@ def _resolved(options: type[Any], values: Mapping[str, Any], where: str) -> Any:
         return options(**values)
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error
-
-
-def _explain(error: Any, file: str) -> str:
-    """One line for jsonschema's `ValidationError`: the key's path, what is wrong, what would be right."""
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
-    where = f"{file}: {path}" if path else file
-    schema = error.schema
-    wanted = error.validator_value
-    match error.validator:
-        case "additionalProperties":
-            known = list(schema.get("properties", {}))
-            unknown = next(key for key in error.instance if key not in known)
-            close = difflib.get_close_matches(str(unknown), known, 1)
-            advice = f"did you mean {close[0]}?" if close else f"the keys here are {', '.join(known)}"
-            return f"{file}: {f'{path}.' if path else ''}{unknown} is not a key: {advice}"
-        case "required":
-            missing = next(key for key in wanted if key not in error.instance)
-            return f"{where} lacks {missing}, which is required"
-        case "type":
-            names = {"object": "a mapping", "array": "a list", "null": "null", "boolean": "true or false"}
-            types = [wanted] if isinstance(wanted, str) else wanted
-            right = " or ".join(names.get(name, f"a{'n' * (name[0] in 'aeiou')} {name}") for name in types)
-            return f"{where} is {error.instance!r}: should be {right}"
-        case "enum":
-            close = difflib.get_close_matches(str(error.instance), wanted, 1)
-            return f"{where} is {error.instance!r}: should be one of {', '.join(wanted)}" + (
-                f" (did you mean {close[0]}?)" if close else ""
-            )
-        case "pattern" if "propertyNames" in error.schema_path:
-            return f"{where}.{error.instance}: {schema['description']} has letters, digits and _ only"
-        case "not" if "propertyNames" in error.schema_path:
-            return f"{where}.{error.instance}: this name is taken: results/{error.instance} is not for a dataset"
-        case "minProperties" | "minItems" if not error.instance:
-            return f"{where} is empty: should have at least {wanted} entry"
-        case "maxProperties":
-            return f"{where} has {len(error.instance)} keys: should have one of {', '.join(schema['properties'])}"
-        case "minimum":
-            return f"{where} is {error.instance}: should be at least {wanted}"
-        case "maximum":
-            return f"{where} is {error.instance}: should be at most {wanted}"
-        case _:
-            return f"{where}: {error.message}"

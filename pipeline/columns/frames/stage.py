@@ -24,15 +24,20 @@ from pipeline.stages.stage import Dropped, Failure, Items, Outcomes, Sample, Sta
 
 _SPOOLED = 2**26  # bytes of a video's frames that are kept in memory until it is known which of them form pairs
 _NUMBER = {"type": "integer", "minimum": 1}
-_ONE_KEY = {"type": ["string", "object"], "minProperties": 1, "maxProperties": 1, "additionalProperties": False}
-SELECT = _ONE_KEY | {
+_ONE_KEY: dict[str, Any] = {
+    "type": ["string", "object"],
+    "minProperties": 1,
+    "maxProperties": 1,
+    "additionalProperties": False,
+}
+SELECT: dict[str, Any] = _ONE_KEY | {
     "properties": {
         "every": _NUMBER,
         "random": _NUMBER,
         "list": {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0}},
     }
 }
-PAIRS = _ONE_KEY | {"properties": {"max_gap": _NUMBER, "offset": _NUMBER}}
+PAIRS: dict[str, Any] = _ONE_KEY | {"properties": {"max_gap": _NUMBER, "offset": _NUMBER}}
 LIST_ANEW = "run snakemake again, which lists it anew"
 
 
