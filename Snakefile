@@ -19,7 +19,9 @@ include: "workflow/rules/superpixels.smk"
 include: "workflow/rules/truth.smk"
 include: "workflow/rules/masks.smk"
 include: "workflow/rules/shards.smk"
+include: "workflow/rules/experiments.smk"
 include: "workflow/rules/training.smk"
+include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/targets.smk"
 
@@ -30,4 +32,5 @@ rule all:
         [columns_of(dataset) + manifests_of(dataset) + reports_of(dataset) for dataset in WANTED],
         rules.report.input,
         rules.experiments.input,
+        "results/report/index.html" if WANTED else [],
     localrule: True

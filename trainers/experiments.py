@@ -19,10 +19,11 @@ from trainers.data.split import Split
 from trainers.declarations import Evaluation, Method
 from trainers.engine.options import build, merged
 from trainers.evaluations.options import evaluation_options
-from trainers.planning import FOLDER, check_circles, check_crops, check_view, shaped_by_flow
+from trainers.planning import check_circles, check_crops, check_view, shaped_by_flow
 from trainers.registry import EVALUATIONS, METHODS
 from trainers.schema import experiments_validator
 
+FOLDER = "results/experiments"
 NODES = 1
 DEVICES = 1
 WORKERS = 2
@@ -145,7 +146,8 @@ class Experiment:
 
         Of an encoder that is its name. Random weights depend on the seed, too, and on nothing else of the training.
         """
-        seed = {"seed": self.options["training"]["seed"]} if start == SCRATCH else {}
+        random = {"seed": self.options["training"]["seed"], "version": self.declared.version}
+        seed = random if start == SCRATCH else {}
         if self.evaluations[evaluation].declared.needs == "encoder":
             return {"encoder": self.encoder} | seed
         return {name: value for name, value in self.options.items() if name != "training"} | seed

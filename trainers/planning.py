@@ -16,7 +16,6 @@ from pipeline.config.schema import closest
 from pipeline.registry import STAGES, VIEWS
 from trainers.engine.options import TransformOptions
 
-FOLDER = "results/experiments"
 _TOO_FEW = "add videos, or validate on others, validation: {on: [...]}"
 
 
@@ -29,11 +28,87 @@ def check_view(names: Sequence[str], datasets: Mapping[str, Dataset], view: str,
         if view not in datasets[name].views:
             able = [other for other, dataset in datasets.items() if view in dataset.views]
             add = f"adopt one that has {view}" if datasets[name].adopted else f"add {view} to datasets.{name}.views"
-            apart = most > 0 and any(in_share(most, video) for video in videos)
-        advice = f"should be at most {most:g}" if apart else _TOO_FEW
+            advice = f"should be one of {', '.join(able)}" if able else add
+            raise UserError(f"{at}: dataset {name!r} has no view {view}: {advice}")
+
+
+def check_crops(options: Any, where: str, trained: Sequence[Dataset] = ()) -> None:
+    """Raises `UserError` where a crop is larger than any image that it is taken from: most of it would be padding.
+
+    Args:
+        options: a dataclass, some of whose fields may be `TransformOptions`.
+        trained: the datasets whose frames are cropped.
+    """
+    for one in fields(options):
+        transforms = getattr(options, one.name)
+        if not isinstance(transforms, TransformOptions):
+            continue
+        if transforms.shorter_side is not None:
+            sides = {f"{where}.{one.name}.shorter_side": transforms.shorter_side}
+        else:
+            made = {dataset.where.removesuffix(".source"): dataset for dataset in trained if not dataset.adopted}
+            sides = {f"{key}.frames.shorter_side": each.stages["frames"].shorter_side for key, each in made.items()}
+        for key, side in sides.items():
+            most = None if side is None else int(side * transforms.scale[1])
+            if most is not None and transforms.crop > most:
+                raise UserError(
+                    f"{where}.{one.name}.crop is {transforms.crop}, and no frame is larger than {most} pixels at its "
+                    f"shorter side ({key.partition(': ')[2]}): should be at most that"
+                )
+
+
+def check_circles(waits: Mapping[str, Sequence[str]], file: str) -> None:
+    """Raises `UserError` where something waits for itself.
+
+    Args:
+        waits: what each thing waits for, by the paths of their keys in `file`.
+    """
+    done: set[str] = set()
+    for node in waits:
+        _walk(node, waits, (), done, file)
+
+
+def _walk(node: str, waits: Mapping[str, Sequence[str]], path: tuple[str, ...], done: set[str], file: str) -> None:
+    if node in path:
+        circle = ", which waits for ".join((*path[path.index(node) + 1 :], node))
+        raise UserError(f"{file}: {node} waits for {circle}: none of them could be made first")
+    if node not in done:
+        for other in waits[node]:
+            _walk(other, waits, (*path, node), done, file)
+        done.add(node)
+
+
+def shaped_by_flow(view: str) -> bool:
+    """Returns whether the flow shapes any column of a view."""
+    wanted = list(VIEWS[view].columns)
+    for column in wanted:
+        wanted += [read for read in STAGES[column].reads if read in STAGES and read not in wanted]
+    return "flow" in wanted
+
+
+def check_videos(videos: Sequence[str], validation_share: float, train_share: float, where: str) -> None:
+    """Raises `UserError` where no video of an experiment is held out, or none is left to train on.
+
+    Args:
+        videos: the ids of all its training videos.
+        validation_share, train_share: see `trainers.data.split.Split`.
+        where: the path of the experiment's key.
+    """
+    held = [in_share(validation_share, video) for video in videos]
+    left = [f"share/{video}" for video, out in zip(videos, held, strict=True) if not out]
+    if videos and validation_share and not any(held):
+        least = _least(videos)
+        apart = not all(in_share(least, video) for video in videos)
         raise UserError(
-            f"{where}.validation.share is {validation_share:g}: all of {len(videos)} videos are held out, and none is "
-            f"left to train on: {advice}"
+            f"{where}.validation.share is {validation_share:g}: none of {len(videos)} videos is held out: "
+            + (f"should be at least {least:g}" if apart else _TOO_FEW)
+        )
+    if videos and not left:
+        most = _least(videos, all) - 0.001
+        apart = most > 0 and any(in_share(most, video) for video in videos)
+        raise UserError(
+            f"{where}.validation.share is {validation_share:g}: none of {len(videos)} videos is left to train on: "
+            + (f"should be at most {most:g}" if apart else _TOO_FEW)
         )
     if left and not any(in_share(train_share, name) for name in left):
         raise UserError(
