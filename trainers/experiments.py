@@ -19,7 +19,7 @@ from trainers.data.split import Split
 from trainers.declarations import Evaluation, Method
 from trainers.engine.options import build, merged
 from trainers.evaluations.options import evaluation_options
-from trainers.planning import check_circles, check_crops, check_view, shaped_by_flow
+from trainers.planning import check_circles, check_crops, check_view, columns_below
 from trainers.registry import EVALUATIONS, METHODS
 from trainers.schema import experiments_validator
 
@@ -28,8 +28,7 @@ NODES = 1
 DEVICES = 1
 WORKERS = 2
 SCRATCH = "scratch"
-NETWORK = "network:experiments."
-"""How the flow of a dataset names the experiment whose network estimates it."""
+_MADE_HERE = re.compile(rf"{FOLDER}/([^/]+)/(?:model|encoder)\.safetensors")
 _CHECKPOINTS = (".safetensors", ".pth", ".pt", ".ckpt", ".tar")
 
 
@@ -203,7 +202,7 @@ def load(
     _check_evaluations(config, file)
     check({"experiments": config.get("experiments", {})}, experiments_validator(), file)
     given = {one.name: one for one in _given(config.get("experiments", {}), file)}
-    networks = _networks(config, given, file)
+    networks = _trained_for(datasets, given)
     experiments = {name: _experiment(one, given, datasets) for name, one in given.items()}
     check_circles(_waits(experiments, networks), file)
     return experiments
@@ -358,7 +357,7 @@ def _teacher(one: _Given, given: _All) -> str:
 
 def _experiment_called(name: str, given: _All, where: str) -> _Given | None:
     """The experiment that a name or a path of its files means; None for a file of the user's, which has to be there."""
-    if made := re.fullmatch(rf"{FOLDER}/([^/]+)/(model|encoder)\.safetensors", name):
+    if made := _MADE_HERE.fullmatch(name):
         name = made[1]
     elif "/" in name or name.endswith(_CHECKPOINTS):
         if not Path(name).is_file():
@@ -419,8 +418,7 @@ def _starts(given_starts: Sequence[str], evaluation: Evaluation, given: _All, wh
         if start in words:
             starts[start] = start
             continue
-        made_here = start.startswith(f"{FOLDER}/")
-        if made_here:
+        if _MADE_HERE.fullmatch(start):
             _experiment_called(start, given, at)
         elif not Path(start).is_file():
             raise UserError(
@@ -467,29 +465,30 @@ def _called(checkpoint: PurePath) -> str:
     return re.sub("[^A-Za-z0-9_-]", "_", checkpoint.parent.name if made_here else checkpoint.stem)
 
 
-def _networks(config: Mapping[str, Any], given: _All, file: str) -> dict[str, str]:
-    """The experiments whose networks estimate the flow of datasets, by dataset."""
+def _trained_for(datasets: Mapping[str, Dataset], given: _All) -> dict[str, str]:
+    """The experiments whose networks make columns of datasets, by the path of the column's key."""
     found = {}
-    for dataset, values in config["datasets"].items():
-        estimator = values.get("flow", {}).get("estimator", "")
-        if estimator.startswith(NETWORK):
-            where = f"{file}: datasets.{dataset}.flow.estimator"
-            other = _experiment_called(estimator.removeprefix(NETWORK), given, where)
-            if other is None:
-                raise UserError(f"{where} is {estimator!r}: should be {NETWORK} and an experiment's name")
-            found[dataset] = other.name
+    for name, dataset in datasets.items():
+        for stage in () if dataset.adopted else dataset.stages:
+            for path in dataset.weights(stage):
+                if _MADE_HERE.fullmatch(str(path)):
+                    other = _experiment_called(str(path), given, f"{dataset.where.removesuffix('.source')}.{stage}")
+                    found[f"datasets.{name}.{stage}"] = other.name if other else ""
     return found
 
 
 def _waits(experiments: Mapping[str, Experiment], networks: Mapping[str, str]) -> dict[str, list[str]]:
-    """What each training, and the flow of each dataset that a network estimates, waits for."""
-    waits = {f"datasets.{dataset}.flow": [f"experiments.{of}"] for dataset, of in networks.items()}
+    """What each training, and each column that one of their networks makes, waits for."""
+    waits = {column: [f"experiments.{of}"] for column, of in networks.items()}
     for name, one in experiments.items():
-        files = [path for path in (one.start, one.teacher) if path]
-        others = [made[1] for path in files if (made := re.match(rf"{FOLDER}/([^/]+)/", path))]
-        flows = [dataset for dataset in (*one.train, *one.validate) if dataset in networks]
-        waits[f"experiments.{name}"] = [f"experiments.{other}" for other in others] + [
-            f"datasets.{dataset}.flow" for dataset in flows if shaped_by_flow(one.declared.view)
+        files = [made[1] for path in (one.start, one.teacher) if path and (made := _MADE_HERE.fullmatch(path))]
+        columns = [
+            f"datasets.{dataset}.{column}"
+            for dataset in (*one.train, *one.validate)
+            for column in columns_below(one.declared.view)
+        ]
+        waits[f"experiments.{name}"] = [f"experiments.{other}" for other in files] + [
+            column for column in columns if column in networks
         ]
     return waits
 

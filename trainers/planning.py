@@ -78,12 +78,12 @@ def _walk(node: str, waits: Mapping[str, Sequence[str]], path: tuple[str, ...], 
         done.add(node)
 
 
-def shaped_by_flow(view: str) -> bool:
-    """Returns whether the flow shapes any column of a view."""
+def columns_below(view: str) -> list[str]:
+    """Returns the columns that a view joins, and those that they are made from."""
     wanted = list(VIEWS[view].columns)
     for column in wanted:
         wanted += [read for read in STAGES[column].reads if read in STAGES and read not in wanted]
-    return "flow" in wanted
+    return wanted
 
 
 def check_videos(videos: Sequence[str], validation_share: float, train_share: float, where: str) -> None:

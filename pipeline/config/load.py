@@ -22,6 +22,8 @@ from pipeline.views import View
 
 VIDEOS_PER_SHARD = 64
 MIN_SUCCESS = 0.9
+TRAINED_HERE = "network:experiments."
+"""How the flow of a dataset names the experiment whose network estimates it."""
 MIN_MOTION = 0.1  # pixels, of videos from the web
 
 
@@ -53,6 +55,10 @@ class Dataset:
         """A stage's resolved options, as JSON."""
         return resolved(self.stages[stage])
 
+    def weights(self, stage: str) -> tuple[Path, ...]:
+        """Returns the files, beside its inputs, whose bytes shape a column."""
+        return STAGES[stage].weights(self.stages[stage])
+
     def videos(self) -> list[Video]:
         """Lists the source. Raises `UserError` where it cannot be listed."""
         return self.source.videos(self.source_options, self.where)
@@ -83,6 +89,10 @@ def _dataset(name: str, values: Mapping[str, Any], where: str, place: Path) -> D
     filters: dict[str, Any] = {"filters": list(FILTERS)} if source.fetch else {}
     frames: dict[str, Any] = {"select": source.select} | filters | dict(values.get("frames", {}))
     flow: dict[str, Any] = ({"min_motion": MIN_MOTION} if source.fetch else {}) | dict(values.get("flow", {}))
+    if flow.get("estimator", "").startswith(TRAINED_HERE):
+        flow["estimator"] = (
+            f"network:{place.parent / 'experiments'}/{flow['estimator'][len(TRAINED_HERE) :]}/model.safetensors"
+        )
     if source.single:
         frames.setdefault("pairs", "none")
     given = dict(values) | {"frames": frames, "flow": flow}
@@ -92,7 +102,7 @@ def _dataset(name: str, values: Mapping[str, Any], where: str, place: Path) -> D
         raise UserError(f"{where}.frames.pairs: images are videos of one frame and have no pairs: use none")
     views = tuple(values.get("views", ["cmp"] if paired else []))
     for view in views:
-        _check_frames(VIEWS[view], paired, stages["frames"].triplets, where)
+        _check_frames(VIEWS[view], stages, paired, where)
     source_options = _resolved(source.options, source_keys, f"{where}.source")
     if "download" in values and not source.fetch:
         raise UserError(f"{where}.download: videos of the kind {source.name} are not fetched: leave this out")
@@ -103,19 +113,21 @@ def _dataset(name: str, values: Mapping[str, Any], where: str, place: Path) -> D
         source_options=source_options,
         stages=stages,
         views=views,
-        columns=_columns(views, source, source_options),
+        columns=_columns(views, source, source_options, paired),
         videos_per_shard=values.get("videos_per_shard", VIDEOS_PER_SHARD),
         min_success=values.get("min_success", MIN_SUCCESS),
         downloading=_resolved(Downloading, values.get("download", {}), f"{where}.download") if source.fetch else None,
     )
 
 
-def _columns(views: Iterable[str], source: Source, options: Any) -> tuple[str, ...]:
-    """The columns to build: frames, what the views join, masks and, beside flow, the exact one where the source has
-    them.
+def _columns(views: Iterable[str], source: Source, options: Any, paired: bool) -> tuple[str, ...]:
+    """The columns to build: frames, what the views join and what that is made from, and the exact flow and the masks
+    where the source has them.
     """
     joined = {column for view in views for column in VIEWS[view].columns}
-    if "flow" in joined and source.truth is not None and getattr(options, "flow", True) is not None:
+    for name in reversed(STAGES):  # a stage reads only those before it
+        joined |= {column for column in STAGES[name].reads if name in joined and column in STAGES}
+    if paired and source.truth is not None and getattr(options, "flow", True) is not None:
         joined.add("truth")
     if source.masks is not None and options.masks is not None:
         joined.add("masks")
@@ -142,12 +154,13 @@ def _adopted(name: str, values: Mapping[str, Any], where: str, place: Path) -> D
     )
 
 
-def _check_frames(view: View, paired: bool, triplets: bool, where: str) -> None:
+def _check_frames(view: View, stages: Mapping[str, Any], paired: bool, where: str) -> None:
     """Raises `UserError` where a view needs neighbours that the frames are not given."""
-    neighbours = {*view.follow, *(field for column in view.columns for field in STAGES[column].follow)}
+    columns = (field for column in view.columns for field in STAGES[column].neighbours(stages[column]))
+    neighbours = {*view.follow, *columns}
     if neighbours and not paired:
         raise UserError(f"{where}.views: {view.name} needs pairs of frames, and frames.pairs is none: leave it out")
-    if "previous" in neighbours and not triplets:
+    if "previous" in neighbours and not stages["frames"].triplets:
         raise UserError(f"{where}.views: {view.name} needs the frame before, too: set frames.triplets: true")
 
 

@@ -1,4 +1,11 @@
 # Helpers of the rules that train, evaluate and report: the checked experiments, and what each of their jobs is asked.
+import json
+import shlex
+import shutil
+from functools import cache
+from pathlib import Path
+
+from common_fate.datasets.catalog import read_catalog
 from trainers.experiments import grids, load as load_experiments
 from trainers.planning import check_videos, gpus_here
 
@@ -48,6 +55,10 @@ def as_json(values):
 @cache
 def here():
     return gpus_here()
+
+
+def manifest_files(views):
+    return [f"{view}/samples.parquet" for view in views]
 
 
 def trained_on(wildcards):

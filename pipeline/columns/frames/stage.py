@@ -320,4 +320,5 @@ STAGE = Stage(
     measure=_measure,
     software=("av", "opencv-contrib-python-headless"),
     provenance=_provenance,
+    minutes=120,
 )

@@ -4,6 +4,7 @@ Zhang and Maire, "Self-Supervised Visual Representation Learning from Hierarchic
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,4 +84,6 @@ STAGE = Stage(
     measure=_measure,
     software=("numba", "numpy", "opencv-contrib-python-headless", "scipy"),
     provenance=_provenance,
+    weights=lambda options: (Path(options.forest),) if options.forest else (),
+    minutes=240,
 )
