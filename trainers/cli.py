@@ -1,23 +1,41 @@
-"""The command line: `cmp` and the methods to come, what measures them, and what reports on them."""
+"""The command line: what trains, what measures and reports on what was trained, and what a method is used for."""
 
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from common_fate.errors import UserError
+from trainers.declarations import entry_point
+from trainers.engine.commands import encoder, train
 from trainers.evaluations.commands import evaluate
-from trainers.methods.cmp.cli import app as cmp
+from trainers.registry import METHODS
 from trainers.report.commands import compare, home, report
 
+
+class Commands(TyperGroup):
+    """The commands below, and each method's own, imported when they are called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *(name for name, method in METHODS.items() if method.apps)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        method = METHODS.get(cmd_name)
+        if method and method.apps:
+            return typer.main.get_command(entry_point(method.apps))
+        return super().get_command(ctx, cmd_name)
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Trains and evaluates models on the shards. Snakemake calls these commands; you can, too.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(cmp, name="cmp")
-for command in (evaluate, report, compare, home):
+for command in (train, encoder, evaluate, report, compare, home):
     app.command()(command)
 
 
