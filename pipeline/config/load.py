@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 from common_fate.datasets.adopted import ADOPTED
 from common_fate.errors import UserError
 from common_fate.manifest.tables import SAMPLES
+from pipeline.columns.flow.estimators import at_its_path
 from pipeline.columns.frames.filters import FILTERS
 from pipeline.downloads.policy import Downloading
 from pipeline.registry import STAGES, VIEWS
@@ -98,6 +99,8 @@ def _dataset(name: str, values: Mapping[str, Any], where: str, place: Path) -> D
     filters: dict[str, Any] = {"filters": list(FILTERS)} if source.fetch else {}
     frames: dict[str, Any] = {"select": source.select} | filters | dict(values.get("frames", {}))
     flow: dict[str, Any] = ({"min_motion": MIN_MOTION} if source.fetch else {}) | dict(values.get("flow", {}))
+    if "estimator" in flow:
+        flow["estimator"] = at_its_path(flow["estimator"], place.parent)
     if source.single:
         frames.setdefault("pairs", "none")
     given = dict(values) | {"frames": frames, "flow": flow}

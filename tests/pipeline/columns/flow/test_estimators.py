@@ -12,7 +12,9 @@ def test_the_same_name_and_options_give_the_same_estimator():
     assert create_estimator("dis", preset="fast") is not create_estimator("dis", preset="medium")
 
 
-@pytest.mark.parametrize("name", ["", "liteflownet", "DIS", "dis:", "dis:fast", "ptlflow", "ptlflow:", ":dis", "network:"])
+@pytest.mark.parametrize(
+    "name", ["", "liteflownet", "DIS", "dis:", "dis:fast", "ptlflow", "ptlflow:", ":dis", "network:"]
+)
 def test_a_name_that_is_none_says_which_there_are(name: str):
     with pytest.raises(UserError, match=f"no estimator '{name}': it is 'dis', 'ptlflow:'"):
         create_estimator(name)
