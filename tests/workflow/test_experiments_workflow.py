@@ -246,7 +246,7 @@ def test_a_run_that_was_killed_keeps_its_checkpoint(experiments: Workspace):
     checkpoint.write_bytes(b"steps")
     assert not experiments.planned()
     experiments.configure({"small": SMALL}, given(guidance={"kernel_size": 11}))
-    assert experiments.make()["train"] == 1
+    assert experiments.make()["train"] == 2, "it, and what starts from its weights"
     assert checkpoint.read_bytes() == b"steps"
 
 
@@ -260,7 +260,7 @@ def test_a_run_that_was_killed_keeps_its_checkpoint(experiments: Workspace):
         ({"validation": {}}, "config.yaml: experiments.tiny.validation is empty"),
         (
             {"validation": {"share": 0.001}},
-            "config.yaml: experiments.tiny.validation.share is 0.001: none of 3 videos is held out: should be at least 0.",
+            "config.yaml: experiments.tiny.validation.share is 0.001: none of 3 videos is held out: should be at least",
         ),
         ({"start": "tiny"}, "config.yaml: experiments.tiny waits for experiments.tiny: none of them could be made"),
         ({"devices": 2}, "config.yaml: experiments.tiny.devices is 2, and this machine has 0 GPUs: should be 1"),

@@ -1,5 +1,7 @@
 # The columns, a rule or two for each stage of the registry: what it reads, makes and takes stands with the stage.
+COMMANDS = {}
 for column_rule in [rule for stage in STAGES.values() for rule in column_rules(stage)]:
+    COMMANDS[column_rule.name] = column_rule.command
 
     rule:
         name:
@@ -23,7 +25,8 @@ for column_rule in [rule for stage in STAGES.values() for rule in column_rules(s
         params:
             **column_rule.params,
         shell:
-            column_rule.command
+            # Read again as a job runs, which knows its rule by name; the loop is at its end by then.
+            COMMANDS[locals().get("rule", column_rule.name)]
 
 
 # What to ask for by name: `snakemake guidance` makes that column of every dataset that has it, and what it is made from.

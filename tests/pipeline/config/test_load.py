@@ -6,8 +6,10 @@ import pytest
 import yaml
 
 from common_fate.errors import UserError
-from pipeline.config.load import load
+from pipeline.config.load import _columns, load
+from pipeline.registry import VIEWS
 from pipeline.sources import SOURCES
+from pipeline.views import View
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -39,8 +41,38 @@ def test_truth_is_a_column_where_the_source_has_it():
     assert "truth" in load(one())["x"].columns
 
 
+def test_truth_comes_whatever_the_view_and_not_without_pairs():
+    selflow = load(one(frames={"triplets": True}, views=["selflow"]))["x"]
+    assert selflow.columns == ("frames", "superpixels", "truth")
+    assert load(one(frames={"pairs": "none"}, views=["grouping"]))["x"].columns == ("frames", "regions")
+
+
+def test_a_view_brings_what_its_columns_are_made_from(monkeypatch: pytest.MonkeyPatch):
+    points = View("points", 1, "guidance", {"frames": ("json",), "guidance": ("guidance.npy",)})
+    monkeypatch.setitem(VIEWS, "points", points)
+    assert _columns(["points"], SOURCES["videos"], None, True) == ("frames", "flow", "guidance")
+
+
+def test_the_flow_of_an_experiment_s_network_is_at_its_path():
+    dataset = load(one(flow={"estimator": "network:experiments.student"}))["x"]
+    path = "results/experiments/student/model.safetensors"
+    assert dataset.options("flow")["estimator"] == f"network:{path}"
+    assert dataset.weights("flow") == (Path(path),)
+    assert dataset.weights("regions") == ()
+
+
+def test_weights_are_the_users_own_files(tmp_path: Path):
+    forest, checkpoint = tmp_path / "model.yml.gz", tmp_path / "mine.ckpt"
+    checkpoint.touch()
+    flow = {"estimator": "ptlflow:raft", "checkpoint": str(checkpoint)}
+    dataset = load(one(flow=flow, regions={"forest": str(forest)}))["x"]
+    assert (dataset.weights("flow"), dataset.weights("regions")) == ((checkpoint,), (forest,))
+    published = load(one(flow={"estimator": "ptlflow:raft", "checkpoint": "things"}))["x"]
+    assert published.weights("flow") == ()
+
+
 def test_columns_are_those_that_the_views_join():
-    assert load(one(views=["grouping"]))["x"].columns == ("frames", "regions")
+    assert load(one(views=["grouping"]))["x"].columns == ("frames", "regions", "truth")
     images = {"source": {"kind": "images", "path": "*.jpg"}, "views": ["grouping"]}
     assert load({"datasets": {"x": images}})["x"].columns == ("frames", "regions")
     triplets = load(one(frames={"triplets": True}, views=["selflow", "cmp"]))["x"]
