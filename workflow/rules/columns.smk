@@ -1,7 +1,5 @@
 # The columns, a rule or two for each stage of the registry: what it reads, makes and takes stands with the stage.
-COMMANDS = {}
 for column_rule in [rule for stage in STAGES.values() for rule in column_rules(stage)]:
-    COMMANDS[column_rule.name] = column_rule.command
 
     rule:
         name:
@@ -24,9 +22,10 @@ for column_rule in [rule for stage in STAGES.values() for rule in column_rules(s
             **column_rule.resources,
         params:
             **column_rule.params,
+        # A shell command is formatted when a job runs, long after this loop: it has nothing of the loop in it.
         shell:
-            # Read again as a job runs, which knows its rule by name; the loop is at its end by then.
-            COMMANDS[locals().get("rule", column_rule.name)]
+            "python -m pipeline {resources.stage} {input.columns} {resources.plan} --to {output.tar} "
+            "--options {params.options:q} --min-success {resources.min_success} {resources.videos} 2> {log}"
 
 
 # What to ask for by name: `snakemake guidance` makes that column of every dataset that has it, and what it is made from.

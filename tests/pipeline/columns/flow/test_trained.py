@@ -153,13 +153,13 @@ def test_a_ptlflow_architecture_with_trained_weights_estimates_as_ptlflow_s_own(
     from pipeline.columns.flow.networks.ptlflow_models import estimator_of
 
     torch.manual_seed(0)
-    trained = create_network("ptlflow:fastflownet", {})
+    trained = create_network("ptlflow:rapidflow_it1", {})
     path = tmp_path / "model.safetensors"
-    save_file(trained.state_dict(), path, metadata={"about": json.dumps(about(name="ptlflow:fastflownet"))})
+    save_file(trained.state_dict(), path, metadata={"about": json.dumps(about(name="ptlflow:rapidflow_it1"))})
     batch = frames(2)
     found = create_estimator(network(path))(batch)
-    np.testing.assert_array_equal(found, estimator_of(trained.network, "fastflownet")(batch))
+    np.testing.assert_array_equal(found, estimator_of(trained.network, "rapidflow_it1")(batch))
     assert np.abs(found).max() > 0
-    assert FlowNetwork("ptlflow:fastflownet", 2) == read_about(path)
+    assert FlowNetwork("ptlflow:rapidflow_it1", 2) == read_about(path)
     with pytest.raises(UserError, match="ptlflow has no model 'fastflow': did you mean fastflownet"):
         create_network("ptlflow:fastflow", {})
