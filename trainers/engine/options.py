@@ -1,7 +1,7 @@
 """Options that every method's training shares. Nothing here imports torch: Snakemake reads it, too."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
 T = TypeVar("T")
@@ -16,6 +16,7 @@ class TransformOptions:
     crop: int = 384  # the side of the square, pixels; a smaller image is padded, and the padding is not valid
     flip: bool = False  # horizontally, half of the time
     jitter: float = 0.0  # brightness, contrast, saturation by up to this share
+    flip_vertical: bool = field(default=False, metadata={"help": "top to bottom, half of the time"})
 
     def __post_init__(self) -> None:
         if self.crop < 16 or (self.shorter_side is not None and self.shorter_side < 16):
