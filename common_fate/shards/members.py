@@ -81,6 +81,11 @@ def entry_name(extension: str) -> str:
     return f"{stem}.image".lstrip(".") if geometry == "image" else stem
 
 
+def entry(name: str) -> Member | None:
+    """Returns the kind of what a reader has under a name, whatever frame it is of; None where only a coding says it."""
+    return _ENTRIES.get(name.rpartition(".")[2])
+
+
 def described(extension: str) -> str:
     """Returns what a member is and of which frame, in words."""
     about = member(extension).about
@@ -221,3 +226,5 @@ _CODINGS: dict[str, Member] = {
         Member("json", "facts", "facts"),
     )
 }
+
+_ENTRIES = {entry_name(name): kind for name, kind in _NAMED.items()}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from common_fate.errors import ShardError
 from common_fate.shards.flow_coding import LIMIT
 from common_fate.shards.limits import MAX_PIXELS
+from common_fate.shards.members import Geometry, entry
 from common_fate.torch.sample import Sample
 from trainers.data.window import Plane, Window
 from trainers.engine.options import TransformOptions
@@ -21,27 +22,16 @@ IGNORED = 255
 NOWHERE = -1
 """The label of padding in maps of regions and superpixels, where any label from 0 up may be one."""
 
-KINDS = {
-    "image": "image",
-    "flow": "flow",
-    "backward": "flow",
-    "valid": "valid",
-    "backward_valid": "valid",
-    "occlusion": "mask",
-    "labels": "classes",
-    "objects": "classes",
-    "regions": "segments",
-    "superpixels": "segments",
+OURS: dict[str, Geometry] = {
+    "labels": "labels",
     "points": "points",
-    "guidance": "guidance",
-    "landmarks": "landmarks",
-    "landmarks_valid": "beside",
-    "tree": "facts",
-    "json": "facts",
+    "landmarks": "points",
+    "landmarks_valid": "facts",
+    "backward_valid": "mask",
 }
-"""What a member is, by its name without the prefix of its frame."""
-_PLANES = {"image": (3,), "flow": (2,), "valid": (), "mask": (), "classes": (), "segments": ()}
-"""Of those that lie on the image pixel by pixel, what stands before height and width."""
+"""What evaluations and transforms call theirs; what is in shards is in the table of members."""
+_PLANES: dict[Geometry, tuple[int, ...]] = {"image": (3,), "flow": (2,), "mask": (), "labels": ()}
+"""Of what lies on the image pixel by pixel, what stands before height and width."""
 
 
 def generator(seed: int, epoch: int, key: str, purpose: str) -> np.random.Generator:
@@ -95,27 +85,35 @@ class Joint:
       as it was. `landmarks_valid (K,)`, bool, says which lie in the crop. A mirror image, which either flip makes and
       both together do not, has the left one and the right one of `pairs` in each other's rows.
     - `json` stays as it is: these are facts of the stored frame, and so are the width and the height in it.
+    - Of members with other names `more` says how they lie on the image; maps are `NOWHERE` beyond it.
 
     In training a smaller image lies anywhere in the crop, otherwise in its centre.
 
     Args:
         train: choices are drawn from `(seed, epoch, key)`; otherwise scale 1, the centre crop, nothing varied.
         pairs: rows of `landmarks`: the left and the right one of the same thing, as the data set has them.
+        more: the geometry of members by name, as the table of members (`common_fate.shards.members`) has it of others.
 
     Raises:
-        ShardError: a member is none of these, or it lies on the image and has another size; points are no rows of y
-            and x; or the resized image would be larger than any has reason to be.
+        ShardError: nothing is known of a member, or it lies on the image and has another size; points are no rows of
+            y and x; or the resized image would be larger than any has reason to be.
     """
 
     def __init__(
-        self, options: TransformOptions, seed: int, train: bool, pairs: Sequence[tuple[int, int]] = ()
+        self,
+        options: TransformOptions,
+        seed: int,
+        train: bool,
+        pairs: Sequence[tuple[int, int]] = (),
+        more: Mapping[str, Geometry] | None = None,
     ) -> None:
-        self.options, self.seed, self.train, self.pairs = options, seed, train, tuple(pairs)
+        self.options, self.seed, self.train = options, seed, train
+        self.pairs, self.more = tuple(pairs), dict(more or {})
 
     def __call__(self, sample: Sample) -> Sample:
         key, epoch = sample["key"], sample["epoch"]
         draws = _drawn(generator(self.seed, epoch, key, "transform"), self.options) if self.train else _Draws()
-        kinds = _checked(sample, self.pairs)
+        kinds = self._kinds(sample)
         window = self._window(sample, draws)
         made: dict[str, Any] = {"image": None, "valid": None}
         for name, kind in kinds.items():
@@ -128,32 +126,50 @@ class Joint:
         tensors = {name: torch.from_numpy(x) if isinstance(x, np.ndarray) else x for name, x in made.items()}
         return {"key": key, "epoch": epoch} | tensors
 
-    def _made(self, name: str, kind: str, sample: Sample, window: Window) -> Mapping[str, Any]:
+    def _kinds(self, sample: Sample) -> dict[str, Geometry]:
+        """How each member lies on the image, by name, after a look at whether it does."""
+        if "image" not in sample:
+            raise ShardError(f"{sample['key']}: has no image, and only {', '.join(sample)}")
+        kinds: dict[str, Geometry] = {}
+        for name, value in sample.items():
+            if name in ("key", "epoch"):
+                continue
+            member = entry(name)
+            kind = member.geometry if member else self.more.get(name) or OURS.get(_base(name))
+            if kind is None:
+                raise ShardError(
+                    f"{sample['key']}: nothing is known of its {name}, so it cannot be moved with the image: leave it "
+                    "out, or say in `more` how it lies on it"
+                )
+            kinds[name] = kind
+            if kind in _PLANES:
+                _check_planes(sample["key"], name, value, (*_PLANES[kind], *sample["image"].shape[1:]))
+            elif kind == "points":
+                _check_rows(sample["key"], name, value, self.pairs)
+        return kinds
+
+    def _made(self, name: str, kind: Geometry, sample: Sample, window: Window) -> Mapping[str, Any]:
         """Returns what becomes of a member, and beside it what says where that is valid."""
         value = sample[name].numpy() if isinstance(sample[name], torch.Tensor) else sample[name]
-        valid_name = _valid_name(name)
+        base, valid_name = _base(name), _valid_name(name)
         known = sample[valid_name].numpy() != 0 if valid_name in sample else None
         if kind == "image":
             return {name: window.image(value)}
         if kind == "flow":
             flow, valid = window.flow(value, _valid(value, known))
             return {name: flow, valid_name: valid}
-        if kind in ("valid", "beside") and any(_valid_name(other) == name for other in sample):
+        if base.endswith("valid") and any(_valid_name(other) == name for other in sample):
             return {}  # made with what it is of
-        if kind == "valid":
-            return {name: window.valid(value != 0)}
         if kind == "mask":
-            return {name: window.nearest(value != 0, False)}
-        if kind in ("classes", "segments"):
+            return {name: window.valid(value != 0) if base.endswith("valid") else window.nearest(value != 0, False)}
+        if kind == "labels":
             labels = value.astype(np.int64, copy=False)
-            return {name: window.nearest(labels, IGNORED if kind == "classes" else NOWHERE)}
-        if kind == "points":
-            return {name: window.pixels(value[:, :2])[0]}
-        if kind == "guidance":
-            return {name: _guidance(value, window)}
-        if kind == "landmarks":
+            return {name: window.nearest(labels, IGNORED if base in ("labels", "objects") else NOWHERE)}
+        if base == "landmarks":
             places, inside = _landmarks(value, known, self.pairs, window)
             return {name: places, valid_name: inside}
+        if kind == "points":
+            return {name: _guidance(value, window) if base == "guidance" else window.pixels(value[:, :2])[0]}
         return {name: value.copy()}
 
     def _window(self, sample: Sample, draws: _Draws) -> Window:
@@ -180,33 +196,24 @@ def _valid_name(name: str) -> str:
     return f"{prefix}{dot}valid" if base == "flow" else f"{name}_valid"
 
 
-def _checked(sample: Sample, pairs: Sequence[tuple[int, int]]) -> dict[str, str]:
-    """The kinds of the sample's members, by name."""
-    key = sample["key"]
-    if "image" not in sample:
-        raise ShardError(f"{key}: has no image, and only {', '.join(sample)}")
-    size = tuple(sample["image"].shape[1:])
-    kinds = {}
-    for name, value in sample.items():
-        if name in ("key", "epoch"):
-            continue
-        kind = kinds[name] = KINDS.get(name.rpartition(".")[2], "")
-        if not kind:
-            raise ShardError(
-                f"{key}: nothing is known of its {name}, so it cannot be transformed with the image: known are "
-                f"{', '.join(KINDS)}, and these of other frames (next.image)"
-            )
-        if kind in _PLANES and tuple(value.shape[:-2]) != _PLANES[kind]:
-            raise ShardError(f"{key}: its {name} is {tuple(value.shape)}, and not {(*_PLANES[kind], *size)}")
-        if kind in _PLANES and tuple(value.shape[-2:]) != size:
-            height, width = value.shape[-2:]
-            raise ShardError(f"{key}: its {name} is {height}x{width} and its image {size[0]}x{size[1]}")
-        columns = 3 if kind == "guidance" else 2
-        if kind in ("points", "guidance", "landmarks") and (value.ndim != 2 or value.shape[1] < columns):
-            raise ShardError(f"{key}: its {name} are {tuple(value.shape)}, and not rows of y and x")
-        if kind == "landmarks" and len(value) <= max(map(max, pairs), default=-1):
-            raise ShardError(f"{key}: has {len(value)} {name}, too few for the pairs {list(pairs)}")
-    return kinds
+def _base(name: str) -> str:
+    """A member's name without the prefix of its frame."""
+    return name.rpartition(".")[2]
+
+
+def _check_planes(key: str, name: str, value: torch.Tensor, shape: tuple[int, ...]) -> None:
+    if value.shape[:-2] != shape[:-2]:
+        raise ShardError(f"{key}: its {name} is {tuple(value.shape)}, and not {shape}")
+    if value.shape[-2:] != shape[-2:]:
+        (height, width), size = value.shape[-2:], shape[-2:]
+        raise ShardError(f"{key}: its {name} is {height}x{width} and its image {size[0]}x{size[1]}")
+
+
+def _check_rows(key: str, name: str, rows: torch.Tensor, pairs: Sequence[tuple[int, int]]) -> None:
+    if rows.ndim != 2 or rows.shape[1] < (3 if _base(name) == "guidance" else 2):
+        raise ShardError(f"{key}: its {name} are {tuple(rows.shape)}, and not rows of y and x")
+    if _base(name) == "landmarks" and len(rows) <= max(map(max, pairs), default=-1):
+        raise ShardError(f"{key}: has {len(rows)} {name}, too few for the pairs {list(pairs)}")
 
 
 def _valid(flow: Plane, known: NDArray[np.bool_] | None) -> NDArray[np.bool_]:

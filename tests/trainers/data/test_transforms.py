@@ -400,8 +400,25 @@ def test_every_member_comes_out_with_the_crop_s_sides():
 
 @pytest.mark.parametrize("name", ["depth", "next.depth", "flow.b2", "image.next", "superpixel"])
 def test_a_member_that_nothing_is_known_of_is_refused(name: str):
-    with pytest.raises(ShardError, match=f"a-000001: nothing is known of its {name}, so it cannot be transformed"):
+    with pytest.raises(
+        ShardError, match=f"a-000001: nothing is known of its {name}, so it cannot be moved with the image"
+    ):
         joint(crop=32)(sample_of(32, 32) | {name: torch.zeros(32, 32)})
+
+
+def test_of_other_members_the_caller_says_how_they_lie_on_the_image():
+    sample = sample_of(20, 24, key="a-000003")
+    more = {"dark": "labels", "later": "flow", "corners": "points", "weights": "array"}
+    others = {"dark": sample["labels"], "later": sample["flow"], "corners": torch.tensor([[3, 4, 1]])}
+    transform = Joint(TransformOptions(shorter_side=None, crop=32, flip=True), 0, True, more=more)
+    made = transform(sample | others | {"weights": torch.ones(2)})
+    on_image = made["labels"] != IGNORED
+    assert torch.equal(made["dark"][on_image], made["labels"][on_image])
+    assert (made["dark"][~on_image] == NOWHERE).all()
+    assert torch.equal(made["later"], made["flow"])
+    assert torch.equal(made["later_valid"], made["valid"])
+    assert sample["labels"][3, 4] == made["labels"][tuple(made["corners"][0])]
+    assert torch.equal(made["weights"], torch.ones(2))
 
 
 def test_a_sample_without_an_image_is_refused():
