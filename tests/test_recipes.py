@@ -84,8 +84,7 @@ def test_every_recipe_has_a_module_a_line_and_a_test():
 @pytest.mark.slow
 def test_the_recipes_own_tests_pass_and_their_code_is_clean(workspace: Workspace):
     tests = [block.path for block in BLOCKS if block.path.startswith("tests/")]
-    out = called(workspace.folder, "pytest", "-q", "-p", "no:cacheprovider", *tests)
-    assert "passed" in out
+    called(workspace.folder, "pytest", "-p", "no:cacheprovider", *tests)
     written = [block.path for block in BLOCKS if block.path.endswith(".py")]
     called(workspace.folder, "ruff", "check", "--no-cache", *written)
     called(workspace.folder, "ruff", "format", "--check", "--no-cache", *written)
