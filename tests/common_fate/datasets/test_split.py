@@ -24,8 +24,8 @@ from common_fate.torch import ShardDataset
 from pipeline.cli.app import app
 from pipeline.sources.source import Video
 from tests.support.made_dataset import make_dataset
+from trainers.data.split import Split
 from trainers.data.views import open_views
-from trainers.engine.options import DataOptions
 
 VIEW = "shards/cmp"
 VIDEOS = [f"video{number:02d}" for number in range(40)]
@@ -90,7 +90,7 @@ def test_what_was_dropped_goes_with_its_video(results: Path, tmp_path: Path):
 @pytest.mark.parametrize("hold_out", [0.1, 0.3, 0.9])
 def test_a_split_on_disk_and_hold_out_in_training_agree(results: Path, tmp_path: Path, hold_out: float):
     for side, view in zip(("train", "held out"), sides(results, tmp_path, hold_out), strict=True):
-        chosen = open_views([results / "whole" / VIEW], None, DataOptions(hold_out=hold_out), side, needs=())
+        chosen = open_views([results / "whole" / VIEW], None, Split(validation_share=hold_out), side, needs=())
         assert ShardDataset(view, check_sums=True).keys.to_pylist() == chosen.keys
         assert verify(view.parents[1], full=True) == []
 

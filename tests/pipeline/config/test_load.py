@@ -6,13 +6,14 @@ import pytest
 import yaml
 
 from common_fate.errors import UserError
-from pipeline.config.load import SCHEMA, load
+from pipeline.config.load import load
+from pipeline.config.schema import config_schema
 from pipeline.downloads.policy import Downloading
 from pipeline.registry import STAGES, VIEWS
 from pipeline.sources import SOURCES
 
 ROOT = Path(__file__).resolve().parents[3]
-DEFINITIONS = yaml.safe_load(SCHEMA.read_text())["$defs"]
+DEFINITIONS = config_schema()["$defs"]
 
 
 def one(**keys: Any) -> dict[str, Any]:

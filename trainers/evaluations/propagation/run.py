@@ -1,13 +1,13 @@
 """How well a model propagates motion: end-point error beside what needs no learning, on the same pixels."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from common_fate.datasets.show import spread
@@ -15,24 +15,34 @@ from common_fate.errors import ShardError, UserError
 from common_fate.progress import progress
 from common_fate.remote.cache import Cache
 from common_fate.shards.column import Shard
-from common_fate.shards.files import write_atomic
 from common_fate.torch.dataset import ShardDataset
 from common_fate.torch.sample import Sample
+from trainers.data.split import Split
 from trainers.data.views import Side, Views, open_views
+from trainers.evaluations.job import Job
 from trainers.evaluations.propagation.gallery import Example, gallery
+from trainers.evaluations.result import ALL, Picture, Result, Row
+from trainers.evaluations.start import load_start_model
 from trainers.methods.cmp.loss import expected_flow
-from trainers.methods.cmp.model import CMPNet, load_model
 from trainers.methods.cmp.options import CMPOptions
 from trainers.methods.cmp.samples import CMPTransform
 from trainers.metrics.flow import endpoint_errors, mean_error, nearest_guidance, no_motion
-from trainers.report.results import ALL, ESTIMATED, EXACT, FlowRow, headline, with_improvements
 
+ESTIMATED, EXACT = "estimated", "exact"
 VIEWS = "shards"  # the folder of a dataset's views
 TRUTH = "truth"  # the column beside the views that has the exact flow
 BATCH = 8
-PICTURED = 6
 MEMBERS = ("image", "guidance", "flow", "valid")  # of a sample, in the order of `Example`
-SIDES = ("held out", "all")
+CAPTION = (
+    "The image with the guidance that the model is told, the motion that it predicts from both, the motion that it "
+    "should have predicted, and the motion of the nearest guidance point, on the Middlebury colour wheel."
+)
+NOTE = (
+    "End-point errors (epe) in pixels, means over all valid pixels. No motion says that nothing moves; nearest "
+    "guidance point, that each pixel moves as the nearest guidance point does. All are told the same guidance and "
+    "measured on the same pixels. Estimated flow: guidance and target are the flow that the dataset's estimator made; "
+    "exact flow: the flow that its source knows."
+)
 
 
 @dataclass(frozen=True)
@@ -56,48 +66,65 @@ class Measured:
     errors: Tensor
 
 
-def evaluate_model(
-    model: Path,
-    views: Sequence[str | Path],
-    to: Path,
-    pictures: Path | None,
-    side: str,
-    cache: Cache | None = None,
-) -> None:
-    """Evaluates a saved model and writes a `flow.json`: `rows`, and the model's `options`.
+@dataclass(frozen=True)
+class FlowError:
+    """How far flow is from its target over some samples: mean end-point errors, pixels, of the model and baselines."""
 
-    Args:
-        views: `results/DATASET/shards/cmp` each, or such a folder's address. Where `results/DATASET/truth`, on this
-            machine, has the exact flow, the model is also measured with guidance and target from that.
-        pictures: a picture of a few samples to write, as PNG.
-        side: `"held out"`, by the model's own options, or `"all"`: for videos that it was not trained on.
+    dataset: str  # or `ALL`
+    flow: str  # estimated or exact
+    samples: int
+    videos: int
+    points: float  # of guidance, mean over samples
+    epe: float
+    epe_no_motion: float
+    epe_nearest: float
+
+    @property
+    def subset(self) -> str:
+        """What the row is called beside its dataset."""
+        return f"{self.flow} flow"
+
+    def row(self) -> Row:
+        """As it is reported."""
+        baselines = {"no motion": self.epe_no_motion, "nearest guidance point": self.epe_nearest}
+        return Row(self.dataset, "epe", self.epe, "px", "lower", self.samples, self.subset, baselines)
+
+
+def run(job: Job) -> Result:
+    """Measures a network on views, with the flow of their column and, where it is known, with the exact flow.
+
+    The exact flow is that of `results/DATASET/truth`, beside the views on this machine.
 
     Raises:
         UserError: the model or a view cannot be read, or no sample is left to measure.
     """
-    if side not in SIDES:
-        raise UserError(f"--side {side}: should be one of {', '.join(map(repr, SIDES))}")
-    net, options = load_model(model)
+    net, options = load_start_model(job)
     net.to("cuda" if torch.cuda.is_available() else "cpu")
-    parts = open_parts(options, views, "all" if side == "all" else "held out", cache)
-    rows = evaluate(net, options, parts)
-    facts = {"side": side, "options": asdict(options), "rows": [with_improvements(row) for row in rows]}
-    if pictures:
-        drawn = examples(net, options, parts, PICTURED)
-        write_atomic(
-            pictures, gallery(f"{model.parent.name}: {len(drawn)} of {headline(rows).samples:,} samples", drawn)
-        )
-    write_atomic(to, (json.dumps(facts, indent=1) + "\n").encode())
+    parts = open_parts(options, job.views, "all" if job.side == "all" else "held out", job.validation_share, job.cache)
+    errors = evaluate(net, options, parts)
+    pictures = []
+    if shown := examples(net, options, parts, job.options.pictured):
+        title = f"{job.experiment}: {len(shown)} of {errors[0].samples:,} samples"
+        pictures.append(Picture("samples", gallery(title, shown), CAPTION))
+    points = ", ".join(f"{error.points:.1f} ({error.dataset}, {error.subset})" for error in errors)
+    note = f"{NOTE}\nGuidance points a sample, mean: {points}."
+    return Result(tuple(error.row() for error in errors), tuple(pictures), {"parts": list(map(_about, errors))}, note)
 
 
-def open_parts(options: CMPOptions, views: Sequence[str | Path], side: Side, cache: Cache | None = None) -> list[Part]:
-    """The samples to measure on, not varied: each view's, and again with the exact flow where that is known.
+def open_parts(
+    options: CMPOptions,
+    views: Sequence[str | Path],
+    side: Side,
+    validation_share: float = 0.0,
+    cache: Cache | None = None,
+) -> list[Part]:
+    """Opens the samples to measure on, not varied: each view's, and again with the exact flow where that is known.
 
     Raises:
         UserError: a view cannot be read, or no sample is left.
     """
     transform = CMPTransform(options, train=False)
-    every = open_views(views, transform, options.data, side, needs=transform.needs, cache=cache)
+    every = open_views(views, transform, Split(validation_share), side, needs=transform.needs, cache=cache)
     parts = []
     for view, rows in zip(every.views, every.rows, strict=True):
         if not len(rows):
@@ -151,23 +178,27 @@ class ExactFlow:
         return self._transform(sample | {"flow": torch.from_numpy(flow)})
 
 
-def evaluate(net: CMPNet, options: CMPOptions, parts: Sequence[Part]) -> list[FlowRow]:
-    """A row for each part; then, for each kind of flow that several datasets have, one of all of them together.
+def evaluate(net: nn.Module, options: CMPOptions, parts: Sequence[Part]) -> list[FlowError]:
+    """Measures each part and, for each kind of flow that several datasets have, all of them together.
+
+    Returns:
+        First those on estimated flow; of each kind the one over all datasets first, where there are several.
 
     Raises:
         UserError: a sample cannot be read, or the flow of a whole part is not valid anywhere.
     """
     measured = [(part, measure(net, options, part)) for part in parts]
-    rows = [_row(part.dataset, part.flow, these) for part, these in measured]
+    found = []
     for flow in (ESTIMATED, EXACT):
-        same = [these for part, these in measured if part.flow == flow]
+        same = [(part.dataset, these) for part, these in measured if part.flow == flow]
         if len(same) > 1:
-            rows.append(_row(ALL, flow, _together(same)))
-    return rows
+            found.append(_error(ALL, flow, _together([these for _, these in same])))
+        found += [_error(dataset, flow, these) for dataset, these in same]
+    return found
 
 
 @torch.no_grad()
-def measure(net: CMPNet, options: CMPOptions, part: Part) -> Measured:
+def measure(net: nn.Module, options: CMPOptions, part: Part) -> Measured:
     """The errors of each sample; the network is put into evaluation mode, and used where it is."""
     net.eval()
     keys: list[str] = []
@@ -184,13 +215,13 @@ def measure(net: CMPNet, options: CMPOptions, part: Part) -> Measured:
 
 
 @torch.no_grad()
-def predict(net: CMPNet, options: CMPOptions, image: Tensor, guidance: Tensor) -> Tensor:
+def predict(net: nn.Module, options: CMPOptions, image: Tensor, guidance: Tensor) -> Tensor:
     """The flow `(B, 2, H, W)` in pixels for `image (B, 3, H, W)` and `guidance (B, 3, H, W)`, on the net's device."""
     size = image.shape[-2], image.shape[-1]
     return expected_flow(net(image.to(_device(net)), guidance.to(_device(net))), size, options.loss)
 
 
-def examples(net: CMPNet, options: CMPOptions, parts: Sequence[Part], count: int) -> list[Example]:
+def examples(net: nn.Module, options: CMPOptions, parts: Sequence[Part], count: int) -> list[Example]:
     """Some samples, spread evenly over the datasets, with what is predicted for them; of the exact flow where known."""
     net.eval()
     shown = list({part.dataset: part for part in parts}.values())  # the last part of a dataset is the exact one
@@ -206,17 +237,26 @@ def examples(net: CMPNet, options: CMPOptions, parts: Sequence[Part], count: int
     return found
 
 
-def _device(net: CMPNet) -> torch.device:
+def _device(net: nn.Module) -> torch.device:
     return next(net.parameters()).device
 
 
-def _row(dataset: str, flow: str, measured: Measured) -> FlowRow:
+def _error(dataset: str, flow: str, measured: Measured) -> FlowError:
     means = [mean for errors in measured.errors.unbind(1) if (mean := mean_error(errors)) is not None]
     if not means:
         raise UserError(f"{dataset}: the {flow} flow of its {len(measured.keys)} samples is not valid anywhere")
     videos = {key.rpartition("-")[0] for key in measured.keys}
     points = sum(measured.points) / len(measured.points)
-    return FlowRow(dataset, flow, len(measured.keys), len(videos), points, *means)
+    return FlowError(dataset, flow, len(measured.keys), len(videos), points, *means)
+
+
+def _about(error: FlowError) -> Mapping[str, Any]:
+    return {
+        "dataset": error.dataset,
+        "subset": error.subset,
+        "videos": error.videos,
+        "guidance_points": round(error.points, 3),
+    }
 
 
 def _together(several: Sequence[Measured]) -> Measured:

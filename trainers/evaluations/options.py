@@ -1,0 +1,25 @@
+"""The options of an evaluation: what config.yaml or a person gives, over the recipe of the encoder. No torch here."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any
+
+from trainers.declarations import Evaluation
+from trainers.engine.options import build, merged
+
+
+def evaluation_options(evaluation: Evaluation, encoder: str | None, values: Mapping[str, Any]) -> Any:
+    """Returns the evaluation's dataclass from plain JSON values, over its recipe for an encoder where it has them.
+
+    Args:
+        encoder: the name of the experiment's image encoder; None where it has none.
+
+    Raises:
+        ValueError: an option is missing or unknown, or a value is refused; the message starts with the key's path.
+    """
+    base = evaluation.recipe(encoder) if evaluation.recipe and encoder is not None else {}
+    given = merged(base, values)
+    for one in fields(evaluation.options):
+        if one.name not in given and one.default is MISSING and one.default_factory is MISSING:
+            raise ValueError(f"{one.name} is missing: {one.metadata.get('help', 'it has no default')}")
+    return build(evaluation.options, given)
