@@ -54,7 +54,7 @@ format: setup ## Formats Python and Snakemake files.
 	@snakefmt Snakefile workflow/rules
 
 schema: setup ## Writes the schema of config.yaml and the tables of docs/configuration.md from the options' own words.
-	@python -m pipeline.config
+	@python -m trainers.schema
 
 bench: setup ## Every speed claim, measured beside its peer in one run.
 	@python -m benchmarks

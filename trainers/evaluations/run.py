@@ -7,7 +7,7 @@ from pathlib import Path
 
 from common_fate.errors import UserError
 from trainers.declarations import Evaluation, entry_point
-from trainers.engine.loop import is_main_process
+from trainers.engine.devices import is_main_process
 from trainers.evaluations.job import Job
 from trainers.evaluations.result import Measurement, Result, write_result
 

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from common_fate.errors import UserError
 from common_fate.shards.record import file_sha256
 from trainers.data.transforms import Joint
-from trainers.engine.loop import fit, is_main_process
+from trainers.engine.devices import is_main_process
+from trainers.engine.loop import fit
 from trainers.evaluations.job import Job
 from trainers.evaluations.result import Picture, Result, Row
 from trainers.evaluations.segmentation.data import MaskedImages, Pair, check_pairs, list_pairs
