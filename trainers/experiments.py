@@ -199,8 +199,9 @@ def load(
     Raises:
         UserError: the first thing that is wrong, by its path in `file`, and what would be right.
     """
+    config = {**config, "experiments": _spelt(config.get("experiments", {}))}
     _check_evaluations(config, file)
-    check({"experiments": config.get("experiments", {})}, experiments_validator(), file)
+    check({"experiments": config["experiments"]}, experiments_validator(), file)
     given = {one.name: one for one in _given(config.get("experiments", {}), file)}
     networks = _trained_for(datasets, given)
     experiments = {name: _experiment(one, given, datasets) for name, one in given.items()}
@@ -215,6 +216,14 @@ def grids(experiments: Mapping[str, Experiment]) -> dict[str, list[str]]:
         if experiment.place:
             members.setdefault(experiment.place.grid, []).append(name)
     return members
+
+
+def _spelt(values: Any, key: Any = None, above: Any = None) -> Any:
+    """The key `on` of `validation` and of evaluations, which YAML 1.1 reads as true unless it is in quotes."""
+    if not isinstance(values, Mapping):
+        return values
+    has_on = key == "validation" or above == "evaluate"
+    return {"on" if has_on and name is True else name: _spelt(one, name, key) for name, one in values.items()}
 
 
 def _check_evaluations(config: Mapping[str, Any], file: str) -> None:

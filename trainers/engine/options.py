@@ -27,6 +27,7 @@ class TransformOptions:
     crop: int = option(384, "the side of the square, pixels; a smaller image is padded, and the padding is not valid")
     flip: bool = option(False, "horizontally, half of the time")
     jitter: float = option(0.0, "brightness, contrast, saturation by up to this share")
+    flip_vertical: bool = option(False, "vertically, half of the time")
 
     def __post_init__(self) -> None:
         for name in ("crop", "shorter_side"):
