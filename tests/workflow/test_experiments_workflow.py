@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.support.workspace import ROOT, SMALL, Workspace, changed, jobs
+from tests.support.workspace import ROOT, SMALL, Workspace, changed
 from trainers.engine.options import merged
 from trainers.methods.cmp.recipes import RECIPES
 
@@ -315,18 +315,6 @@ def test_weights_that_are_missing_are_one_line_before_any_job(workspace: Workspa
         assert done.returncode != 0
         assert [line for line in done.stderr.splitlines() if line.startswith(f"error: {says}")], done.stderr
         assert "Traceback" not in done.stderr
-
-
-def test_the_flow_of_a_network_waits_for_its_training(experiments: Workspace):
-    """And is made again when that is."""
-    deep = changed(flow={"estimator": "network:experiments.tiny"})["small"]
-    experiments.configure({"small": SMALL, "deep": deep}, {"tiny": ALL["tiny"]})
-    said = experiments.snakemake("--dry-run", "flow")
-    assert jobs(said.stdout)["flow_shard_on_gpu"] == 3
-    assert "results/experiments/tiny/model.safetensors" in said.stdout
-    changes = {"tiny": merged(ALL["tiny"], {"guidance": {"kernel_size": 11}})}
-    experiments.configure({"small": SMALL, "deep": deep}, changes)
-    assert experiments.planned("flow")["train"] == 1
 
 
 def test_experiments_train_and_are_measured(made: Workspace, tmp_path: Path):
