@@ -43,9 +43,9 @@ def test_every_rule_says_what_it_needs_and_asks_for_more_when_tried_again():
         for name in re.findall(r"^(?:rule|use rule \w+ as) (\w+)", path.read_text(), re.MULTILINE)
         if path.name != "targets.smk"
     }
-    assert set(profile) == rules
+    assert set(profile) == rules - {"evaluate"}, "which asks for what its evaluation needs"
     for name, resources in profile.items():
-        memory_by_device = name in ("train", "train_on_nodes", "evaluate")
+        memory_by_device = name in ("train", "train_on_nodes")
         assert set(resources) == ({"runtime"} if memory_by_device else {"mem_mb", "runtime"})
         assert all(re.fullmatch(r"\d+ \* attempt", value) for value in resources.values())
 
@@ -57,10 +57,12 @@ def test_shards_go_to_one_partition_and_gpu_jobs_to_the_other(workspace: Workspa
     assert "gpu" not in resources["guidance_shard"]
     assert (resources["train"]["slurm_partition"], resources["train"]["gpu"]) == ("gpu", "2")
     assert (resources["evaluate"]["slurm_partition"], resources["evaluate"]["gpu"]) == ("gpu", "1")
+    assert (resources["evaluate"]["mem_mb"], resources["evaluate"]["runtime"]) == ("16000", "240")
 
 
 def test_flow_of_a_network_asks_for_a_gpu(workspace: Workspace):
-    network = {"estimator": "ptlflow:liteflownet", "checkpoint": "things"}
+    network = {"estimator": "ptlflow:liteflownet", "checkpoint": "things.ckpt"}
+    (workspace.folder / "things.ckpt").touch()
     workspace.configure({"small": SMALL} | {"deep": changed(flow=network)["small"]})
     said = planned(workspace, *PROFILE, "flow").stdout
     assert (jobs(said)["flow_shard"], jobs(said)["flow_shard_on_gpu"]) == (3, 3)
@@ -76,6 +78,12 @@ def test_a_cluster_without_gpus_trains_where_it_works(workspace: Workspace, tmp_
     workspace.configure({"small": SMALL}, {"one": TRAINED})
     resources = asked(planned(workspace, "--profile", str(tmp_path / "ours")).stdout)["train"]
     assert (resources["slurm_partition"], resources["gpu"]) == ("cpu", "0")
+    workspace.configure({"small": SMALL}, {"one": TRAINED | {"devices": 2}})
+    done = planned(workspace, "--profile", str(tmp_path / "ours"))
+    assert (
+        "config.yaml: experiments.one.devices is 2, and by gpu_partition of the profile, jobs have 0 GPUs"
+        in done.stderr
+    )
 
 
 def test_several_nodes_need_slurm(workspace: Workspace, tmp_path: Path):

@@ -18,6 +18,7 @@ rule evaluate:
         gpu=gpus,
         slurm_partition=GPU_JOBS_GO_TO,
         mem_mb=memory_of,
+        runtime=minutes_of,
         method_options=lambda wildcards: as_json(experiment_of(wildcards).options),
     params:
         evaluation=lambda wildcards: evaluated_of(wildcards).evaluation,

@@ -71,8 +71,11 @@ def as_json(values):
 
 
 @cache
-def here():
-    return gpus_here()
+def gpus_there():
+    """How many GPUs jobs find: None where the profile or another executor knows."""
+    executor = workflow.executor_plugin
+    here = workflow.is_main_process and GPU_JOBS_GO_TO is None and executor and executor.common_settings.local_exec
+    return 0 if not WITH_GPUS else gpus_here() if here else None
 
 
 def manifest_files(views):
@@ -84,13 +87,11 @@ def trained_on(wildcards):
     experiment = experiment_of(wildcards)
     if experiment.nodes > 1 and not shutil.which("srun"):
         refuse(f"{experiment.where}.nodes: several nodes need SLURM, and there is no srun")
-    if experiment.devices > 1:
-        asks = f"{experiment.where}.devices is {experiment.devices}"
-        if not WITH_GPUS:
-            refuse(f"{asks}, and gpu_partition of the profile is none: should be 1, or name the partition with GPUs")
-        if GPU_JOBS_GO_TO is None and getattr(workflow.executor_plugin, "common_settings", None).local_exec:
-            if here() < experiment.devices:
-                refuse(f"{asks}, and this machine has {here()} GPUs: should be {max(1, here())}")
+    if experiment.devices > 1 and (there := gpus_there()) is not None and there < experiment.devices:
+        where = "this machine has" if WITH_GPUS else "by gpu_partition of the profile, jobs have"
+        refuse(
+            f"{experiment.where}.devices is {experiment.devices}, and {where} {there} GPUs: should be {max(1, there)}"
+        )
     return manifest_files(experiment.views + experiment.validation_views)
 
 
@@ -133,6 +134,10 @@ def process_threads(wildcards, threads):
 
 def memory_of(wildcards, attempt):
     return 16000 * devices_of(wildcards) * attempt
+
+
+def minutes_of(wildcards, attempt):
+    return (1440 if evaluated_of(wildcards).declared.trains else 240) * attempt
 
 
 def flag(name, value):
