@@ -315,6 +315,39 @@ def test_it_names_the_first_such_step_however_late_it_is_read(tmp_path: Path, ac
         assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["iteration"] == first // accumulation
 
 
+class Waiting(Plane):
+    """Notes how often the device was waited for before each step was over."""
+
+    def __init__(self, waits: list[str]) -> None:
+        super().__init__()
+        self.waits, self.noted = waits, list[int]()
+
+    def stepped(self, iteration: int) -> None:
+        self.noted.append(len(self.waits))
+
+
+def test_no_step_waits_for_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    waits: list[str] = []
+
+    def noting(name: str) -> Any:
+        original = getattr(Tensor, name)
+
+        def noted(*arguments: Any, **named: Any) -> Any:
+            waits.append(name)
+            return original(*arguments, **named)
+
+        return noted
+
+    for name in ("item", "tolist", "numpy", "cpu", "__bool__", "__float__", "__int__"):
+        monkeypatch.setattr(Tensor, name, noting(name))
+    task = Waiting(waits)
+    how = options(iterations=2 * READ_EVERY, validate_every=100, checkpoint_every=100, clip_norm=1.0, ema=0.9)
+    rows = fit(task, Points(), Points(6), how, tmp_path, ALONE)["rows"]
+    assert len(set(task.noted[:READ_EVERY])) == 1
+    assert len(set(task.noted[READ_EVERY:])) == 1, "only between them"
+    assert len(rows) == 2 * READ_EVERY, "and nothing is lost"
+
+
 def test_weights_that_are_not_finite_are_never_kept(tmp_path: Path):
     with pytest.raises(UserError, match=r"the weights are not finite after iteration 0: lower training\.learning_rate"):
         fit(Kinked(), Points(), None, options(checkpoint_every=1), tmp_path, ALONE)
