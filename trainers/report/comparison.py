@@ -14,7 +14,7 @@ from common_fate.errors import UserError
 from common_fate.shards.files import write_atomic
 from trainers.evaluations.result import Row, headlines
 from trainers.report.figures import BLUE, COLORS, DASHES, FAINT, GREEN, STYLE, svg
-from trainers.report.page import cell, decimals_of, element, figures, page, table, text
+from trainers.report.page import cell, decimals_of, element, numeral, page, table, text
 from trainers.report.results import Metrics, number, read_metrics
 from trainers.report.rows import ARROWS
 from trainers.report.summary import PAGE
@@ -194,7 +194,7 @@ def _panel(axes: Axes, variants: Sequence[Variant], headline: Headline, better: 
         axes.plot(place, value, "o", color=GREEN, markersize=9, label="best of its axis")
     for place, value in measured:
         axes.annotate(
-            figures(value, decimals), (place, value), (0, 9), textcoords="offset points", ha="center", color=FAINT,
+            numeral(value, decimals), (place, value), (0, 9), textcoords="offset points", ha="center", color=FAINT,
             fontsize=8, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
         )  # fmt: skip
     axes.set_xticks(range(len(variants)), [variant.name for variant in variants])

@@ -14,7 +14,7 @@ from common_fate.shards.files import write_atomic
 from common_fate.shards.limits import MAX_PIXELS
 from trainers.evaluations.result import Row, read_result
 from trainers.report.comparison import first_headlines
-from trainers.report.page import cell, element, figures, page, table, text
+from trainers.report.page import cell, element, numeral, page, table, text
 from trainers.report.results import Metrics, number, read_metrics
 from trainers.report.rows import cards, improvement, label
 
@@ -117,7 +117,7 @@ def _table(experiments: Sequence[Metrics]) -> str:
             rows.append([*named, samples, *map(cell, ("–", "–", None, "–"))])
         for (evaluation, _), row in found.items():
             of = f"{row.dataset}{f', {row.subset}' if row.subset else ''}"
-            value = "–" if row.value is None else f"{figures(row.value)} {row.unit}".strip()
+            value = "–" if row.value is None else f"{numeral(row.value)} {row.unit}".strip()
             best = row.best_baseline()
             better = (
                 f"{improvement(row.improvement())} than {best[0]}" if best and row.improvement() is not None else "–"

@@ -89,7 +89,7 @@ def cell(value: Any, decimals: int | None = None, kind: str = "") -> str:
     if value is None:
         return element("td", "–", kind="number faint")
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return element("td", figures(value, decimals), kind=f"number {kind}".strip())
+        return element("td", numeral(value, decimals), kind=f"number {kind}".strip())
     return element("td", text(value), kind=kind)
 
 
@@ -141,7 +141,7 @@ def decimals_of(values: Iterable[float | None]) -> int:
     return min(6, max(1, 3 - math.floor(math.log10(largest)))) if largest > 0 else 1
 
 
-def figures(value: float, decimals: int | None = None) -> str:
+def numeral(value: float, decimals: int | None = None) -> str:
     """Returns a number as text: whole ones without decimals, others with `decimals` or four digits."""
     if isinstance(value, int):
         return f"{value:,}"

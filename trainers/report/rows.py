@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from trainers.evaluations.result import Row, headlines
-from trainers.report.page import cell, decimals_of, element, figures, folded, table, text
+from trainers.report.page import cell, decimals_of, element, folded, numeral, table, text
 
 MOST_LINES = 8  # of one metric, before they are folded away
 ARROWS = {"higher": "↑", "lower": "↓"}
@@ -36,14 +36,14 @@ def cards(evaluation: str, starts: Starts) -> Iterable[str]:
         beside = []
         if (better := row.improvement()) is not None and (best := row.best_baseline()) is not None:
             beside.append(
-                f"{abs(better):.0f} % {'better' if better >= 0 else 'worse'} than {best[0]}, {figures(best[1])}"
+                f"{abs(better):.0f} % {'better' if better >= 0 else 'worse'} than {best[0]}, {numeral(best[1])}"
             )
         for start in others:
             same = [one for one in starts[start] if _key(one) == _key(row)]
             if same and same[0].value is not None:
-                beside.append(f"{start}: {figures(same[0].value)}")
+                beside.append(f"{start}: {numeral(same[0].value)}")
         name = f"{evaluation}: {label(row)}, {row.dataset}{f', {row.subset}' if row.subset else ''}"
-        value = "–" if row.value is None else figures(row.value)
+        value = "–" if row.value is None else numeral(row.value)
         lines = [element("div", text(line), kind="beside") for line in beside]
         shown = [text(value), element("small", text(f" {row.unit}"))]
         if others:

@@ -11,7 +11,7 @@ from common_fate.shards.files import write_atomic
 from trainers.evaluations.result import Measurement, headlines, read_result
 from trainers.registry import METHODS
 from trainers.report.curves import Reference, curve_panels
-from trainers.report.page import duration, element, facts, figures, folded, page, picture, text
+from trainers.report.page import duration, element, facts, folded, numeral, page, picture, text
 from trainers.report.results import Curves, number, read_curves, read_json
 from trainers.report.rows import cards, rows_table
 
@@ -99,12 +99,12 @@ def _lead(training: Mapping[str, Any]) -> str:
     parts = [str(training["method"])] if "method" in training else []
     if (samples := number(training.get("samples"))) is not None:
         videos = number(training.get("videos"))
-        parts.append(f"{figures(samples)} samples" + (f" of {figures(videos)} videos" if videos is not None else ""))
+        parts.append(f"{numeral(samples)} samples" + (f" of {numeral(videos)} videos" if videos is not None else ""))
     if (total := number(_mapping(training.get("parameters")).get("total"))) is not None:
-        parts.append(f"{figures(total)} parameters")
+        parts.append(f"{numeral(total)} parameters")
     if (iterations := number(training.get("iterations"))) is not None:
         batch = number(training.get("batch_size"))
-        parts.append(f"{figures(iterations)} iterations" + (f" of {figures(batch)}" if batch is not None else ""))
+        parts.append(f"{numeral(iterations)} iterations" + (f" of {numeral(batch)}" if batch is not None else ""))
     if (seconds := number(training.get("seconds"))) is not None:
         parts.append(duration(seconds) + (f" on {training['device']}" if training.get("device") else ""))
     return " · ".join(parts)

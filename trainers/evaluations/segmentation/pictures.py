@@ -15,6 +15,8 @@ from trainers.data.transforms import IGNORED
 from trainers.evaluations.segmentation.data import MaskedImages
 
 SWATCH, LINE, TEXT = 13, 22, 13  # pixels of the legend
+SHARP = 384  # pixels, about a tile of the sheet: a small mask is enlarged in squares, not blurred
+IGNORED_COLOUR = (218, 220, 224)
 MOST_NAMED = 64  # classes
 
 
@@ -48,10 +50,11 @@ def draw(title: str, net: nn.Module, images: MaskedImages, names: Sequence[str],
 
 
 def coloured(labels: NDArray[np.int64]) -> Picture:
-    """Returns labels `(H, W)` as colours `(H, W, 3)`: the first class is black, and what does not count is white."""
+    """Returns labels `(H, W)` as colours, larger where they are small: the first class is black, `IGNORED` grey."""
     colours = label_colors(labels)
-    colours[labels == IGNORED] = WHITE
-    return colours
+    colours[labels == IGNORED] = IGNORED_COLOUR
+    factor = max(1, round(SHARP / max(labels.shape)))
+    return colours.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def _legend(names: Sequence[str], width: int) -> Picture:

@@ -24,7 +24,7 @@ NOTE = (
     "Intersection over union in percent after fine-tuning all layers, over all pixels of the images held out. The mean "
     "is over the classes that the masks or the predictions have; a dash: neither has the class."
 )
-CAPTION = "Images held out, their masks, and what the fine-tuned network predicts. Pixels in white do not count."
+CAPTION = "Images held out, their masks, and what the fine-tuned network predicts. Pixels in grey do not count."
 
 
 def run(job: Job) -> Result:
