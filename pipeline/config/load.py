@@ -98,9 +98,12 @@ def _dataset(name: str, values: Mapping[str, Any], where: str, place: Path) -> D
     if source.single and paired:
         raise UserError(f"{where}.frames.pairs: images are videos of one frame and have no pairs: use none")
     views = tuple(values.get("views", ["cmp"] if paired else []))
+    source_options = _resolved(source.options, source_keys, f"{where}.source")
+    known = _known(source, source_options, paired)
     for view in views:
         _check_frames(VIEWS[view], stages, paired, where)
-    source_options = _resolved(source.options, source_keys, f"{where}.source")
+        if lacking := [column for column in VIEWS[view].columns if not known.get(column, True)]:
+            raise UserError(f"{where}.views: {view} joins {lacking[0]}, and this source has none: leave it out")
     if "download" in values and not source.fetch:
         raise UserError(f"{where}.download: videos of the kind {source.name} are not fetched: leave this out")
     return Dataset(
@@ -110,24 +113,25 @@ def _dataset(name: str, values: Mapping[str, Any], where: str, place: Path) -> D
         source_options=source_options,
         stages=stages,
         views=views,
-        columns=_columns(views, source, source_options, paired),
+        columns=_columns(views, known),
         videos_per_shard=values.get("videos_per_shard", VIDEOS_PER_SHARD),
         min_success=values.get("min_success", MIN_SUCCESS),
         downloading=_resolved(Downloading, values.get("download", {}), f"{where}.download") if source.fetch else None,
     )
 
 
-def _columns(views: Iterable[str], source: Source, options: Any, paired: bool) -> tuple[str, ...]:
-    """The columns to build: frames, what the views join and what that is made from, and the exact flow and the masks
-    where the source has them.
-    """
+def _known(source: Source, options: Any, paired: bool) -> dict[str, bool]:
+    """The columns of what a source may know of its videos, and whether this one does."""
+    truth = paired and source.truth is not None and getattr(options, "flow", True) is not None
+    return {"truth": truth, "masks": source.masks is not None and options.masks is not None}
+
+
+def _columns(views: Iterable[str], known: Mapping[str, bool]) -> tuple[str, ...]:
+    """The columns to build: frames, what the views join and what that is made from, and what the source knows."""
     joined = {column for view in views for column in VIEWS[view].columns}
     for name in reversed(STAGES):  # a stage reads only those before it
         joined |= {column for column in STAGES[name].reads if name in joined and column in STAGES}
-    if paired and source.truth is not None and getattr(options, "flow", True) is not None:
-        joined.add("truth")
-    if source.masks is not None and options.masks is not None:
-        joined.add("masks")
+    joined |= {name for name, there in known.items() if there}
     return tuple(name for name in STAGES if name == "frames" or name in joined)
 
 
@@ -153,8 +157,12 @@ def _adopted(name: str, values: Mapping[str, Any], where: str, place: Path) -> D
 
 def _check_frames(view: View, stages: Mapping[str, Any], paired: bool, where: str) -> None:
     """Raises `UserError` where a view needs neighbours that the frames are not given."""
-    columns = (field for column in view.columns for field in STAGES[column].neighbours(stages[column]))
-    neighbours = {*view.follow, *columns}
+    neighbours = set(view.follow)
+    for column in view.columns:
+        try:
+            neighbours.update(STAGES[column].neighbours(stages[column]))
+        except UserError as error:
+            raise UserError(f"{where}.{column}: {error}") from error
     if neighbours and not paired:
         raise UserError(f"{where}.views: {view.name} needs pairs of frames, and frames.pairs is none: leave it out")
     if "previous" in neighbours and not stages["frames"].triplets:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeline.registry import STAGES
 from tests.support.workspace import ROOT, SMALL, Workspace, changed, jobs
 
 pytestmark = pytest.mark.slow
@@ -53,6 +54,9 @@ def test_every_rule_says_what_it_needs_and_asks_for_more_when_tried_again():
 def test_shards_go_to_one_partition_and_gpu_jobs_to_the_other(workspace: Workspace):
     workspace.configure({"small": SMALL}, {"one": TRAINED | {"devices": 2}})
     resources = asked(planned(workspace, *PROFILE).stdout)
+    for stage in (STAGES[name] for name in ("frames", "flow", "guidance", "truth")):
+        needs = (str(stage.memory_mb), str(stage.minutes))
+        assert (resources[f"{stage.name}_shard"]["mem_mb"], resources[f"{stage.name}_shard"]["runtime"]) == needs
     assert resources["guidance_shard"]["slurm_partition"] == "cpu"
     assert "gpu" not in resources["guidance_shard"]
     assert (resources["train"]["slurm_partition"], resources["train"]["gpu"]) == ("gpu", "2")
@@ -68,6 +72,7 @@ def test_flow_of_a_network_asks_for_a_gpu(workspace: Workspace):
     assert (jobs(said)["flow_shard"], jobs(said)["flow_shard_on_gpu"]) == (3, 3)
     resources = asked(said)["flow_shard_on_gpu"]
     assert (resources["slurm_partition"], resources["gpu"], resources["min_success"]) == ("gpu", "1", "0.9")
+    assert (resources["mem_mb"], resources["runtime"]) == ("16000", "240")
 
 
 def test_a_cluster_without_gpus_trains_where_it_works(workspace: Workspace, tmp_path: Path):

@@ -82,9 +82,7 @@ def _follow(options: FlowOptions) -> tuple[str, ...]:
     if family.frames(model, **_settings(options)) == 2:
         return ("next",)
     if options.backward:
-        raise UserError(
-            f"flow.backward: {options.estimator} reads three frames, so it cannot look back: leave this out"
-        )
+        raise UserError(f"{options.estimator} reads three frames and cannot look back: leave backward out")
     return ("previous", "next")
 
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from common_fate.errors import UserError
-from pipeline.config.load import _columns, load
+from pipeline.config.load import Dataset, _columns, _dataset, load
 from pipeline.registry import VIEWS
 from pipeline.sources import SOURCES
 from pipeline.views import View
@@ -50,7 +50,23 @@ def test_truth_comes_whatever_the_view_and_not_without_pairs():
 def test_a_view_brings_what_its_columns_are_made_from(monkeypatch: pytest.MonkeyPatch):
     points = View("points", 1, "guidance", {"frames": ("json",), "guidance": ("guidance.npy",)})
     monkeypatch.setitem(VIEWS, "points", points)
-    assert _columns(["points"], SOURCES["videos"], None, True) == ("frames", "flow", "guidance")
+    assert _columns(["points"], {"truth": False, "masks": False}) == ("frames", "flow", "guidance")
+
+
+def test_a_view_of_what_the_source_does_not_know_is_refused(monkeypatch: pytest.MonkeyPatch):
+    exact = View("exact", 1, "truth", {"frames": ("jpg", "json"), "truth": ("flow.b2", "valid.png")})
+    labelled = View("labelled", 1, "masks", {"frames": ("jpg", "json"), "masks": ("objects.png",)})
+    monkeypatch.setitem(VIEWS, "exact", exact)
+    monkeypatch.setitem(VIEWS, "labelled", labelled)
+
+    def resolved(**keys: Any) -> Dataset:
+        return _dataset("x", one(**keys)["datasets"]["x"], "datasets.x", Path("results/x"))
+
+    assert resolved(views=["exact"]).columns == ("frames", "truth")
+    with pytest.raises(UserError, match=r"datasets\.x\.views: labelled joins masks, and this source has none"):
+        resolved(views=["labelled"])
+    with pytest.raises(UserError, match=r"datasets\.x\.views: exact joins truth, and this source has none"):
+        resolved(views=["exact"], frames={"pairs": "none"})
 
 
 def test_the_flow_of_an_experiment_s_network_is_at_its_path():

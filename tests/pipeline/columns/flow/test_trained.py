@@ -118,8 +118,11 @@ def test_the_stage_reads_as_many_frames_as_its_network(tmp_path: Path):
 
 def test_three_frames_do_not_look_back(tmp_path: Path):
     path = saved(tmp_path / "model.safetensors", about(3))
-    with pytest.raises(UserError, match=r"flow\.backward: .* reads three frames, so it cannot look back"):
+    with pytest.raises(UserError, match=r"reads three frames and cannot look back: leave backward out"):
         STAGE.neighbours(FlowOptions(estimator=network(path), backward=True))
+    dataset = {"source": {"kind": "synthetic"}, "flow": {"estimator": network(path), "backward": True}}
+    with pytest.raises(UserError, match=r"^config\.yaml: datasets\.x\.flow: network:.* reads three frames"):
+        load({"datasets": {"x": dataset}})
 
 
 def test_a_plan_refuses_three_frames_without_triplets(tmp_path: Path):
