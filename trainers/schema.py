@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import yaml
 from jsonschema import Draft202012Validator
@@ -172,8 +172,9 @@ def documented() -> Iterator[tuple[str, type[Any]]]:
 def _within(name: str, options: type[Any]) -> Iterator[tuple[str, type[Any]]]:
     yield name, options
     for key, hint in get_type_hints(options).items():
-        if is_dataclass(hint) and isinstance(hint, type):
-            yield from _within(f"{name}.{key}", hint)
+        for inner in (hint, *get_args(hint)):
+            if is_dataclass(inner) and isinstance(inner, type):
+                yield from _within(f"{name}.{key}", inner)
 
 
 def options_table(options: type[Any]) -> str:

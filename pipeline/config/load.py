@@ -11,6 +11,7 @@ from typing import Any
 from common_fate.datasets.adopted import ADOPTED
 from common_fate.errors import UserError
 from common_fate.manifest.tables import SAMPLES
+from pipeline.columns.flow.estimators import at_its_path
 from pipeline.columns.frames.filters import FILTERS
 from pipeline.config.schema import check, datasets_validator
 from pipeline.downloads.policy import Downloading
@@ -22,8 +23,6 @@ from pipeline.views import View
 
 VIDEOS_PER_SHARD = 64
 MIN_SUCCESS = 0.9
-TRAINED_HERE = "network:experiments."
-"""How the flow of a dataset names the experiment whose network estimates it."""
 MIN_MOTION = 0.1  # pixels, of videos from the web
 
 
@@ -89,10 +88,8 @@ def _dataset(name: str, values: Mapping[str, Any], where: str, place: Path) -> D
     filters: dict[str, Any] = {"filters": list(FILTERS)} if source.fetch else {}
     frames: dict[str, Any] = {"select": source.select} | filters | dict(values.get("frames", {}))
     flow: dict[str, Any] = ({"min_motion": MIN_MOTION} if source.fetch else {}) | dict(values.get("flow", {}))
-    if flow.get("estimator", "").startswith(TRAINED_HERE):
-        flow["estimator"] = (
-            f"network:{place.parent / 'experiments'}/{flow['estimator'][len(TRAINED_HERE) :]}/model.safetensors"
-        )
+    if "estimator" in flow:
+        flow["estimator"] = at_its_path(flow["estimator"], place.parent)
     if source.single:
         frames.setdefault("pairs", "none")
     given = dict(values) | {"frames": frames, "flow": flow}

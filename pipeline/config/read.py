@@ -1,6 +1,7 @@
 """Reading config.yaml: safe, and not silent about a key that is written twice."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +17,27 @@ def read(path: Path) -> Any:
         UserError: it cannot be read, is no YAML, or has a key twice in one mapping, of which YAML's loaders drop one.
     """
     check_keys(path)
-    return yaml.safe_load(path.read_text())
+    with _one_line(path):
+        return yaml.safe_load(path.read_text())
 
 
 def check_keys(path: Path) -> None:
     """Raises `UserError` where `read` would, without reading any value."""
-    try:
+    with _one_line(path):
         root = yaml.compose(path.read_text(), Loader=yaml.SafeLoader)
+    for where, first, second in _twice(root, "", set()):
+        lines = f"lines {first.start_mark.line + 1} and {second.start_mark.line + 1}"
+        raise UserError(f"{path}: {where} is written twice, in {lines}: leave one out, or join them")
+
+
+@contextmanager
+def _one_line(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: is no YAML: {' '.join(str(error).split())}") from error
-    for where, first, second in _twice(root, "", set()):
-        lines = f"lines {first.start_mark.line + 1} and {second.start_mark.line + 1}"
-        raise UserError(f"{path}: {where} is written twice, in {lines}: leave one out, or join them")
 
 
 def _twice(node: Any, where: str, seen: set[int]) -> Iterator[tuple[str, Any, Any]]:

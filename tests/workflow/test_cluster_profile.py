@@ -15,7 +15,7 @@ from tests.support.workspace import ROOT, SMALL, Workspace, changed, jobs
 pytestmark = pytest.mark.slow
 
 PROFILE = ("--profile", str(ROOT / "profiles/slurm"))
-TRAINED: dict[str, Any] = {"method": "cmp", "recipe": "demo", "train": ["small"], "data": {"hold_out": 0.5}}
+TRAINED: dict[str, Any] = {"method": "cmp", "recipe": "demo", "train": ["small"], "validation": {"share": 0.5}}
 
 
 def asked(said: str) -> dict[str, dict[str, str]]:
@@ -45,7 +45,7 @@ def test_every_rule_says_what_it_needs_and_asks_for_more_when_tried_again():
     }
     assert set(profile) == rules
     for name, resources in profile.items():
-        memory_by_device = name in ("train", "train_on_nodes", "segmentation")
+        memory_by_device = name in ("train", "train_on_nodes", "evaluate")
         assert set(resources) == ({"runtime"} if memory_by_device else {"mem_mb", "runtime"})
         assert all(re.fullmatch(r"\d+ \* attempt", value) for value in resources.values())
 

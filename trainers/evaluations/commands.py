@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from common_fate.errors import UserError
-from common_fate.remote.cache import Cache
 from trainers.data.split import Split
 from trainers.declarations import Evaluation, Method
-from trainers.engine.options import Machine, build
+from trainers.engine.commands import CacheGB, Threads, Workers, cache_of, from_json, method_named
+from trainers.engine.options import Machine
 from trainers.evaluations.job import Job
 from trainers.evaluations.options import evaluation_options
-from trainers.registry import EVALUATIONS, METHODS
+from trainers.registry import EVALUATIONS
 
 TRAINED = {"model": "model.safetensors", "encoder": "encoder.safetensors"}  # the starts that an experiment's folder has
 
@@ -33,13 +33,14 @@ def evaluate(
     side: Annotated[
         str, typer.Option(help="Which videos: 'held out' as the model was trained, or 'all'.")
     ] = "held out",
-    workers: Annotated[int, typer.Option(min=0, help="Processes that load data, per device.")] = 2,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of torch on a CPU; by default all.")] = None,
-    cache_gb: Annotated[float | None, typer.Option(min=0, help="The most that copies of shards may take, GB.")] = None,
+    workers: Workers = 2,
+    threads: Threads = None,
+    cache_gb: CacheGB = None,
 ) -> None:
     """Measure what was trained. Where it fine-tunes, several GPUs: torchrun ... -m -- trainers evaluate ..."""
-    declared = _known(EVALUATIONS, evaluation, "evaluation")
+    declared = _evaluation_named(evaluation)
     of, of_options, held_out = _experiment(model, method, method_options, split)
+    chosen = _options(declared, of, of_options, options)
     name, file = _start(declared, start, weights, model)
     job = Job(
         experiment=model.name if model else _experiment_of(to),
@@ -47,13 +48,13 @@ def evaluate(
         method_options=of_options,
         start=name,
         weights=file,
-        options=_options(declared, of, of_options, options),
+        options=chosen,
         views=tuple(views or ()),
         side=side,
         validation_share=held_out.validation_share,
         runs=to.parent / "runs",
         machine=Machine(workers, threads),
-        cache=Cache(limit=None if cache_gb is None else round(cache_gb * 1e9)),
+        cache=cache_of(cache_gb),
     )
     from trainers.evaluations.run import run
 
@@ -66,10 +67,10 @@ def checkpoint_name(path: PurePath) -> str:
     return re.sub("[^A-Za-z0-9_-]", "_", named)
 
 
-def _known(known: dict[str, Any], name: str, what: str) -> Any:
-    if name not in known:
-        raise UserError(f"there is no {what} {name!r}: should be one of {', '.join(known)}")
-    return known[name]
+def _evaluation_named(name: str) -> Evaluation:
+    if name not in EVALUATIONS:
+        raise UserError(f"there is no evaluation {name!r}: should be one of {', '.join(EVALUATIONS)}")
+    return EVALUATIONS[name]
 
 
 def _experiment(model: Path | None, method: str | None, options: str, split: str) -> tuple[Method, Any, Split]:
@@ -81,11 +82,11 @@ def _experiment(model: Path | None, method: str | None, options: str, split: str
         return trained.method, trained.options, trained.split
     if method is None:
         raise UserError("what should be measured? give --model results/experiments/NAME, or --method")
-    declared: Method = _known(METHODS, method, "method")
+    declared = method_named(method)
     return (
         declared,
-        _built(declared.options, _json(options, "--method-options"), "--method-options"),
-        _built(Split, _json(split, "--split"), "--split"),
+        from_json(declared.options, options, "--method-options"),
+        from_json(Split, split, "--split"),
     )
 
 
@@ -113,25 +114,10 @@ def _experiment_of(to: Path) -> str:
 
 def _options(evaluation: Evaluation, method: Method, method_options: Any, text: str) -> Any:
     encoder = method.encoder(method_options) if method.encoder else None
-    values = _json(text, "--options")
-    try:
-        return evaluation_options(evaluation, encoder, values)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"--options: {error}") from error
-
-
-def _built(kind: type[Any], values: dict[str, Any], flag: str) -> Any:
-    try:
-        return build(kind, values)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{flag}: {error}") from error
-
-
-def _json(text: str, flag: str) -> dict[str, Any]:
     try:
         values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError("it should be a JSON object")
+        return evaluation_options(evaluation, encoder, values)
     except ValueError as error:
-        raise UserError(f"{flag}: {error}") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{flag}: it should be a JSON object")
-    return values
+        raise UserError(f"--options: {error}") from error

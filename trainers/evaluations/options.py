@@ -1,7 +1,6 @@
 """The options of an evaluation: what config.yaml or a person gives, over the recipe of the encoder. No torch here."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
 from typing import Any
 
 from trainers.declarations import Evaluation
@@ -18,8 +17,4 @@ def evaluation_options(evaluation: Evaluation, encoder: str | None, values: Mapp
         ValueError: an option is missing or unknown, or a value is refused; the message starts with the key's path.
     """
     base = evaluation.recipe(encoder) if evaluation.recipe and encoder is not None else {}
-    given = merged(base, values)
-    for one in fields(evaluation.options):
-        if one.name not in given and one.default is MISSING and one.default_factory is MISSING:
-            raise ValueError(f"{one.name} is missing: {one.metadata.get('help', 'it has no default')}")
-    return build(evaluation.options, given)
+    return build(evaluation.options, merged(base, values))

@@ -6,10 +6,9 @@ import torch
 from torch import nn
 
 from common_fate.errors import UserError
-from trainers.declarations import entry_point
 from trainers.evaluations.job import Job
 from trainers.models.encoders import Encoder, create_encoder, load_encoder
-from trainers.models.saving import load_model
+from trainers.models.saving import create_network, load_model
 from trainers.registry import METHODS
 
 
@@ -50,8 +49,4 @@ def load_start_model(job: Job) -> tuple[nn.Module, Any]:
         if trained.method.name != job.method:
             raise UserError(f"{job.weights}: a network of {trained.method.name}, not of {job.method}")
         return trained.net, trained.options
-    task = entry_point(METHODS[job.method].task)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(job.method_options.training.seed)
-        net: nn.Module = task.network(job.method_options)
-    return net.eval(), job.method_options
+    return create_network(METHODS[job.method], job.method_options).eval(), job.method_options

@@ -158,14 +158,15 @@ def _best(variants: Sequence[Variant], found: Mapping[Headline, Row]) -> dict[tu
 
 def _plot(variants: Sequence[Variant], headline: Headline, row: Row, count: int) -> str:
     """A panel for each axis, on one scale."""
-    axes = list(dict.fromkeys(variant.axis for variant in variants))
+    axes = list(dict.fromkeys(variant.axis for variant in variants if headline in variant.rows))
     of_axis = [[variant for variant in variants if variant.axis == axis] for axis in axes]
     widths = [max(WIDTH[1], WIDTH[0] * len(these)) for these in of_axis]
+    decimals = decimals_of(variant.rows[headline].value for variant in variants if headline in variant.rows)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(max(sum(widths), 2 * WIDTH[1]), HEIGHT), layout="constrained")
         panels = figure.subplots(1, len(axes), sharey=True, squeeze=False, width_ratios=widths)[0]
         for panel, axis, these in zip(panels, axes, of_axis, strict=True):
-            _panel(panel, these, headline, row.better)
+            _panel(panel, these, headline, row.better, decimals)
             panel.set_title(axis.replace("_", " "))
         panels[0].set_ylabel(f"{row.metric}{f', {row.unit}' if row.unit else ''}")
         handles = {
@@ -175,7 +176,7 @@ def _plot(variants: Sequence[Variant], headline: Headline, row: Row, count: int)
         return svg(figure, f"comparison-{count}")
 
 
-def _panel(axes: Axes, variants: Sequence[Variant], headline: Headline, better: str) -> None:
+def _panel(axes: Axes, variants: Sequence[Variant], headline: Headline, better: str, decimals: int) -> None:
     rows = [variant.rows.get(headline) for variant in variants]
     measured = [(place, row.value) for place, row in enumerate(rows) if row and row.value is not None]
     for name, color, dash in zip(
@@ -193,8 +194,8 @@ def _panel(axes: Axes, variants: Sequence[Variant], headline: Headline, better: 
         axes.plot(place, value, "o", color=GREEN, markersize=9, label="best of its axis")
     for place, value in measured:
         axes.annotate(
-            figures(value), (place, value), (0, 9), textcoords="offset points", ha="center", color=FAINT, fontsize=8,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+            figures(value, decimals), (place, value), (0, 9), textcoords="offset points", ha="center", color=FAINT,
+            fontsize=8, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
         )  # fmt: skip
     axes.set_xticks(range(len(variants)), [variant.name for variant in variants])
     axes.set_xlim(-0.5, len(variants) - 0.5)

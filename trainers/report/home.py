@@ -19,8 +19,8 @@ from trainers.report.results import Metrics, number, read_metrics
 from trainers.report.rows import cards, improvement, label
 
 MAX_SHEET_BYTES = 2**27
-MOST_PICTURED = 6  # experiments whose pictures are shown; all are in the table
-MOST_CARDS = 12
+MOST_PICTURED = 6
+MOST_CARDS = 8
 QUALITY = 88  # of JPEG: pictures stand here a second time, and lossless on their own pages
 SHEET = "contact_sheet_"
 
@@ -39,18 +39,20 @@ def overview(files: Sequence[Path], to: Path, title: str) -> None:
     sheets = [path for path in files if path.suffix == ".png"]
     if others := [path for path in files if path.suffix not in (".json", ".png")]:
         raise UserError(f"{others[0]}: neither a metrics.json nor a contact sheet (.png)")
+    # The variants of a grid, GRID-AXIS-VARIANT, stand on the grid's own page; without others they do here, too.
+    first = [one for one in experiments if one[1].experiment.count("-") < 2] or experiments
     parts = [
         element("h1", text(title)),
         element("p", text(_lead(experiments, sheets)), kind="lead"),
-        element("div", *list(_cards(experiments))[:MOST_CARDS], kind="cards"),
+        element("div", *list(_cards(first))[:MOST_CARDS], kind="cards"),
     ]
-    shown = [picture for folder, metrics in experiments for picture in _pictured(folder, metrics)][:MOST_PICTURED]
+    shown = [picture for folder, metrics in first for picture in _pictured(folder, metrics)][:MOST_PICTURED]
     if shown:
-        parts += [element("h2", "What models predict"), *shown]
-    if experiments:
-        parts += [element("h2", "Experiments"), _table([metrics for _, metrics in experiments])]
+        parts += [element("h2", "What models predict"), element("div", *shown, kind="gallery")]
     if sheets:
-        parts += [element("h2", "What datasets hold"), *(_sheet(path) for path in sheets)]
+        parts += [element("h2", "What datasets hold"), element("div", *map(_sheet, sheets), kind="gallery")]
+    if experiments:
+        parts += [element("h2", "All experiments"), _table([metrics for _, metrics in experiments])]
     write_atomic(to, page(title, *parts))
 
 

@@ -14,7 +14,7 @@ from common_fate.tables import STYLE as TABLES
 from trainers.evaluations.result import Picture
 
 STYLE = f"""{TABLES}
-body {{ margin: 20px 28px 40px; max-width: 1440px; }}
+body {{ margin: 20px 28px 40px; max-width: 1820px; }}
 h1 {{ font-size: 22px; margin: 0 0 4px; }}
 h2 {{ border-top: 1px solid #dadce0; font-size: 17px; font-weight: 600; margin: 28px 0 12px; padding-top: 16px; }}
 h3 {{ font-size: 14px; font-weight: 600; margin: 18px 0 8px; }}
@@ -37,6 +37,10 @@ th.number, td.number {{ text-align: right; }}
   overflow: visible; }}
 .panels svg, .wide svg {{ display: block; height: auto; max-width: 100%; width: 100%; }}
 .panels > div {{ max-width: 760px; }}
+.wide {{ max-width: 1440px; }}
+.gallery {{ align-items: start; display: grid; gap: 8px 24px;
+  grid-template-columns: repeat(auto-fit, minmax(min(640px, 100%), 1fr)); overflow: visible; }}
+.gallery img {{ max-width: 100%; }}
 .facts th {{ border-bottom: 1px solid #eceff1; color: #5f6368; font-weight: 400; padding-left: 0; }}
 .facts tr:nth-child(even) {{ background: none; }}
 details {{ margin: 12px 0 0; }}

@@ -40,6 +40,7 @@ def summarise(experiment: Path, evaluations: Sequence[Path], to: Path) -> None:
         raise UserError(f"{experiment}: has nothing to report: train and evaluate it first")
     metrics = {
         "experiment": name,
+        "method": (training or {}).get("method"),
         "training": training or {},
         "curve": _ends(curves) if curves else {},
         "evaluations": {
@@ -192,17 +193,25 @@ def _curves(curves: Curves | None, measured: Evaluations, training: Mapping[str,
 def _references(measured: Evaluations, training: Mapping[str, Any]) -> dict[str, Reference]:
     """What the validation's metrics can be held against, from the headlines of the same name.
 
-    Baselines are of use only on the samples that training validates on.
+    Baselines are of use only where the evaluation was on what training validates on.
     """
-    validated = training.get("validation")
     found: dict[str, Reference] = {}
     for starts in measured.values():
         one = next(iter(starts.values()))
-        same = not isinstance(validated, list) or not validated or set(one.views) == set(validated)
         for row in headlines(one.result.rows):
-            baselines = {name: value for name, value in row.baselines.items() if value is not None} if same else {}
-            found.setdefault(row.metric, Reference(row.unit, row.better, baselines))
+            baselines = {name: value for name, value in row.baselines.items() if value is not None}
+            found.setdefault(
+                row.metric, Reference(row.unit, row.better, baselines if _validated(one, training) else {})
+            )
     return found
+
+
+def _validated(one: Measurement, training: Mapping[str, Any]) -> bool:
+    """Whether an evaluation was on the videos that training validates on, as far as `train.json` says."""
+    trained, validated = training.get("datasets"), training.get("validation")
+    if not isinstance(trained, list) or not isinstance(validated, list):
+        return True
+    return [*one.views] == validated if validated else one.side == "held out" and [*one.views] == trained
 
 
 def _evaluation(name: str, starts: Mapping[str, Measurement]) -> str:

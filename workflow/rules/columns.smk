@@ -22,8 +22,10 @@ for column_rule in [rule for stage in STAGES.values() for rule in column_rules(s
             **column_rule.resources,
         params:
             **column_rule.params,
+        # A shell command is formatted when a job runs, long after this loop: it has nothing of the loop in it.
         shell:
-            column_rule.command
+            "python -m pipeline {resources.stage} {input.columns} {resources.plan} --to {output.tar} "
+            "--options {params.options:q} --min-success {resources.min_success} {resources.videos} 2> {log}"
 
 
 # What to ask for by name: `snakemake guidance` makes that column of every dataset that has it, and what it is made from.

@@ -112,6 +112,10 @@ def min_success(wildcards):
 FROM_WEB = [name for name in BUILT if DATASETS[name].downloading]
 
 
+def plan_file(wildcards):
+    return f"results/{wildcards.dataset}/plan.json"
+
+
 @dataclass(frozen=True)
 class ColumnRule:
     """A rule that makes a stage's column of some datasets. Its jobs ask a cluster for the same, so they go as arrays."""
@@ -137,12 +141,13 @@ class ColumnRule:
     def resources(self):
         """What changes no result, so that another value redoes nothing; of a retry more memory and time."""
         memory, minutes = max(self.stage.memory_mb, 16000 * self.on_gpu), self.stage.minutes * (1 + self.on_gpu)
-        videos = of_downloads if self.downloaded else ""
         return {
+            "stage": self.stage.name,
+            "plan": plan_file if SOURCE in self.stage.reads else "",
+            "videos": of_downloads if self.downloaded else "",
             "min_success": min_success,
             "mem_mb": lambda wildcards, attempt: memory * attempt,
             "runtime": lambda wildcards, attempt: minutes * attempt,
-            **({"videos": videos} if self.stage.reads == (SOURCE,) else {}),
             **({"gpu": int(WITH_GPUS), "slurm_partition": GPU_JOBS_GO_TO} if self.on_gpu else {}),
         }
 
@@ -153,15 +158,6 @@ class ColumnRule:
         videos = {"videos": shard_digest} if self.stage.reads == (SOURCE,) else {}
         version = lambda wildcards: version_of(self.stage.name, wildcards.dataset)
         return {**plan, "options": options_of_stage(self.stage), "version": version, **videos}
-
-    @property
-    def command(self):
-        plan = " {params.plan}" if SOURCE in self.stage.reads else ""
-        videos = " {resources.videos}" if self.stage.reads == (SOURCE,) else ""
-        return (
-            f"python -m pipeline {self.stage.name} {{input.columns}}{plan} --to {{output.tar}} "
-            f"--options {{params.options:q}} --min-success {{resources.min_success}}{videos} 2> {{log}}"
-        )
 
 
 def column_rules(stage):

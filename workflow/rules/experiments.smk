@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from common_fate.datasets.catalog import read_catalog
+from pipeline.columns.flow.estimators import check_estimator
 from trainers.experiments import grids, load as load_experiments
 from trainers.planning import check_videos, gpus_here
 
@@ -26,8 +27,25 @@ def videos_of(dataset):
     return [video.video for video in listed]
 
 
+def check_weights(dataset):
+    """Raises `UserError` where a column is shaped by a file that is not there, and that no experiment makes."""
+    for name in DATASETS[dataset].columns:
+        where, ours = f"{CONFIG_FILE}: datasets.{dataset}.{name}", made_by_experiments(STAGES[name], dataset)
+        missing = [path for path in DATASETS[dataset].weights(name) if str(path) not in ours and not path.exists()]
+        if missing:
+            raise UserError(f"{where}: {missing[0]}: there is no such file")
+    estimator = DATASETS[dataset].options("flow") if "flow" in DATASETS[dataset].columns else None
+    if estimator and not made_by_experiments(STAGES["flow"], dataset):
+        try:
+            check_estimator(estimator.pop("estimator"), **estimator)
+        except UserError as error:
+            raise UserError(f"{CONFIG_FILE}: datasets.{dataset}.flow: {error}") from error
+
+
 if workflow.is_main_process:
     try:
+        for dataset in BUILT:
+            check_weights(dataset)
         for experiment in EXPERIMENTS.values():
             videos = list(dict.fromkeys(video for dataset in experiment.train for video in videos_of(dataset)))
             check_videos(videos, **experiment.split, where=experiment.where)

@@ -26,7 +26,7 @@ class Family:
         network: whether it is one, which a GPU makes faster.
         create: to the estimator; may take long.
         provenance: to what of software and weights shapes the flow, for the record.
-        check: raises `UserError` where the estimator could not be made, as far as that shows without making it.
+        check: raises `UserError` where the estimator could not be made.
         frames: how many frames it reads, 2 or 3.
         weights: files of weights of which the name alone does not say what is in them.
     """
@@ -120,9 +120,9 @@ def _trained_provenance(model: str) -> dict[str, Any]:
 
 
 def _check_trained(model: str) -> None:
-    from pipeline.columns.flow.networks.trained_file import read_about
+    from pipeline.columns.flow.networks.trained import trained_estimator
 
-    read_about(Path(model))
+    trained_estimator(Path(model))
 
 
 def _trained_frames(model: str) -> int:
@@ -144,6 +144,14 @@ TRAINED = Family(
 )
 
 FAMILIES = {"dis": DIS, "ptlflow": PTLFLOW, "network": TRAINED}
+_OF_EXPERIMENT = "network:experiments."
+
+
+def at_its_path(name: str, results: Path) -> str:
+    """Returns an estimator's name with `network:experiments.NAME` as the path of the network that it trains."""
+    if not name.startswith(_OF_EXPERIMENT):
+        return name
+    return f"network:{results / 'experiments' / name.removeprefix(_OF_EXPERIMENT) / 'model.safetensors'}"
 
 
 def family_of(name: str) -> tuple[Family, str]:
@@ -178,7 +186,7 @@ def create_estimator(name: str, **options: Any) -> Estimator:
 
 
 def check_estimator(name: str, **options: Any) -> None:
-    """Checks that an estimator's name and weights are there, as far as that shows without making it.
+    """Checks that there is an estimator of that name, and that its weights are there.
 
     Args:
         options: as `create_estimator` takes them; those of other families are left out.

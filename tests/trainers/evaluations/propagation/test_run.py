@@ -8,17 +8,22 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.distance import cdist
+from typer.testing import CliRunner
 
 from common_fate.errors import ShardError, UserError
 from common_fate.shards.codecs import decode, encode
 from common_fate.shards.writer import write_shard
 from tests.support.made_dataset import HEIGHT, PAIRS, VIDEOS, WIDTH, key, make_dataset, members, points, true_flow
+from trainers.cli import app
+from trainers.data.split import Split
 from trainers.data.views import Views
 from trainers.engine.options import build
-from trainers.evaluations.propagation.evaluate import Part, evaluate, evaluate_model, examples, open_parts
-from trainers.methods.cmp.model import CMPNet, save_model
+from trainers.evaluations.propagation.run import FlowError, Part, evaluate, examples, open_parts
+from trainers.evaluations.result import Measurement, Row, read_result
+from trainers.methods.cmp.method import METHOD
+from trainers.methods.cmp.model import CMPNet
 from trainers.methods.cmp.options import CMPOptions
-from trainers.report.results import FlowRow, read_flow
+from trainers.models.saving import create_network, save_model
 
 SIDE = HEIGHT
 LEFT = (WIDTH - SIDE) // 2  # of the centre crop
@@ -52,7 +57,7 @@ def crop(field: np.ndarray) -> np.ndarray:
     return field[..., LEFT : LEFT + SIDE]
 
 
-def expected(pairs: Sequence[tuple[int, int]], dataset: str, flow: str, valid: np.ndarray | None = None) -> FlowRow:
+def expected(pairs: Sequence[tuple[int, int]], dataset: str, flow: str, valid: np.ndarray | None = None) -> FlowError:
     """The row by its definition, pixel by pixel over all samples."""
     known = np.ones((SIDE, SIDE), bool) if valid is None else crop(valid)
     errors: list[list[np.ndarray]] = [[], [], []]
@@ -72,10 +77,10 @@ def expected(pairs: Sequence[tuple[int, int]], dataset: str, flow: str, valid: n
         for of, prediction in zip(errors, (guess, 0, nearest), strict=True):
             of.append(np.hypot(*(prediction - target))[known])
     means = [np.concatenate(of).mean() for of in errors]
-    return FlowRow(dataset, flow, len(pairs), len({shard for shard, _ in pairs}), float(np.mean(counts)), *means)
+    return FlowError(dataset, flow, len(pairs), len({shard for shard, _ in pairs}), float(np.mean(counts)), *means)
 
 
-def assert_same(row: FlowRow, other: FlowRow) -> None:
+def assert_same(row: FlowError, other: FlowError) -> None:
     assert (row.dataset, row.flow, row.samples, row.videos) == (other.dataset, other.flow, other.samples, other.videos)
     for name in ("points", "epe", "epe_no_motion", "epe_nearest"):
         assert getattr(row, name) == pytest.approx(getattr(other, name), rel=1e-5), name
@@ -105,8 +110,8 @@ def test_the_rows_are_what_their_definition_says(dataset: Path):
 
 
 def test_only_videos_that_are_held_out_are_measured(dataset: Path):
-    options = options_of(data={"hold_out": 0.4})
-    parts = open_parts(options, view(dataset), "held out")
+    options = options_of()
+    parts = open_parts(options, view(dataset), "held out", 0.4)
     held = {name.rpartition("-")[0] for name in parts[0].samples.keys}
     assert 0 < len(held) < len(VIDEOS)
     pairs = [(shard, frame) for shard, frame in MADE if VIDEOS[shard] in held]
@@ -121,8 +126,8 @@ def test_several_datasets_have_a_row_of_their_pixels_together(dataset: Path):
     first, second = [row for row, (shard, _) in enumerate(MADE) if shard == 2], [0, 1]
     parts = [Part(name, "estimated", Views(of.views, [np.array(rows)])) for name, rows in (("a", first), ("b", second))]
     rows = evaluate(Constant(), options, parts)
-    assert [row.dataset for row in rows] == ["a", "b", "all"]
-    assert_same(rows[2], expected([MADE[row] for row in [*first, *second]], "all", "estimated"))
+    assert [row.dataset for row in rows] == ["all", "a", "b"], "the headline comes first"
+    assert_same(rows[0], expected([MADE[row] for row in [*first, *second]], "all", "estimated"))
 
 
 def rewrite_truth(dataset: Path, shard: int, frames: Sequence[int], valid: np.ndarray) -> None:
@@ -197,32 +202,90 @@ def test_examples_are_spread_and_of_the_exact_flow_where_known(dataset: Path):
         assert example.nearest_error == pytest.approx(expected([(shard, frame)], "", "exact").epe_nearest, rel=1e-5)
 
 
-def test_a_saved_model_has_its_table_and_its_picture(dataset: Path, tmp_path: Path):
-    options = options_of(data={"hold_out": 0.4})
-    torch.manual_seed(0)
-    model = tmp_path / "small_cmp" / "model.safetensors"
-    save_model(model, CMPNet(options.model, options.loss), options)
-    for name in ("one", "two"):
-        to, pictures = tmp_path / name / "flow.json", tmp_path / name / "samples.png"
-        evaluate_model(model, view(dataset), to, pictures, "held out")
-    rows = read_flow(tmp_path / "one/flow.json")
-    assert [(row.dataset, row.flow) for row in rows] == [("small", "estimated"), ("small", "exact")]
-    facts = json.loads((tmp_path / "one/flow.json").read_text())
-    assert facts["side"] == "held out"
-    assert build(CMPOptions, facts["options"]) == options
-    assert facts["rows"][0]["better_than_nearest"] == pytest.approx(rows[0].better_than_nearest)
-    sheet = cv2.imread(str(tmp_path / "one/samples.png"))
-    assert sheet.shape[1] == pytest.approx(1200, abs=10)
-    for name in ("flow.json", "samples.png"):
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+def test_a_row_has_the_baselines_and_says_which_flow():
+    row = FlowError("demo", "estimated", 12, 2, 9.5, 2.0, 4.0, 2.5).row()
+    assert row == Row(
+        "demo", "epe", 2.0, "px", "lower", 12, "estimated flow", {"no motion": 4.0, "nearest guidance point": 2.5}
+    )
+    assert row.improvement() == pytest.approx(20)
 
 
-def test_a_side_that_there_is_not_is_refused(dataset: Path, tmp_path: Path):
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network with the weights that training starts from."""
+    folder = tmp_path_factory.mktemp("experiments") / "small_cmp"
     options = options_of()
-    model = tmp_path / "model.safetensors"
-    save_model(model, CMPNet(options.model, options.loss), options)
+    save_model(folder / "model.safetensors", create_network(METHOD, options), METHOD, options, Split(0.4))
+    return folder
+
+
+def run(dataset: Path, to: Path, *words: str) -> Measurement:
+    done = CliRunner().invoke(
+        app, ["evaluate", "propagation", *map(str, view(dataset)), "--to", str(to), "--workers", "0", *words]
+    )
+    if done.exception:
+        raise done.exception
+    return read_result(to)
+
+
+def test_a_saved_model_has_its_rows_and_its_picture(dataset: Path, experiment: Path, tmp_path: Path):
+    one = run(dataset, tmp_path / "model.json", "--model", str(experiment))
+    assert (one.evaluation, one.experiment, one.start, one.side) == ("propagation", "small_cmp", "model", "held out")
+    assert one.views == tuple(map(str, view(dataset)))
+    assert one.options == {"pictured": 6}
+    options = options_of()
+    net = create_network(METHOD, options)
+    expected_rows = [
+        error.row() for error in evaluate(net, options, open_parts(options, view(dataset), "held out", 0.4))
+    ]
+    assert list(one.result.rows) == expected_rows
+    assert [(row.dataset, row.subset) for row in one.result.rows] == [
+        ("small", "estimated flow"),
+        ("small", "exact flow"),
+    ]
+    (picture,) = one.result.pictures
+    sheet = cv2.imdecode(np.frombuffer(picture.png, np.uint8), cv2.IMREAD_COLOR)
+    assert sheet.shape[1] == pytest.approx(1200, abs=10)
+    assert "Guidance points a sample, mean: " in one.result.note
+    assert [part["subset"] for part in one.result.about["parts"]] == ["estimated flow", "exact flow"]
+
+
+def test_the_same_model_gives_the_same_result_however_it_is_named(dataset: Path, experiment: Path, tmp_path: Path):
+    named = ["--method", "cmp", "--method-options", json.dumps(OPTIONS), "--split", '{"validation_share": 0.4}']
+    to = tmp_path / "experiments/small_cmp/evaluations/propagation"
+    first = run(dataset, tmp_path / "model.json", "--model", str(experiment))
+    weights = ["--start", "model", "--weights", str(experiment / "model.safetensors")]
+    second = run(dataset, to / "model.json", *named, *weights)
+    assert (second.experiment, second.result) == (first.experiment, first.result)
+    # The network was saved as its seed draws it.
+    scratch = run(dataset, to / "scratch.json", *named, "--start", "scratch")
+    assert (scratch.start, scratch.result.rows) == ("scratch", first.result.rows)
+    other = run(dataset, to / "other.json", *named, "--start", str(experiment / "model.safetensors"))
+    assert (other.start, other.result.rows) == ("small_cmp", first.result.rows)
+
+
+def test_how_many_are_pictured_is_an_option(dataset: Path, experiment: Path, tmp_path: Path):
+    none = run(dataset, tmp_path / "a.json", "--model", str(experiment), "--options", '{"pictured": 0}')
+    assert none.result.pictures == ()
+
+
+def test_what_cannot_be_measured_is_refused(dataset: Path, experiment: Path, tmp_path: Path):
+    to, model = tmp_path / "model.json", ["--model", str(experiment)]
     with pytest.raises(UserError, match="--side test: should be one of 'held out', 'all'"):
-        evaluate_model(model, view(dataset), tmp_path / "flow.json", None, "test")
+        run(dataset, to, *model, "--side", "test")
     with pytest.raises(UserError, match="none of 3 videos is held out"):
-        evaluate_model(model, view(dataset), tmp_path / "flow.json", None, "held out")
-    assert not (tmp_path / "flow.json").exists()
+        run(dataset, to, "--method", "cmp", "--method-options", json.dumps(OPTIONS), "--start", "scratch")
+    with pytest.raises(UserError, match="--options: pictured is -1"):
+        run(dataset, to, *model, "--options", '{"pictured": -1}')
+    with pytest.raises(UserError, match="--start model needs --weights"):
+        run(dataset, to, "--method", "cmp")
+    with pytest.raises(UserError, match="what should be measured"):
+        run(dataset, to)
+    with pytest.raises(UserError, match=r"--method-options: model\.encoder is 'none'"):
+        run(dataset, to, "--method", "cmp", "--method-options", '{"model": {"encoder": "none"}}')
+    for words, why in (
+        (["evaluate", "none", "--to", str(to)], "there is no evaluation 'none': should be one of "),
+        (["evaluate", "propagation", "--to", str(to), *model], "measures on views: give some"),
+    ):
+        assert why in str(CliRunner().invoke(app, words).exception)
+    assert not to.exists()
