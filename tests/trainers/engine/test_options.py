@@ -117,7 +117,7 @@ def test_every_option_is_described(options: type[Any]):
 
 @dataclass(frozen=True)
 class Method:
-    training: TrainingOptions = TrainingOptions(optimizer="adam", learning_rate=1e-4)
+    training: TrainingOptions = field(default_factory=lambda: TrainingOptions(optimizer="adam", learning_rate=1e-4))
     transforms: TransformOptions | None = field(default_factory=lambda: TransformOptions(crop=64, flip=True))
 
 
