@@ -17,7 +17,7 @@ setup: .venv/.installed ## Sets .venv up, and nothing else; the others call it.
 
 demo: setup ## Raw video to shards, a trained model and a report, on a small synthetic dataset.
 	@snakemake --cores $(CORES) --quiet rules host
-	@snakemake --report results/report.html --quiet all
+	@snakemake --report results/report.html --report-stylesheet workflow/report/report.css --quiet all
 	@python -m pipeline stats results/demo
 	@echo "Shards and manifests: results/demo/shards/cmp, results/demo_segments/shards/grouping and .../selflow"
 	@echo "Trained model, curve and metrics: results/experiments/demo"

@@ -123,6 +123,15 @@ def test_other_datasets_are_evaluated_whole():
     assert (found.on, found.side) == (("other",), "all")
 
 
+def test_the_key_on_needs_no_quotes():
+    """YAML 1.1 reads it as true."""
+    text = "{method: cmp, train: [demo], validation: {on: [other]}, evaluate: {propagation: {on: [other]}}}"
+    experiment = resolve(x=yaml.safe_load(text))["x"]
+    assert experiment.validate == experiment.evaluations["propagation"].on == ("other",)
+    with pytest.raises(UserError, match=r"experiments\.x\.evaluate\.propagation\.on\[0\]: there is no dataset 'nil'"):
+        resolve(x=yaml.safe_load(text.replace("propagation: {on: [other]}", "propagation: {on: [nil]}")))
+
+
 def test_a_grid_stands_for_its_variants():
     grid = {
         "nets": {"a": {"model": {"strides": [1]}}, "b": {"model": {"strides": [1, 2]}, "devices": 2}},

@@ -341,7 +341,8 @@ def test_experiments_train_and_are_measured(made: Workspace, tmp_path: Path):
     metrics = json.loads(files["experiments/tiny/metrics.json"])
     assert metrics["training"]["iterations"] == 4
     rows = metrics["evaluations"]["propagation"]["model"]
-    assert {row["metric"] for row in rows if row["dataset"] == "small"} >= {"EPE"}
+    measured = {(row["dataset"], row["metric"], row["subset"]) for row in rows}
+    assert measured == {("small", "epe", "estimated flow"), ("small", "epe", "exact flow")}
     assert all(row["value"] > 0 for row in rows)
     assert set(metrics["evaluations"]["segmentation"]) == {"encoder", "scratch"}
     for name in ("experiments/tiny/", "experiments/many/", ""):

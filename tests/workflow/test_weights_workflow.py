@@ -53,7 +53,7 @@ def test_other_weights_under_the_same_path_redo_their_column_and_what_follows(wo
 
 def test_flow_of_an_experiment_waits_for_its_training(workspace: Workspace):
     flow = {"estimator": "network:experiments.one"}
-    trained = {"method": "cmp", "recipe": "demo", "train": ["small"], "data": {"hold_out": 0.5}}
+    trained = {"method": "cmp", "recipe": "demo", "train": ["small"], "validation": {"share": 0.5}}
     workspace.configure({"small": SMALL, "more": SMALL | {"flow": flow}}, {"one": trained})
     planned = workspace.planned("results/more/flow/000000.tar")
     assert (planned["train"], planned["flow_shard_on_gpu"], planned["flow_shard"]) == (1, 1, 3)
