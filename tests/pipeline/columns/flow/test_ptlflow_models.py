@@ -12,9 +12,8 @@ from pipeline.columns.flow.stage import STAGE
 pytestmark = pytest.mark.slow  # importing ptlflow alone takes ten seconds
 
 
-def images() -> tuple[np.ndarray, np.ndarray]:
-    first, second = np.random.default_rng(0).random((2, 1, 3, 64, 64), np.float32)
-    return first, second
+def images() -> np.ndarray:
+    return np.random.default_rng(0).random((1, 2, 3, 64, 64), np.float32)
 
 
 def random_weights(model: str) -> dict[str, Any]:
@@ -51,8 +50,9 @@ def test_images_go_in_as_ptlflow_wants_them_and_flow_comes_back_in_place(height:
     from pipeline.columns.flow.networks.ptlflow_models import estimator_of
 
     network = recorder(stride)
-    first, second = np.random.default_rng(0).random((2, 2, 3, height, width), np.float32)
-    flow = estimator_of(network, "recorder")(first, second)
+    frames = np.random.default_rng(0).random((2, 2, 3, height, width), np.float32)
+    first, second = frames[:, 0], frames[:, 1]
+    flow = estimator_of(network, "recorder")(frames)
     assert flow.dtype == np.float32
     np.testing.assert_array_equal(flow, np.stack([first[:, 0], second[:, 1]], axis=1))
     seen = network.seen.cpu().numpy()
@@ -67,8 +67,8 @@ def test_images_go_in_as_ptlflow_wants_them_and_flow_comes_back_in_place(height:
 def test_a_model_that_gives_several_flows_is_refused():
     from pipeline.columns.flow.networks.ptlflow_models import estimator_of
 
-    with pytest.raises(SampleError, match="ptlflow:memfof does not estimate one flow from two frames"):
-        estimator_of(recorder(stride=8, flows=3), "memfof")(*images())
+    with pytest.raises(SampleError, match="ptlflow:memfof does not estimate one flow from 2 frames"):
+        estimator_of(recorder(stride=8, flows=3), "memfof")(images())
 
 
 def test_an_unknown_model_names_the_nearest():
@@ -113,12 +113,12 @@ def test_a_checkpoint_file_gives_its_weights(tmp_path: Path):
 
     weights = random_weights("liteflownet")
     path = saved(tmp_path / "mine.ckpt", {"state_dict": weights, "hyper_parameters": {"train_size": [384, 768]}})
-    found = create_estimator("ptlflow:liteflownet", checkpoint=path)(*images())
+    found = create_estimator("ptlflow:liteflownet", checkpoint=path)(images())
 
     network = create_network("liteflownet")
-    assert not np.array_equal(estimator_of(network, "liteflownet")(*images()), found)
+    assert not np.array_equal(estimator_of(network, "liteflownet")(images()), found)
     network.load_state_dict(weights)
-    np.testing.assert_array_equal(estimator_of(network, "liteflownet")(*images()), found)
+    np.testing.assert_array_equal(estimator_of(network, "liteflownet")(images()), found)
 
 
 @pytest.mark.parametrize("content", ["plain", "other", "code", "garbage", "cut"])
