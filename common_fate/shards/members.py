@@ -4,7 +4,7 @@ The one table that knows members by name. A member that is not in it is known by
 Members of other frames, and the exact motion beside an estimated one, keep their prefix: `next.jpg`, `truth.flow.b2`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -85,6 +85,12 @@ def described(extension: str) -> str:
     """Returns what a member is and of which frame, in words."""
     about = member(extension).about
     return next((f"{about}, {which}" for prefix, which in _PREFIXES.items() if extension.startswith(prefix)), about)
+
+
+def in_order(extensions: Iterable[str]) -> list[str]:
+    """Returns extensions in the order of the table, those that it does not name last, as they come."""
+    names = list(_NAMED)
+    return sorted(extensions, key=lambda name: names.index(name) if name in _NAMED else len(names))
 
 
 def check_member(extension: str, value: Any) -> None:
