@@ -103,7 +103,8 @@ def measured(sample: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, 
     """Returns the `wanted` measures of a decoded sample, in their order; what its members do not say is left out."""
     found: dict[str, float] = {}
     for extension in sample:
-        if kind := _NAMED.get(extension):
+        kind = _NAMED.get(extension)
+        if kind and kind.measure is not _measure_nothing:  # others need not be decoded for it
             found |= kind.measure(sample[extension])
     return {name: float(found[name]) for name in wanted if name in found}
 

@@ -21,7 +21,7 @@ from common_fate.manifest.tables import write_manifest
 from common_fate.remote.address import is_address
 from common_fate.shards.files import write_atomic
 from common_fate.shards.record import Record, record_path
-from common_fate.tables import html_table, text_table
+from common_fate.tables import Table, html_table, text_table
 from pipeline.cli import downloads as downloads_cli
 from pipeline.cli import estimate as estimate_cli
 from pipeline.cli import fetch as fetch_cli
@@ -33,6 +33,7 @@ from pipeline.cli import upkeep as upkeep_cli
 from pipeline.cli import youtube as youtube_cli
 from pipeline.downloads.copies import release
 from pipeline.registry import STAGES, VIEWS
+from pipeline.scores.flow_error import flow_errors
 from pipeline.sources import SOURCES
 from pipeline.stages.runner import SOURCE, advised, run_stage
 from pipeline.stages.stage import Stage
@@ -178,7 +179,7 @@ def flow_error(
     to: Annotated[Path | None, typer.Option(help="An HTML page to write the table to.")] = None,
 ) -> None:
     """Compare estimated with exact flow: end-point errors, beside those of no motion."""
-    tables = [statistics.flow_errors(dataset) for dataset in datasets]
+    tables = [flow_errors(dataset) for dataset in datasets]
     together = [row for table in tables for row in table.rows]
     _print(replace(tables[0], title="Flow error", rows=together), to)
 
@@ -231,7 +232,7 @@ app.command()(estimate_cli.estimate)
 app.command()(filters_cli.filters)
 
 
-def _print(table: statistics.Table, page: Path | None) -> None:
+def _print(table: Table, page: Path | None) -> None:
     """Prints a table, and writes it as a page where asked."""
     typer.echo(f"{table.title}\n\n{text_table(table.columns, table.rows)}\n{table.note}\n")
     if page:

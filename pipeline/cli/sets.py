@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from common_fate.manifest.tables import read_shards
+from common_fate.manifest.shards import read_shards
 
 RESULTS = Path("results")
 

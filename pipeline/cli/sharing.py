@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from common_fate.datasets.share.description import read_shared
 from common_fate.errors import UserError
 from common_fate.manifest.croissant import Publication
-from common_fate.sharing.description import read_shared
 
 if TYPE_CHECKING:
     from pipeline.sharing.adopt_columns import Compared
@@ -28,7 +28,7 @@ def share(
     published: Annotated[str | None, typer.Option(help="When they were published: YYYY-MM-DD.")] = None,
 ) -> None:
     """Write a folder that another lab can use as it is: shards, sums, description, card."""
-    from common_fate.sharing.share import share as run
+    from common_fate.datasets.share.share import share as run
 
     shared = run(sources, to, without_pixels, Publication(tuple(licence or ()), cite, url, published))
     typer.echo(f"{to}: {shared.title}{', without pixels' if shared.frames else ''}; {to / 'README.md'} is its card")

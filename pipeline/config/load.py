@@ -14,13 +14,14 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from common_fate.datasets.adopted import ADOPTED
+from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError
-from common_fate.manifest.tables import SAMPLES
+from common_fate.manifest.samples import SAMPLES
 from pipeline.columns.frames.filters import FILTERS
 from pipeline.downloads.policy import Downloading
 from pipeline.registry import STAGES, VIEWS
 from pipeline.sources import SOURCES
-from pipeline.sources.source import Source, Video
+from pipeline.sources.source import Source
 from pipeline.stages.stage import resolved
 from pipeline.views import View
 

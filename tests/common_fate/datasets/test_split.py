@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from common_fate.datasets.catalog import read_catalog, read_plan, write_catalog, write_plan
+from common_fate.datasets.catalog import Video, read_catalog, read_plan, write_catalog, write_plan
 from common_fate.datasets.holdout import in_share
 from common_fate.datasets.split import split
 from common_fate.datasets.verify import verify
@@ -22,7 +22,6 @@ from common_fate.shards.record import Record
 from common_fate.shards.writer import write_shard
 from common_fate.torch import ShardDataset
 from pipeline.cli.app import app
-from pipeline.sources.source import Video
 from tests.support.made_dataset import make_dataset
 from trainers.data.views import open_views
 from trainers.engine.options import DataOptions

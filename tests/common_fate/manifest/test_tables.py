@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from common_fate.errors import ShardError
-from common_fate.manifest.tables import read_samples, read_shards, write_manifest
+from common_fate.manifest.samples import read_samples
+from common_fate.manifest.shards import read_shards
+from common_fate.manifest.tables import write_manifest
 from common_fate.shards.codecs import decode
 from common_fate.shards.record import file_sha256
 from tests.support.made_dataset import (

@@ -13,9 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
-from common_fate.datasets.catalog import read_catalog, write_catalog
+from common_fate.datasets.catalog import Video, read_catalog, write_catalog
 from common_fate.torch import ShardDataset
-from pipeline.sources.source import Video
 from tests.support.made_dataset import LOST, PAIRS, make_dataset, points, true_flow
 from tests.support.sharing_commands import Done, content, flip, pipeline
 

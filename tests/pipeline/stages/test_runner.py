@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from common_fate.datasets.catalog import write_catalog, write_plan
+from common_fate.datasets.catalog import Video, write_catalog, write_plan
 from common_fate.errors import SampleError, ShardError, UserError
 from common_fate.shards.codecs import encode
 from common_fate.shards.column import Shard
 from common_fate.shards.record import Record
 from common_fate.shards.writer import write_shard
-from pipeline.sources.source import Video
 from pipeline.stages.runner import run_stage
 from pipeline.stages.stage import Sample, Stage, each, in_batches
 

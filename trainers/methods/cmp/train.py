@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from common_fate.manifest.tables import SUMS
+from common_fate.manifest.sums import SUMS
 from common_fate.remote.cache import Cache
 from common_fate.shards.files import write_atomic
 from common_fate.torch.dataset import ShardDataset
