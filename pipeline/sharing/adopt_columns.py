@@ -19,7 +19,7 @@ from common_fate.shards.keys import frame_key
 from common_fate.shards.record import Record
 from common_fate.shards.writer import copy_shard
 from pipeline.columns.frames import stage as frames
-from pipeline.registry import VIEWS
+from pipeline.registry import STAGES, VIEWS
 from pipeline.sharing.adopt_view import Adoption, check_place, check_shards, present, put
 from pipeline.sharing.own_videos import own_copies
 from pipeline.stages.runner import run_stage
@@ -61,6 +61,8 @@ def join(folder: Path, shared: Shared, dataset: Path, videos: str | None) -> tup
         UserError: no frame is one of the recipe's, or something else is in the way.
         ShardError: a shard is damaged.
     """
+    if unknown := [part for part in shared.parts if part not in STAGES]:
+        raise ShardError(f"{folder}: has a column {unknown[0]!r}, which no stage here makes: nothing was adopted")
     shards, missing = _present(folder, shared)
     check_shards(folder, missing)
     records = {part: {shard: Record.read(folder / part / f"{shard}.json") for shard in shards} for part in shared.parts}
