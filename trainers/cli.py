@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from common_fate.cli import add_version
 from common_fate.errors import UserError
 from trainers.evaluations.segmentation.cli import segmentation
 from trainers.methods.cmp.cli import app as cmp
@@ -17,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+add_version(app)
 app.add_typer(cmp, name="cmp")
 app.command()(segmentation)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from common_fate.datasets.downloads import DOWNLOADED
+from common_fate.datasets.download_records import DOWNLOADED
 
 PLAN, CATALOG, VIEWS = "plan.json", "catalog.parquet", "shards"
 

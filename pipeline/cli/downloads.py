@@ -37,7 +37,7 @@ def downloads(
     dataset: Annotated[Path, typer.Argument(help="The dataset: results/NAME.")], configfile: Config = CONFIG
 ) -> None:
     """Say what became of a dataset's downloads: outcomes by reason, and where the store is."""
-    from common_fate.datasets.downloads import DOWNLOADED
+    from common_fate.datasets.download_records import DOWNLOADED
     from pipeline.downloads.outcomes import read_outcomes
 
     tables = sorted((dataset / DOWNLOADED).glob("[0-9]*.parquet"))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from common_fate.datasets.downloads import DOWNLOADED
+from common_fate.datasets.download_records import DOWNLOADED
 from common_fate.errors import UserError
 from pipeline.cli.downloads import CONFIG, Config, downloading_of
 from pipeline.upkeep.snakemake_lock import check_unlocked

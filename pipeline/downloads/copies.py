@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from common_fate.datasets.catalog import Video
-from common_fate.datasets.downloads import DOWNLOADED, again
+from common_fate.datasets.download_records import DOWNLOADED, again
 from common_fate.errors import UserError
 from common_fate.shards.record import file_sha256
 from pipeline.downloads.record import Downloads, Missing

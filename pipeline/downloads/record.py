@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common_fate.datasets.downloads import read_downloaded
+from common_fate.datasets.download_records import read_downloaded
 from common_fate.errors import printable
 from common_fate.shards.limits import MAX_TEXT
 from common_fate.shards.record import text_digest

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from common_fate.datasets.catalog import Video, read_catalog, read_planned, shard_digests
-from common_fate.datasets.downloads import DOWNLOADED
+from common_fate.datasets.download_records import DOWNLOADED
 from common_fate.errors import ShardError, UserError
 from common_fate.progress import progress
 from common_fate.shards.codecs import encode

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common_fate.datasets.catalog import read_plan
-from common_fate.datasets.downloads import DOWNLOADED
+from common_fate.datasets.download_records import DOWNLOADED
 from common_fate.errors import UserError
 from pipeline.registry import STAGES, VIEWS
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from common_fate.datasets.adopted import read_adopted
 from common_fate.datasets.catalog import Video, read_catalog, read_plan, shard_digests
-from common_fate.datasets.downloads import DOWNLOADED
+from common_fate.datasets.download_records import DOWNLOADED
 from common_fate.errors import UserError
 from common_fate.manifest.sums import SUMS
 from common_fate.manifest.tables import write_manifest

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from common_fate.datasets.downloads import DOWNLOADED
+from common_fate.datasets.download_records import DOWNLOADED
 from common_fate.errors import ShardError, UserError
 from common_fate.shards.record import Record, record_path
 from pipeline.config.load import Dataset

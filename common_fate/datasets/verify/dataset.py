@@ -10,13 +10,13 @@ from typing import Any
 
 from common_fate.datasets.adopted import read_adopted, shard_names
 from common_fate.datasets.catalog import read_catalog, read_plan, shard_digests
-from common_fate.datasets.downloads import DOWNLOADED, read_downloaded
+from common_fate.datasets.download_records import DOWNLOADED, read_downloaded
 from common_fate.datasets.parts import CATALOG, PLAN, VIEWS, is_column
 from common_fate.datasets.share.description import SHARE, read_shared
 from common_fate.datasets.verify.problems import Problem, Problems, Records, fault_of, how_to_replace
 from common_fate.datasets.verify.shards import chain_problems, shards_problems, strangers
-from common_fate.datasets.verify.shared import shared_columns
 from common_fate.datasets.verify.view import view_problems
+from common_fate.datasets.verify.without_pixels import shared_columns
 from common_fate.errors import UserError
 from common_fate.manifest.samples import SAMPLES
 from common_fate.manifest.shards import SHARDS

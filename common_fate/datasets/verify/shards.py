@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 
-from common_fate.datasets.downloads import DOWNLOADED
+from common_fate.datasets.download_records import DOWNLOADED
 from common_fate.datasets.verify.problems import (
     Problem,
     Problems,
