@@ -3,7 +3,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from common_fate.pictures.sheet import GAP, PALETTE
+from common_fate.pictures.labels import PALETTE
+from common_fate.pictures.sheet import GAP
 from trainers.evaluations.segmentation.pictures import coloured, draw
 
 
