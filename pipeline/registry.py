@@ -1,7 +1,9 @@
-"""The stages and views there are, by name. Adding one means writing its module and a line here.
+"""The stages and views there are, by name. Adding one means writing its module and a line here, after what it reads.
 
 Rules, targets, commands, `estimate`, `retry-failed`, `gc` and the benchmark of stages follow from these tables.
 """
+
+from collections.abc import Iterable
 
 from pipeline.columns import flow, guidance, masks, superpixels, truth
 from pipeline.columns.frames import stage as frames
@@ -41,3 +43,12 @@ _VIEWS = (
 )
 STAGES: dict[str, Stage] = {stage.name: stage for stage in _STAGES}
 VIEWS: dict[str, View] = {view.name: view for view in _VIEWS}
+
+
+def columns_of(views: Iterable[str], more: Iterable[str] = ()) -> list[str]:
+    """Returns the columns of a dataset with these views: frames, what they join, more, and what that is made from."""
+    wanted = {"frames", *more, *(column for view in views for column in VIEWS[view].columns)}
+    for name in reversed(STAGES):  # a stage stands after those that it reads
+        if name in wanted:
+            wanted.update(STAGES[name].reads)
+    return [name for name in STAGES if name in wanted]

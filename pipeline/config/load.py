@@ -3,7 +3,7 @@
 Every refusal names the key by its path and says what would be right.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from pipeline.columns.flow.estimators import at_its_path
 from pipeline.columns.frames.filters import FILTERS
 from pipeline.config.schema import check, datasets_validator
 from pipeline.downloads.policy import Downloading
-from pipeline.registry import STAGES, VIEWS
+from pipeline.registry import STAGES, VIEWS, columns_of
 from pipeline.sources import SOURCES
 from pipeline.sources.source import Source
 from pipeline.stages.stage import resolved
@@ -114,7 +114,7 @@ def _dataset(name: str, values: Mapping[str, Any], where: str, place: Path) -> D
         source_options=source_options,
         stages=stages,
         views=views,
-        columns=_columns(views, known),
+        columns=tuple(columns_of(views, [name for name, there in known.items() if there])),
         videos_per_shard=values.get("videos_per_shard", VIDEOS_PER_SHARD),
         min_success=values.get("min_success", MIN_SUCCESS),
         downloading=_resolved(Downloading, values.get("download", {}), f"{where}.download") if source.fetch else None,
@@ -125,15 +125,6 @@ def _known(source: Source, options: Any, paired: bool) -> dict[str, bool]:
     """The columns of what a source may know of its videos, and whether this one does."""
     truth = paired and source.truth is not None and getattr(options, "flow", True) is not None
     return {"truth": truth, "masks": source.masks is not None and options.masks is not None}
-
-
-def _columns(views: Iterable[str], known: Mapping[str, bool]) -> tuple[str, ...]:
-    """The columns to build: frames, what the views join and what that is made from, and what the source knows."""
-    joined = {column for view in views for column in VIEWS[view].columns}
-    for name in reversed(STAGES):  # a stage reads only those before it
-        joined |= {column for column in STAGES[name].reads if name in joined and column in STAGES}
-    joined |= {name for name, there in known.items() if there}
-    return tuple(name for name in STAGES if name == "frames" or name in joined)
 
 
 def _adopted(name: str, values: Mapping[str, Any], where: str, place: Path) -> Dataset:

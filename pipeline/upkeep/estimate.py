@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common_fate.tables import text_table
-from pipeline.registry import STAGES, VIEWS
+from pipeline.registry import STAGES, VIEWS, columns_of
 
 MACHINE = "two cores of an x86-64 cloud machine, busy with other work; processor time, of stages the least of three"
 SCALE = "python -m benchmarks.scale"
@@ -85,9 +85,8 @@ class Work:
 
     @property
     def columns(self) -> list[str]:
-        """The columns that the views join, as config.yaml would have them; no others, which most videos lack."""
-        joined = {column for view in self.views for column in VIEWS[view].columns}
-        return [name for name in STAGES if name == "frames" or name in joined]
+        """As config.yaml would have them; no truth or masks beside the views, which most videos lack."""
+        return columns_of(self.views)
 
     @property
     def pairs(self) -> int:

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from common_fate.errors import UserError
-from pipeline.config.load import Dataset, _columns, _dataset, load
-from pipeline.registry import VIEWS
+from pipeline.config.load import Dataset, _dataset, load
+from pipeline.registry import VIEWS, columns_of
 from pipeline.sources import SOURCES
 from pipeline.views import View
 
@@ -50,7 +50,8 @@ def test_truth_comes_whatever_the_view_and_not_without_pairs():
 def test_a_view_brings_what_its_columns_are_made_from(monkeypatch: pytest.MonkeyPatch):
     points = View("points", 1, "guidance", {"frames": ("json",), "guidance": ("guidance.npy",)})
     monkeypatch.setitem(VIEWS, "points", points)
-    assert _columns(["points"], {"truth": False, "masks": False}) == ("frames", "flow", "guidance")
+    assert columns_of(["points"]) == ["frames", "flow", "guidance"]
+    assert columns_of(["points"], ["truth"]) == ["frames", "flow", "guidance", "truth"]
 
 
 def test_a_view_of_what_the_source_does_not_know_is_refused(monkeypatch: pytest.MonkeyPatch):
