@@ -85,8 +85,8 @@ def _losses(curves: Curves, names: Sequence[str]) -> str:
         axes.plot(
             iterations, smoothed(np.array(values)), color=color, label=label, linewidth=1.8 if name == LOSS else 1.3
         )
-    for iteration, rate in rate_steps(curves):
-        note(axes, iteration, f"learning rate {rate:g}")
+    for number, (iteration, rate) in enumerate(rate_steps(curves)):
+        note(axes, iteration, f"learning rate {rate:g}", line=number % 4)
     every = [value for name in names for value in curves.measured(name)[1]]
     # The first iterations may be far above all others: they would flatten what matters.
     if len(every) > 20:
