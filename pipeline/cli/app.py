@@ -24,6 +24,7 @@ from common_fate.shards.record import Record, record_path
 from common_fate.tables import html_table, text_table
 from pipeline.cli import downloads as downloads_cli
 from pipeline.cli import estimate as estimate_cli
+from pipeline.cli import estimators as estimators_cli
 from pipeline.cli import fetch as fetch_cli
 from pipeline.cli import filters as filters_cli
 from pipeline.cli import segment as segment_cli
@@ -71,7 +72,9 @@ def main() -> None:
         sys.exit(f"error: {error}")
 
 
-def _stage_command(stage: Stage) -> Callable[..., None]:
+def stage_command(stage: Stage) -> Callable[..., None]:
+    """Returns the command that makes one shard of a stage's column."""
+
     def command(inputs: Inputs, to: To, options: Options = "{}", min_success: MinSuccess = 0.0) -> None:
         run_stage(stage, _by_name(inputs, stage.reads, stage.name), to, _parsed(stage.options, options), min_success)
 
@@ -100,7 +103,7 @@ def frames(
 
 for _stage in STAGES.values():
     if _stage.name != "frames":
-        app.command(_stage.name)(_stage_command(_stage))
+        app.command(_stage.name)(stage_command(_stage))
 
 
 @app.command()
@@ -196,25 +199,12 @@ def show(
     write_atomic(to, cv2.imencode(to.suffix, picture)[1].tobytes())
 
 
-@app.command()
-def fetch_weights(
-    estimator: Annotated[str, typer.Argument(help="ptlflow:NAME")],
-    checkpoint: Annotated[str, typer.Argument(help="The published checkpoint's name, such as things.")],
-    directory: Annotated[Path, typer.Option(help="Where checkpoints lie.")] = Path("checkpoints"),
-    accept_licence: Annotated[
-        bool, typer.Option("--accept-licence", help="You have read whose weights these are.")
-    ] = False,
-) -> None:
-    """Download a flow estimator's weights, whose licence is their authors'."""
-    from pipeline.columns.flow.networks.weights import fetch_weights
-
-    typer.echo(fetch_weights(estimator, checkpoint, directory, accept_licence))
-
-
 for _command in (
     segment_cli.segment,
     segment_cli.benchmark_segmentation,
     segment_cli.train_forest,
+    estimators_cli.check_estimator,
+    estimators_cli.fetch_weights,
     sharing_cli.share,
     sharing_cli.adopt,
     fetch_cli.fetch,

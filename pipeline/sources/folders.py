@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from common_fate.errors import SampleError, UserError, check_machine
 from common_fate.foreign.flow_files import read_flo, read_kitti_png
+from pipeline.option import option
 from pipeline.sources.listing import Paths, as_videos, check_paths, find
 from pipeline.sources.reading import is_image, of_one_size, read_image
 from pipeline.sources.source import Frame, Source, State, Truth, Unreadable, Video
@@ -23,9 +24,9 @@ _LARGEST_NUMBER = 999_999  # what a key has room for
 class FramesOptions:
     """Where the folders are, and the flow between their frames."""
 
-    path: Paths  # a glob of folders, or several
-    license: str | None = None
-    flow: str | None = None  # the folder of ground truth: {flow}/{folder's name}/{frame's stem}.flo
+    path: Paths = option(help="a glob of folders, or a list of globs", minItems=1)
+    license: str | None = option(None, "carried into the catalog")
+    flow: str | None = option(None, "the root of ground-truth flow, one folder a video")
 
     def __post_init__(self) -> None:
         check_paths(self.path)

@@ -11,6 +11,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from common_fate.errors import SampleError
+from pipeline.option import option
 from pipeline.sources.decoding import demuxed, pictures
 from pipeline.sources.listing import Paths, as_videos, check_paths, file_state, find
 from pipeline.sources.reading import check_pixels, of_one_size
@@ -27,8 +28,8 @@ _LIMITED = (0, 1)  # AVColorRange: unspecified, limited
 class VideosOptions:
     """Where the files are."""
 
-    path: Paths  # a glob of files, a .txt file that lists them, or several of these
-    license: str | None = None
+    path: Paths = option(help="a glob of files, a `.txt` file that lists them, or a list of these", minItems=1)
+    license: str | None = option(None, "carried into the catalog")
 
     def __post_init__(self) -> None:
         check_paths(self.path)

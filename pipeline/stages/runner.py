@@ -49,7 +49,7 @@ def run_stage(
     """
     tally = Tally(stage)
     with opened_inputs(stage, inputs, to.stem, store) as read:
-        items = progress(items_of(stage, read, read.keys), len(read.keys), f"{stage.name} {to.stem}")
+        items = progress(items_of(stage, read, read.keys, options), len(read.keys), f"{stage.name} {to.stem}")
 
         def facts() -> dict[str, Any]:
             tally.check(min_success)
@@ -117,18 +117,29 @@ def planned_videos(plan_path: Path, shard: str) -> tuple[list[Video], str]:
     return videos, shard_digests([ids], videos)[0]
 
 
-def items_of(stage: Stage, inputs: Inputs, keys: Iterable[str]) -> Items:
-    """The stage's items of these keys: videos, or the columns' samples joined."""
+def items_of(stage: Stage, inputs: Inputs, keys: Iterable[str], options: Any) -> Items:
+    """Returns the stage's items of these keys: videos, or the columns' samples joined.
+
+    Raises:
+        UserError: the stage wants the frame before each, and the frames were made without.
+    """
     if inputs.columns:
-        return _joined(stage, inputs, keys)
+        follow = stage.neighbours(options)
+        _check_triplets(stage, follow, next(iter(inputs.columns.values())))
+        return _joined(inputs, follow, keys)
     if inputs.copies:
         return ((key, inputs.copies.sample(key)) for key in keys)
     return ((key, {"video": inputs.videos[key]}) for key in keys)
 
 
-def _joined(stage: Stage, inputs: Inputs, keys: Iterable[str]) -> Items:
+def _check_triplets(stage: Stage, follow: Sequence[str], frames: Shard) -> None:
+    if "previous" in follow and frames.record.options.get("triplets") is False:
+        raise UserError(f"{stage.name}: reads the frame before each, too: set frames.triplets: true for this dataset")
+
+
+def _joined(inputs: Inputs, follow: Sequence[str], keys: Iterable[str]) -> Items:
     base, *others = inputs.columns.values()
-    nearby: deque[tuple[str, Members]] = deque(maxlen=4 * (len(stage.follow) + 1))
+    nearby: deque[tuple[str, Members]] = deque(maxlen=4 * (len(follow) + 1))
 
     def members(key: str) -> Members:
         """The base column's members of a key; kept for a while, since a frame's neighbour is soon its own turn."""
@@ -142,8 +153,8 @@ def _joined(stage: Stage, inputs: Inputs, keys: Iterable[str]) -> Items:
         if not all(key in other for other in others):
             continue  # it failed there, and that column's record says why
         parts: list[Sample] = [members(key), *(other[key] for other in others)]
-        if stage.follow:
-            neighbours = followed(stage, base, key)
+        if follow:
+            neighbours = followed(follow, base, key)
             if None in neighbours.values():
                 continue
             parts += [_Prefixed(name, members(neighbour)) for name, neighbour in neighbours.items() if neighbour]
@@ -155,9 +166,9 @@ def _joined(stage: Stage, inputs: Inputs, keys: Iterable[str]) -> Items:
         yield key, parts[0] if len(parts) == 1 else _Union(parts)
 
 
-def followed(stage: Stage, base: Shard, key: str) -> dict[str, str | None]:
-    """The keys of the frames that a stage joins to a frame, by field; None where the frame has no such neighbour."""
-    return {name: base.neighbour(key, name) for name in stage.follow}
+def followed(follow: Sequence[str], base: Shard, key: str) -> dict[str, str | None]:
+    """Returns the keys of the frames that join a frame, by field; None where the frame has no such neighbour."""
+    return {name: base.neighbour(key, name) for name in follow}
 
 
 def facts_of(stage: Stage, options: Any, inputs: Inputs, tally: "Tally") -> dict[str, Any]:

@@ -206,7 +206,7 @@ def _written(
         place = {item: number for number, item in enumerate(read.keys)}
         redo = _to_redo(stage, read, old, options, changes)
         again = [item for item in place if item in redo]
-        items = progress(items_of(stage, read, again), len(again), f"{stage.name} {tar.stem}")
+        items = progress(items_of(stage, read, again, options), len(again), f"{stage.name} {tar.stem}")
         kept = ((key, shard[key]) for key in shard if _item(stage, key) not in redo)
         still = (Failure(f["key"], f["reason"]) for f in old.failures if _item(stage, f["key"]) not in redo)
         dropped = _dropped(stage, old, {item: number for item, number in place.items() if item not in redo})
@@ -258,15 +258,15 @@ def _to_redo(stage: Stage, read: Inputs, old: Record, options: Any, changes: Map
     failed = {_item(stage, failure["key"]) for failure in old.failures}
     if read.copies:  # of a video that is deleted once its frames are made, what failed stays so
         failed = {item for item in failed if not read.copies.away(item)}
-    return failed | changed | _neighbours(stage, read, changed)
+    return failed | changed | _neighbours(stage.neighbours(options), read, changed)
 
 
-def _neighbours(stage: Stage, read: Inputs, changed: set[str]) -> set[str]:
+def _neighbours(follow: Sequence[str], read: Inputs, changed: set[str]) -> set[str]:
     """The samples that a changed frame is joined to."""
-    if not stage.follow or not changed:
+    if not follow or not changed:
         return set()
     base = next(iter(read.columns.values()))
-    return {key for key in base if not changed.isdisjoint(filter(None, followed(stage, base, key).values()))}
+    return {key for key in base if not changed.isdisjoint(filter(None, followed(follow, base, key).values()))}
 
 
 def _item(stage: Stage, key: str) -> str:

@@ -4,7 +4,7 @@ Nothing here imports torch: Snakemake reads it, too.
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -27,6 +27,7 @@ class TransformOptions:
     crop: int = option(384, "the side of the square, pixels; a smaller image is padded, and the padding is not valid")
     flip: bool = option(False, "horizontally, half of the time")
     jitter: float = option(0.0, "brightness, contrast, saturation by up to this share")
+    flip_vertical: bool = option(False, "vertically, half of the time")
 
     def __post_init__(self) -> None:
         for name in ("crop", "shorter_side"):
@@ -142,8 +143,13 @@ class Machine:
     threads: int | None = None  # of torch on a CPU; by default all cores
 
 
-def build(options: type[T], values: Any) -> T:
+def build(options: type[T], values: Any, base: T | None = None) -> T:
     """Returns a dataclass of options from plain JSON values; what is left out has its default, nested options too.
+
+    Those within another have the defaults that it gives them: a method's own `training`, and not everybody's.
+
+    Args:
+        base: has what is left out, in place of the dataclass's own defaults.
 
     Raises:
         ValueError: a key is unknown or missing, a value is of another type or refused; the message starts with the
@@ -156,10 +162,12 @@ def build(options: type[T], values: Any) -> T:
     for name in values:
         if name not in known:
             raise ValueError(f"{name} is not an option: should be one of {', '.join(known)}")
-    for name, one in known.items():
-        if name not in values and one.default is MISSING and one.default_factory is MISSING:
+    defaults = {name: _default(one) if base is None else getattr(base, name) for name, one in known.items()}
+    made = {name: _value(hints[name], value, name, defaults[name]) for name, value in values.items()}
+    for name, default in defaults.items():
+        if made.setdefault(name, default) is MISSING:
             raise ValueError(f"{name} is missing")
-    return options(**{name: _value(hints[name], value, name) for name, value in values.items()})
+    return options(**made)
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,17 +178,24 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return both
 
 
-def _value(hint: Any, value: Any, name: str) -> Any:
-    """A value as its type has it: a whole float is an integer, an integer a float, a list a tuple."""
+def _default(one: Field[Any]) -> Any:
+    return one.default if one.default_factory is MISSING else one.default_factory()
+
+
+def _value(hint: Any, value: Any, name: str, default: Any = MISSING) -> Any:
+    """A value as its type has it: a whole float is an integer, an integer a float, a list a tuple.
+
+    Options within options that are left out are those of `default`, where that is such options.
+    """
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         if value is None and NoneType in inner:
             return None
         (hint,) = (one for one in inner if one is not NoneType)
-        return _value(hint, value, name)
+        return _value(hint, value, name, default)
     if is_dataclass(hint) and type(value) is not hint:
         try:
-            return build(hint, value)  # type: ignore[arg-type]
+            return build(hint, value, default if isinstance(default, hint) else None)  # type: ignore[arg-type]
         except ValueError as error:
             joint = " " if str(error).startswith("is ") else "."
             raise ValueError(f"{name}{joint}{error}") from error

@@ -20,7 +20,7 @@ from common_fate.remote import download
 from common_fate.shards.record import Record
 from pipeline.cli.app import app
 from pipeline.columns.frames.stage import STAGE, FramesOptions
-from pipeline.config.load import load as config
+from pipeline.config import load as config
 from pipeline.downloads import engine
 from pipeline.downloads.copies import release
 from pipeline.downloads.engine import download_shard

@@ -83,11 +83,11 @@ def test_dis_on_real_pairs_is_well_below_zero_motion(shared_data: Path):
     estimate = create_estimator("dis", preset="medium")
     found, still = [], []
     for scene in sorted((shared_data / "flow/middlebury").iterdir()):
-        first, second = (
-            cv2.imread(str(scene / name), cv2.IMREAD_COLOR_RGB).transpose(2, 0, 1)[None].astype(np.float32) / 255
+        pair = [
+            cv2.imread(str(scene / name), cv2.IMREAD_COLOR_RGB).transpose(2, 0, 1).astype(np.float32) / 255
             for name in ("frame10.png", "frame11.png")
-        )
+        ]
         truth, valid = read_flo(scene / "flow10.flo")
-        found.append(flow_error(estimate(first, second)[0], truth, valid))
+        found.append(flow_error(estimate(np.stack(pair)[None])[0], truth, valid))
         still.append(flow_error(np.zeros_like(truth), truth, valid))
     assert total_error(found)["all"].value < 0.25 * total_error(still)["all"].value

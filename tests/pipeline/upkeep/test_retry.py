@@ -107,7 +107,7 @@ STAGES = {
         Stage("frames", 1, ("source",), Options, filmed, measure=lambda s: {"x": s["x.npy"][0]}),
         Stage(
             *("flow", 1, ("frames",), Options, in_batches(moved, lambda sample: sample["x.npy"].shape)),
-            follow=("next",),
+            follow=lambda options: ("next",),
             measure=lambda sample: {"y": sample["y.npy"][0] / 3},
             software=("numpy",),
             provenance=lambda options: {"compiler": WORLD.compiler},

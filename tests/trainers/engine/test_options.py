@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any
 
 import pytest
@@ -113,6 +113,20 @@ def described(options: type[Any]) -> Mapping[str, bool]:
 @pytest.mark.parametrize("options", [CMPOptions, TrainingOptions, TransformOptions, GroupOptions, Split])
 def test_every_option_is_described(options: type[Any]):
     assert [name for name, has in described(options).items() if not has] == []
+
+
+@dataclass(frozen=True)
+class Method:
+    training: TrainingOptions = field(default_factory=lambda: TrainingOptions(optimizer="adam", learning_rate=1e-4))
+    transforms: TransformOptions | None = field(default_factory=lambda: TransformOptions(crop=64, flip=True))
+
+
+def test_what_is_left_out_of_nested_options_is_the_method_s_own_default():
+    options = build(Method, {"training": {"iterations": 3}, "transforms": {"jitter": 0.5}})
+    assert options.training == TrainingOptions(optimizer="adam", learning_rate=1e-4, iterations=3)
+    assert options.transforms == TransformOptions(crop=64, flip=True, jitter=0.5)
+    assert build(Method, {"transforms": None}).transforms is None
+    assert build(Method, {}) == Method()
 
 
 def test_merging_goes_key_by_key():
