@@ -45,7 +45,7 @@ def training_batches(
         rank=fabric.global_rank,
         world_size=world,
     )
-    return _one_line_errors(iter(_loader(train, machine, fabric, batch_sampler=sampler)))
+    return one_line_errors(iter(_loader(train, machine, fabric, batch_sampler=sampler)))
 
 
 def validation_batches(
@@ -68,8 +68,8 @@ def _loader(data: Dataset[Any], machine: Machine, fabric: Fabric, **how: Any) ->
     )
 
 
-def _one_line_errors(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """What the user can put right comes from a worker with its traceback, which is left out."""
+def one_line_errors(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Yields the batches; what the user can put right comes from a worker with its traceback, which is left out."""
     try:
         yield from batches
     except UserError as error:
