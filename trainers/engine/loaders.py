@@ -1,6 +1,7 @@
 """Batches of a run: this process's passes of each step, and its share of the samples that are held out."""
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,10 +16,27 @@ from trainers.engine.options import Machine, TrainingOptions
 from trainers.engine.task import Batch
 
 
+class TrainingBatches(Iterator[Batch]):
+    """The batches of the passes of a run, one after the other; `waited` is for how many seconds so far."""
+
+    def __init__(self, batches: Iterator[Batch]) -> None:
+        self.waited = 0.0
+        self._batches = batches
+
+    def __next__(self) -> Batch:
+        asked = time.monotonic()
+        try:
+            return next(self._batches)
+        except UserError as error:  # it comes from a worker with its traceback, which is left out
+            raise UserError(re.sub(r"(?s)^Caught .*\ncommon_fate\.errors\.\w+: ", "", str(error)).strip()) from error
+        finally:
+            self.waited += time.monotonic() - asked
+
+
 def training_batches(
     train: Dataset[Any], options: TrainingOptions, machine: Machine, fabric: Fabric, start: int
-) -> Iterator[Batch]:
-    """Yields the batches of all passes from step `start` on, read ahead.
+) -> TrainingBatches:
+    """Returns the batches of all passes from step `start` on, read ahead.
 
     Raises:
         UserError: there are too few samples, or a step cannot be shared out; later, what a sample's reading raises.
@@ -45,7 +63,7 @@ def training_batches(
         rank=fabric.global_rank,
         world_size=world,
     )
-    return _one_line_errors(iter(_loader(train, machine, fabric, batch_sampler=sampler)))
+    return TrainingBatches(iter(_loader(train, machine, fabric, batch_sampler=sampler)))
 
 
 def validation_batches(
@@ -66,14 +84,6 @@ def _loader(data: Dataset[Any], machine: Machine, fabric: Fabric, **how: Any) ->
         prefetch_factor=4 if machine.workers else None,
         **how,
     )
-
-
-def _one_line_errors(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """What the user can put right comes from a worker with its traceback, which is left out."""
-    try:
-        yield from batches
-    except UserError as error:
-        raise UserError(re.sub(r"(?s)^Caught .*\ncommon_fate\.errors\.\w+: ", "", str(error)).strip()) from error
 
 
 def _one_thread(worker: int) -> None:

@@ -8,7 +8,7 @@ Nothing in a step waits for the device: losses are read every few steps, and bef
 
 import hashlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
@@ -29,7 +29,7 @@ from trainers.engine.loaders import training_batches, validation_batches
 from trainers.engine.optimizers import create_optimizer, set_rate
 from trainers.engine.options import Machine, TrainingOptions
 from trainers.engine.schedules import learning_rates
-from trainers.engine.task import Task
+from trainers.engine.task import Batch, Task
 
 READ_EVERY = 10  # steps: so long a loss that is not finite may go unnoticed
 
@@ -70,12 +70,12 @@ def fit(
     saved = read_checkpoint(run)
     start = saved["iteration"] if saved else 0
     batches = training_batches(train, options, machine, fabric, start)
-    held_out = (
-        validation_batches(validation, options, machine, fabric) if validation is not None and task.metrics() else None
-    )
+    held_out = None
+    if validation is not None and task.metrics():
+        held_out = validation_batches(validation, options, machine, fabric)
     net, optimizer, average = _set_up(task, options, fabric)
     curve = Curve(options.iterations)
-    waiting, spent = 0.0, 0.0
+    began = time.monotonic()
     if saved:
         try:
             task.load_state_dict(saved["task"])
@@ -83,33 +83,19 @@ def fit(
             if average:
                 average.module.load_state_dict(saved["average"])
             curve.rows, curve.losses = saved["rows"], saved["losses"]
-            waiting, spent = saved["waiting"], saved["seconds"]
+            batches.waited, began = saved["waited"], began - saved["seconds"]
         except (KeyError, RuntimeError, ValueError) as error:
             raise unusable(run, error) from error
     logger = TensorBoardLogger(run, name="", version="", purge_step=start) if fabric.is_global_zero else None
 
     rate = learning_rates(options)
     unread: list[Pass] = []
-    began = time.monotonic() - spent
     steps: Iterable[int] = range(start, options.iterations)
     if fabric.is_global_zero:
         steps = progress(steps, options.iterations, "train", done=start, note=curve.note)
     for step in steps:
         set_rate(optimizer.param_groups, rate(step))
-        for number in range(options.accumulation):
-            asked = time.monotonic()
-            batch = next(batches)
-            waiting += time.monotonic() - asked
-            # So that dropout is the same whether the run was taken up or not.
-            torch.manual_seed(_seed(options.seed, step, number, fabric.global_rank))
-            with fabric.no_backward_sync(net, enabled=number < options.accumulation - 1):
-                losses = net(fabric.to_device(batch))
-                fabric.backward(sum_of(losses) / options.accumulation)
-            unread.append(Pass(step, batch["key"], columns(losses, options.accumulation)))
-        if options.clip_norm is not None:
-            nn.utils.clip_grad_norm_(task.parameters(), options.clip_norm)
-        optimizer.step()
-        optimizer.zero_grad()
+        unread += _step(step, net, optimizer, batches, options, fabric)
         done = step + 1
         with torch.no_grad():
             task.stepped(done)
@@ -118,17 +104,17 @@ def fit(
 
         last = done == options.iterations
         saves = done % options.checkpoint_every == 0 or last
-        validates = held_out is not None and (done % options.validate_every == 0 or last)
+        validates = done % options.validate_every == 0 or last
         if not (saves or validates or done % READ_EVERY == 0):
             continue
         known = len(curve.rows)
         try:
-            for iteration, read in read_losses(unread, fabric).items():
-                curve.add_losses(iteration + 1, read, rate(iteration))
+            for iteration, losses in read_losses(unread, fabric).items():
+                curve.add_losses(iteration + 1, losses, rate(iteration))
         except NotFinite as error:
             raise UserError(_not_finite(error, run)) from error
         unread = []
-        if validates and held_out is not None:
+        if held_out is not None and validates:
             curve.add_validation(done, _measured(task, average.module if average else task.net, held_out, fabric))
         if logger:
             for row in curve.rows[known:]:
@@ -139,13 +125,38 @@ def fit(
             state = {"iteration": done, "task": task.state_dict(), "optimizer": optimizer.state_dict()}
             state |= {"average": average.module.state_dict()} if average else {}
             state |= {"rows": curve.rows, "losses": curve.losses}
-            write_checkpoint(run, state | {"seconds": time.monotonic() - began, "waiting": waiting})
+            write_checkpoint(run, state | {"seconds": time.monotonic() - began, "waited": batches.waited})
     if logger:
         logger.finalize("success")
     if average:
         task.net.load_state_dict(average.module.state_dict())
     seconds = time.monotonic() - began
-    return {"rows": curve.rows, "seconds": seconds, "waiting": waiting / seconds}
+    return {"rows": curve.rows, "seconds": seconds, "waiting": batches.waited / seconds}
+
+
+def _step(
+    step: int,
+    net: _FabricModule,
+    optimizer: _FabricOptimizer,
+    batches: Iterator[Batch],
+    options: TrainingOptions,
+    fabric: Fabric,
+) -> list[Pass]:
+    """One step of the optimizer: what its passes lost, still on the device."""
+    passes = []
+    for number in range(options.accumulation):
+        batch = next(batches)
+        # So that dropout is the same whether the run was taken up or not.
+        torch.manual_seed(_seed(options.seed, step, number, fabric.global_rank))
+        with fabric.no_backward_sync(net, enabled=number < options.accumulation - 1):
+            losses = net(fabric.to_device(batch))
+            fabric.backward(sum_of(losses) / options.accumulation)
+        passes.append(Pass(step, batch["key"], columns(losses, options.accumulation)))
+    if options.clip_norm is not None:
+        nn.utils.clip_grad_norm_(net.parameters(), options.clip_norm)
+    optimizer.step()
+    optimizer.zero_grad()
+    return passes
 
 
 def _set_up(
