@@ -114,7 +114,7 @@ def _metric(curves: Curves, column: str, name: str, reference: Reference, number
         axes.axhline(value, color=color, linewidth=1.3, linestyle=(0, dash), label=f"{baseline}: {value:.4g}")
     shown = [*values, *reference.baselines.values()]
     if held_out and min(shown) >= 0:
-        axes.set_ylim(0, None)
+        axes.set_ylim(0, 1.08 * max(shown) or None)
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     _legend(figure, axes)
     return svg(figure, f"curve-{number}")

@@ -116,7 +116,7 @@ def _what_it_is(training: Mapping[str, Any]) -> Iterator[str]:
     yield element("h2", "What it is")
     known = {"options", "parameters", "seconds", "waiting_for_data"}
     pairs: list[tuple[str, Any]] = [
-        (name.replace("_", " "), _said(value)) for name, value in training.items() if name not in known
+        (name.replace("_", " "), _said(value)) for name, value in training.items() if name not in known and value != []
     ]
     if (seconds := number(training.get("seconds"))) is not None:
         pairs.append(("time", duration(seconds)))
