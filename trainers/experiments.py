@@ -5,11 +5,9 @@ here imports torch: Snakemake reads it in every job.
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from functools import cached_property
-from pathlib import Path, PurePath
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from common_fate.errors import UserError
@@ -20,25 +18,24 @@ from trainers.declarations import Evaluation, Method
 from trainers.engine.options import build, merged
 from trainers.evaluations.options import evaluation_options
 from trainers.planning import check_circles, check_crops, check_view, columns_below
+from trainers.references import (
+    FOLDER,
+    MADE_HERE,
+    SCRATCH,
+    Given,
+    Givens,
+    Variant,
+    start_of,
+    starts_of,
+    teacher_of,
+    trained_for,
+)
 from trainers.registry import EVALUATIONS, METHODS
 from trainers.schema import experiments_validator
 
-FOLDER = "results/experiments"
 NODES = 1
 DEVICES = 1
 WORKERS = 2
-SCRATCH = "scratch"
-_MADE_HERE = re.compile(rf"{FOLDER}/([^/]+)/(?:model|encoder)\.safetensors")
-_CHECKPOINTS = (".safetensors", ".pth", ".pt", ".ckpt", ".tar")
-
-
-@dataclass(frozen=True)
-class Variant:
-    """An experiment's place in a grid."""
-
-    grid: str
-    axis: str
-    variant: str
 
 
 @dataclass(frozen=True)
@@ -159,36 +156,6 @@ def _folders(datasets: Sequence[str], view: str | None) -> list[str]:
     return [f"results/{dataset}/shards/{view}" for dataset in datasets]
 
 
-@dataclass(frozen=True)
-class _Given:
-    """An experiment as config.yaml has it, over its recipe; the others may refer to it."""
-
-    name: str
-    where: str
-    values: Mapping[str, Any]
-    place: Variant | None = None
-
-    @property
-    def method(self) -> Method:
-        return METHODS[self.values["method"]]
-
-    @cached_property
-    def options(self) -> Any:
-        """The method's own dataclass."""
-        sections = {one.name: self.values[one.name] for one in fields(self.method.options) if one.name in self.values}
-        try:
-            return build(self.method.options, sections)
-        except ValueError as error:
-            raise UserError(f"{self.where}.{error}") from error
-
-    @property
-    def encoder(self) -> str | None:
-        return None if self.method.encoder is None else self.method.encoder(self.options)
-
-
-_All = Mapping[str, _Given]
-
-
 def load(
     config: Mapping[str, Any], datasets: Mapping[str, Dataset], file: str = "config.yaml"
 ) -> dict[str, Experiment]:
@@ -203,7 +170,7 @@ def load(
     _check_evaluations(config, file)
     check({"experiments": config["experiments"]}, experiments_validator(), file)
     given = {one.name: one for one in _given(config.get("experiments", {}), file)}
-    networks = _trained_for(datasets, given)
+    networks = trained_for(datasets, given)
     experiments = {name: _experiment(one, given, datasets) for name, one in given.items()}
     check_circles(_waits(experiments, networks), file)
     return experiments
@@ -253,19 +220,19 @@ def _items(values: Any) -> Iterator[tuple[Any, Any]]:
     yield from values.items() if isinstance(values, Mapping) else ()
 
 
-def _given(experiments: Mapping[str, Any], file: str) -> Iterator[_Given]:
+def _given(experiments: Mapping[str, Any], file: str) -> Iterator[Given]:
     """The experiments, each variant of a grid by itself."""
     for name, values in experiments.items():
         where = f"{file}: experiments.{name}"
         if "grid" not in values:
-            yield _Given(name, where, _over_recipe(values))
+            yield Given(name, where, _over_recipe(values))
             continue
         grid = values["grid"]
         for axis, variants in (METHODS[values["method"]].grids[grid] if isinstance(grid, str) else grid).items():
             for variant, over in variants.items():
                 place = Variant(name, axis, variant)
                 at = f"{where}.grid.{axis}.{variant}"
-                yield _Given(f"{name}-{axis}-{variant}", at, _over_recipe(_varied(values, over)), place)
+                yield Given(f"{name}-{axis}-{variant}", at, _over_recipe(_varied(values, over)), place)
 
 
 def _varied(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -279,7 +246,7 @@ def _over_recipe(values: Mapping[str, Any]) -> dict[str, Any]:
     return merged(recipe, values)
 
 
-def _experiment(one: _Given, given: _All, datasets: Mapping[str, Dataset]) -> Experiment:
+def _experiment(one: Given, given: Givens, datasets: Mapping[str, Dataset]) -> Experiment:
     values, where, method = one.values, one.where, one.method
     check_view(values["train"], datasets, method.view, f"{where}.train")
     split, validate = _validation(one, datasets)
@@ -292,8 +259,8 @@ def _experiment(one: _Given, given: _All, datasets: Mapping[str, Dataset]) -> Ex
         validate=validate,
         split=asdict(split),
         options=_json(one.options),
-        start=_start(one, given) if "start" in values else None,
-        teacher=_teacher(one, given) if "teacher" in values else None,
+        start=start_of(one, given) if "start" in values else None,
+        teacher=teacher_of(one, given) if "teacher" in values else None,
         nodes=values.get("nodes", NODES),
         devices=values.get("devices", DEVICES),
         workers=values.get("workers", WORKERS),
@@ -305,7 +272,7 @@ def _experiment(one: _Given, given: _All, datasets: Mapping[str, Dataset]) -> Ex
     )
 
 
-def _validation(one: _Given, datasets: Mapping[str, Dataset]) -> tuple[Split, tuple[str, ...]]:
+def _validation(one: Given, datasets: Mapping[str, Dataset]) -> tuple[Split, tuple[str, ...]]:
     """Which videos train, and which other datasets validate."""
     validation, where = one.values.get("validation", {}), f"{one.where}.validation"
     others = validation.get("on", ())
@@ -324,66 +291,11 @@ def _validation(one: _Given, datasets: Mapping[str, Dataset]) -> tuple[Split, tu
     return Split(validation.get("share", 0.0), one.values.get("train_share", 1.0)), tuple(others)
 
 
-def _start(one: _Given, given: _All) -> str:
-    """The file that an experiment's weights start from."""
-    start, where = one.values["start"], f"{one.where}.start"
-    other = _experiment_called(start, given, where)
-    if other is None:
-        return start
-    if other.method is one.method and PurePath(start).name != "encoder.safetensors":
-        _check_encoders(one, other, where, whole=True)
-        return f"{FOLDER}/{other.name}/model.safetensors"
-    _check_encoders(one, other, where, whole=False)
-    return f"{FOLDER}/{other.name}/encoder.safetensors"
-
-
-def _check_encoders(one: _Given, other: _Given, where: str, whole: bool) -> None:
-    if not whole:
-        for method in (one.method, other.method):
-            if method.encoder is None:
-                raise UserError(
-                    f"{where}: {other.name!r} is of the method {other.method.name}, whose encoder is all that could be "
-                    f"taken, and {method.name} has none: should be an experiment of {one.method.name}"
-                )
-    if one.encoder != other.encoder:
-        raise UserError(
-            f"{where}: {other.name!r} has the encoder {other.encoder}, and this experiment {one.encoder}: both should "
-            "have the same"
-        )
-
-
-def _teacher(one: _Given, given: _All) -> str:
-    """The file of a teacher's network."""
-    teacher, where = one.values["teacher"], f"{one.where}.teacher"
-    other = _experiment_called(teacher, given, where)
-    if other is None:
-        return teacher
-    if other.method.name not in one.method.teachers:
-        right = " or ".join(one.method.teachers)
-        raise UserError(f"{where}: {other.name!r} is of the method {other.method.name}: should be of {right}")
-    return f"{FOLDER}/{other.name}/model.safetensors"
-
-
-def _experiment_called(name: str, given: _All, where: str) -> _Given | None:
-    """The experiment that a name or a path of its files means; None for a file of the user's, which has to be there."""
-    if made := _MADE_HERE.fullmatch(name):
-        name = made[1]
-    elif "/" in name or name.endswith(_CHECKPOINTS):
-        if not Path(name).is_file():
-            raise UserError(f"{where}: there is no file {name!r}: should be an experiment, or a checkpoint's path")
-        return None
-    if name not in given:
-        if variants := [one.name for one in given.values() if one.place and one.place.grid == name]:
-            raise UserError(f"{where}: {name!r} is a grid: should be one of {', '.join(variants)}")
-        raise UserError(f"{where}: there is no experiment {name!r}: {closest(name, [*given])}, or a checkpoint's path")
-    return given[name]
-
-
 def _evaluated(
     name: str,
     values: Mapping[str, Any],
-    one: _Given,
-    given: _All,
+    one: Given,
+    given: Givens,
     datasets: Mapping[str, Dataset],
     split: Split,
     validate: tuple[str, ...],
@@ -401,7 +313,7 @@ def _evaluated(
         )
     # A grid compares what was trained: from scratch, all of its experiments would be the same.
     default = evaluation.starts[:1] if one.place else evaluation.starts
-    starts = _starts(values.get("start", default), evaluation, given, f"{where}.start")
+    starts = starts_of(values.get("start", default), evaluation, given, f"{where}.start")
     on, side = _measured_on(values.get("on"), evaluation, one, datasets, split, validate, where)
     try:
         options = evaluation_options(
@@ -418,32 +330,10 @@ def _evaluated(
     return Evaluated(name, evaluation.name, _json(options), starts, on, side)
 
 
-def _starts(given_starts: Sequence[str], evaluation: Evaluation, given: _All, where: str) -> dict[str, str]:
-    """What an evaluation is measured from, by name."""
-    words = (evaluation.needs, SCRATCH)
-    starts: dict[str, str] = {}
-    for number, start in enumerate(given_starts):
-        at = f"{where}[{number}]"
-        if start in words:
-            starts[start] = start
-            continue
-        if _MADE_HERE.fullmatch(start):
-            _experiment_called(start, given, at)
-        elif not Path(start).is_file():
-            raise UserError(
-                f"{at}: there is no file {start!r}: should be {evaluation.needs}, {SCRATCH}, or a checkpoint's path"
-            )
-        name = _called(PurePath(start))
-        if name in starts or name in words:
-            raise UserError(f"{at}: {start!r} would be called {name!r}, as another start is: rename the file")
-        starts[name] = start
-    return starts
-
-
 def _measured_on(
     on: Sequence[str] | None,
     evaluation: Evaluation,
-    one: _Given,
+    one: Given,
     datasets: Mapping[str, Dataset],
     split: Split,
     validate: tuple[str, ...],
@@ -468,29 +358,11 @@ def _measured_on(
     return names, "held out"
 
 
-def _called(checkpoint: PurePath) -> str:
-    """A checkpoint by its file's name; another experiment's by that experiment's."""
-    made_here = checkpoint.name in ("encoder.safetensors", "model.safetensors")
-    return re.sub("[^A-Za-z0-9_-]", "_", checkpoint.parent.name if made_here else checkpoint.stem)
-
-
-def _trained_for(datasets: Mapping[str, Dataset], given: _All) -> dict[str, str]:
-    """The experiments whose networks make columns of datasets, by the path of the column's key."""
-    found = {}
-    for name, dataset in datasets.items():
-        for stage in () if dataset.adopted else dataset.stages:
-            for path in dataset.weights(stage):
-                if _MADE_HERE.fullmatch(str(path)):
-                    other = _experiment_called(str(path), given, f"{dataset.where.removesuffix('.source')}.{stage}")
-                    found[f"datasets.{name}.{stage}"] = other.name if other else ""
-    return found
-
-
 def _waits(experiments: Mapping[str, Experiment], networks: Mapping[str, str]) -> dict[str, list[str]]:
     """What each training, and each column that one of their networks makes, waits for."""
     waits = {column: [f"experiments.{of}"] for column, of in networks.items()}
     for name, one in experiments.items():
-        files = [made[1] for path in (one.start, one.teacher) if path and (made := _MADE_HERE.fullmatch(path))]
+        files = [made[1] for path in (one.start, one.teacher) if path and (made := MADE_HERE.fullmatch(path))]
         columns = [
             f"datasets.{dataset}.{column}"
             for dataset in (*one.train, *one.validate)

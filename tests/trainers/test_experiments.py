@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from safetensors.numpy import save
 
 from common_fate.errors import UserError
 from pipeline.config.load import load as configuration
@@ -17,6 +18,7 @@ from trainers.declarations import Evaluation, Method
 from trainers.engine.options import TrainingOptions, TransformOptions, build
 from trainers.experiments import Experiment, grids, load
 from trainers.methods.cmp.options import CMPOptions
+from trainers.models.weights_file import metadata
 from trainers.planning import check_videos
 from trainers.registry import EVALUATIONS, METHODS
 
@@ -257,8 +259,8 @@ def test_a_method_needs_neither_data_nor_model_nor_encoder():
         ),
         (
             {"a": HELD, "x": PLAIN | {"start": "a"}},
-            "experiments.x.start: 'a' is of the method cmp, whose encoder is all that could be taken, and plain "
-            "has none",
+            "x.start: 'a', of the method cmp, has no more for it than an encoder, and plain has none: should be an "
+            "experiment of plain",
         ),
         (
             {"x": PLAIN | {"evaluate": {"propagation": {}}}},
@@ -445,8 +447,40 @@ def test_what_is_wrong_is_named_with_what_would_be_right(experiment: dict[str, A
 
 
 def test_two_encoders_are_no_start():
-    with pytest.raises(UserError, match=r"x\.start: 'a' has the encoder resnet18, and this experiment resnet50: both"):
+    with pytest.raises(
+        UserError, match=r"x\.start: 'a', of the method cmp, has the encoder resnet18, and this experiment's is"
+    ):
         resolve(a=HELD | {"model": {"encoder": "resnet18"}}, x=HELD | {"start": "a"})
+
+
+def saved(path: Path, **about: Any) -> str:
+    """A file of weights of this project, with nothing in it but what it says about itself."""
+    path.write_bytes(save({}, metadata(**about)))
+    return str(path)
+
+
+def test_a_file_that_does_not_fit_is_no_start(tmp_path: Path):
+    fits = saved(tmp_path / "a.safetensors", method="else", encoder="resnet50")
+    assert one(start=fits).start == fits
+    for number, (about, says) in enumerate(
+        (
+            ({"encoder": "alexnet"}, "has the encoder alexnet, and this"),
+            ({"encoder": None}, "has no image encoder, and"),
+        )
+    ):
+        with pytest.raises(UserError, match=says):
+            one(start=saved(tmp_path / f"{number}.safetensors", method="else", **about))
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_file_may_teach_where_it_is_of_a_method_that_does(tmp_path: Path):
+    fits = saved(tmp_path / "a.safetensors", method="taught", encoder=None)
+    assert resolve(GROUPED, x=PLAIN | {"teacher": fits})["x"].teacher == fits
+    with pytest.raises(UserError, match=r"x\.teacher: '.*b\.safetensors' is of the method cmp: should be of taught"):
+        resolve(GROUPED, x=PLAIN | {"teacher": saved(tmp_path / "b.safetensors", method="cmp")})
+    (tmp_path / "c.pth").touch()
+    with pytest.raises(UserError, match=r"'.*c\.pth' is no model\.safetensors of an experiment: should be of taught"):
+        resolve(GROUPED, x=PLAIN | {"teacher": f"{tmp_path}/c.pth"})
 
 
 def test_a_grid_is_no_start_but_its_variants_are():

@@ -11,7 +11,8 @@ from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvir
 
 from trainers.engine.options import Machine, TrainingOptions
 
-logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # it announces each process and its precision
+for package in ("lightning.fabric", "lightning.pytorch"):  # they announce each process and its precision
+    logging.getLogger(package).setLevel(logging.WARNING)
 
 
 def start_fabric(options: TrainingOptions, machine: Machine) -> Fabric:

@@ -169,6 +169,10 @@ def _set_up(
 def _measured(task: Task, net: nn.Module, held_out: DataLoader[Any], fabric: Fabric) -> dict[str, float]:
     """The task's metrics over all held-out samples, of all processes."""
     task.eval()
+    if fabric.world_size > 1:
+        # Each process has normalised its own samples; the network that is kept is the first one's.
+        for buffer in net.buffers():
+            torch.distributed.broadcast(buffer, src=0)
     metrics = {name: metric.to(fabric.device) for name, metric in task.metrics().items()}
     with torch.no_grad(), fabric.autocast():
         for batch in held_out:

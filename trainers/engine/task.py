@@ -30,7 +30,8 @@ class Task(nn.Module):
     """A module whose call on a batch gives named losses, whose sum is minimised.
 
     Everything that has to survive a kill is part of the module's state: frozen teachers and averaged weights are
-    submodules, queues are buffers. Its checkpoint has them, and a run that is taken up goes on with them exactly.
+    submodules, queues are buffers. Its checkpoint has them, and a run that is taken up goes on with them exactly. On
+    several devices each step begins with the first one's buffers.
 
     Attributes:
         net: what is trained, saved as `model.safetensors`, and, where asked, averaged (`training.ema`). Where the

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from torch import nn
 
 from common_fate.errors import UserError
-from common_fate.manifest.tables import SUMS
+from common_fate.manifest.sums import SUMS
 from common_fate.remote.cache import Cache
 from common_fate.shards.files import write_atomic
 from common_fate.shards.record import file_sha256
@@ -127,9 +128,9 @@ def _parameters(net: nn.Module) -> dict[str, int]:
 
 
 def _device() -> str:
-    if not torch.cuda.is_available():
-        return "CPU"
-    return torch.cuda.get_device_name()
+    kind = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    return kind if processes == 1 else f"{processes} x {kind}"
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> bytes:

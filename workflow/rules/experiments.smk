@@ -1,12 +1,15 @@
 # Helpers of the rules that train, evaluate and report: the checked experiments, and what each of their jobs is asked.
 import json
+import os
 import shlex
 import shutil
+import subprocess
+import sys
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from common_fate.datasets.catalog import read_catalog
-from pipeline.columns.flow.estimators import check_estimator
 from trainers.experiments import grids, load as load_experiments
 from trainers.planning import check_videos, gpus_here
 
@@ -30,22 +33,34 @@ def videos_of(dataset):
 def check_weights(dataset):
     """Raises `UserError` where a column is shaped by a file that is not there, and that no experiment makes."""
     for name in DATASETS[dataset].columns:
-        where, ours = f"{CONFIG_FILE}: datasets.{dataset}.{name}", made_by_experiments(STAGES[name], dataset)
-        missing = [path for path in DATASETS[dataset].weights(name) if str(path) not in ours and not path.exists()]
-        if missing:
-            raise UserError(f"{where}: {missing[0]}: there is no such file")
-    estimator = DATASETS[dataset].options("flow") if "flow" in DATASETS[dataset].columns else None
-    if estimator and not made_by_experiments(STAGES["flow"], dataset):
-        try:
-            check_estimator(estimator.pop("estimator"), **estimator)
-        except UserError as error:
-            raise UserError(f"{CONFIG_FILE}: datasets.{dataset}.flow: {error}") from error
+        ours = made_by_experiments(STAGES[name], dataset)
+        for path in DATASETS[dataset].weights(name):
+            if str(path) not in ours and not path.exists():
+                raise UserError(f"{CONFIG_FILE}: datasets.{dataset}.{name}: there is no file '{path}'")
+
+
+def check_flow(dataset):
+    """Refuses an estimator that is not there, or whose weights are not. ptlflow takes seconds to say, in a process of
+    its own, so it is asked where flow is still to be made, and on a machine that has it.
+    """
+    options = DATASETS[dataset].options("flow")
+    made = made_by_experiments(STAGES["flow"], dataset) or all(map(os.path.exists, expand_shards("flow", [dataset])))
+    if made or not STAGES["flow"].gpu(DATASETS[dataset].stages["flow"]) or not find_spec("ptlflow"):
+        return
+    weights = ["--checkpoint", options["checkpoint"]] if options["checkpoint"] else []
+    folder = ["--checkpoint-dir", options["checkpoint_dir"]]
+    command = [sys.executable, "-m", "pipeline", "check-estimator", options["estimator"], *weights, *folder]
+    said = subprocess.run(command, capture_output=True, text=True)
+    if said.returncode:
+        refuse(f"{CONFIG_FILE}: datasets.{dataset}.flow: {said.stderr.strip().removeprefix('error: ')}")
 
 
 if workflow.is_main_process:
     try:
         for dataset in BUILT:
             check_weights(dataset)
+            if "flow" in DATASETS[dataset].columns:
+                check_flow(dataset)
         for experiment in EXPERIMENTS.values():
             videos = list(dict.fromkeys(video for dataset in experiment.train for video in videos_of(dataset)))
             check_videos(videos, **experiment.split, where=experiment.where)

@@ -85,8 +85,9 @@ def _ptlflow_provenance(model: str, **options: Any) -> dict[str, Any]:
 
 
 def _check_ptlflow(model: str, **options: Any) -> None:
-    from pipeline.columns.flow.networks.weights import checkpoint_path
+    from pipeline.columns.flow.networks.weights import checkpoint_path, model_class
 
+    model_class(model)
     checkpoint_path(model, **options)
 
 

@@ -121,6 +121,14 @@ def same(one: nn.Module, other: nn.Module) -> bool:
     return all(torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
 
 
+def mean_error(task: Plane, points: Points) -> float:
+    """The metric of `Plane` by itself."""
+    task.eval()
+    samples = [points[index] for index in range(len(points))]
+    errors = [(task.net(sample["x"][None])[0, 0] - sample["y"]).abs().item() for sample in samples]
+    return sum(errors) / len(errors)
+
+
 class Killed(Exception):
     pass
 
@@ -234,10 +242,7 @@ def test_the_average_of_the_weights_is_what_is_measured_and_kept(tmp_path: Path)
             for old, new in zip(average, step, strict=True)
         ]
     torch.testing.assert_close(weights(task.net), average)
-    task.eval()
-    points = Points(6)
-    errors = [(task.net(points[index]["x"][None])[0, 0] - points[index]["y"]).abs().item() for index in range(6)]
-    assert rows[-1]["validation.error"] == pytest.approx(sum(errors) / 6), "the last batch is smaller"
+    assert rows[-1]["validation.error"] == pytest.approx(mean_error(task, Points(6))), "the last batch is smaller"
 
 
 def test_gradients_are_clipped_together(tmp_path: Path):
@@ -392,10 +397,13 @@ def test_events_are_left_for_tensorboard(tmp_path: Path):
 SCRIPT = textwrap.dedent("""
     import sys, torch, os
     from pathlib import Path
-    from tests.trainers.engine.test_loop import Plane, Points, options, ALONE, fit
+    from tests.trainers.engine.test_loop import Plane, Taught, Points, options, ALONE, fit
     task = Plane(0, norm=False)
     run = fit(task, Points(), Points(7), options(ema=0.8, clip_norm=1.0), Path(sys.argv[1]), ALONE)
-    torch.save([task.state_dict(), run["rows"]], f"{sys.argv[1]}/rank{os.environ['RANK']}.pt")
+    own = Taught()  # normalises each process's samples apart
+    with_norms = fit(own, Points(), Points(7), options(ema=0.8), Path(sys.argv[1], "norms"), ALONE)
+    state = [task.state_dict(), run["rows"], own.net.state_dict(), with_norms["rows"]]
+    torch.save(state, f"{sys.argv[1]}/rank{os.environ['RANK']}.pt")
 """)
 
 
@@ -411,11 +419,15 @@ def test_two_processes_train_what_one_does(tmp_path: Path):
     alone = Plane(0, norm=False)
     rows = fit(alone, Points(), Points(7), options(ema=0.8, clip_norm=1.0), tmp_path / "alone", ALONE)["rows"]
     for rank in range(2):
-        state, shared = torch.load(tmp_path / f"rank{rank}.pt", weights_only=True)
+        state, shared, _, _ = torch.load(tmp_path / f"rank{rank}.pt", weights_only=True)
         torch.testing.assert_close(state, dict(alone.state_dict()))
         assert [sorted(row) for row in shared] == [sorted(row) for row in rows]
         for ours, theirs in zip(shared, rows, strict=True):
             assert ours == pytest.approx(theirs, rel=1e-4)
+    _, _, normalised, shared = torch.load(tmp_path / "rank0.pt", weights_only=True)
+    kept = Taught()
+    kept.net.load_state_dict(normalised)
+    assert shared[-1]["validation.error"] == pytest.approx(mean_error(kept, Points(7))), "of the network that is kept"
 
 
 class Damaged(Points):

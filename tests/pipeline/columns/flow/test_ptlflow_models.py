@@ -1,11 +1,14 @@
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from common_fate.errors import SampleError, UserError
+from pipeline.cli.app import app
 from pipeline.columns.flow import FlowOptions, create_estimator
 from pipeline.columns.flow.stage import STAGE
 
@@ -74,6 +77,27 @@ def test_a_model_that_gives_several_flows_is_refused():
 def test_an_unknown_model_names_the_nearest():
     with pytest.raises(UserError, match="no model 'liteflownett': did you mean liteflownet"):
         create_estimator("ptlflow:liteflownett", checkpoint="things")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        ("ptlflow:raft_smal", ["--checkpoint=things"], "ptlflow has no model 'raft_smal': did you mean raft_small"),
+        ("ptlflow:raft", [], "ptlflow:raft needs a checkpoint: .*things"),
+        ("ptlflow:raft", ["--checkpoint=thing"], "has no checkpoint 'thing': there is no such file, and published are"),
+        ("ptlflow:raft", ["--checkpoint=things"], "raft-things-802bbcfd.ckpt is missing: .*fetch-weights ptlflow:raft"),
+        ("dis", [], None),
+    ],
+)
+def test_an_estimator_is_checked_in_one_line(tmp_path: Path, name: str, options: list[str], says: str | None):
+    arguments = ["check-estimator", name, *options, f"--checkpoint-dir={tmp_path}"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.output == ""
+    if says is None:
+        assert done.exit_code == 0
+    else:
+        assert isinstance(done.exception, UserError)
+        assert re.search(says, str(done.exception))
 
 
 def test_missing_weights_stop_the_stage_before_its_first_sample(tmp_path: Path):

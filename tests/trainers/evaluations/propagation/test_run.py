@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from common_fate.errors import ShardError, UserError
 from common_fate.shards.codecs import decode, encode
 from common_fate.shards.writer import write_shard
+from tests.support.faulty_server import serving
 from tests.support.made_dataset import HEIGHT, PAIRS, VIDEOS, WIDTH, key, make_dataset, members, points, true_flow
 from trainers.cli import app
 from trainers.data.split import Split
@@ -262,6 +263,19 @@ def test_the_same_model_gives_the_same_result_however_it_is_named(dataset: Path,
     assert (scratch.start, scratch.result.rows) == ("scratch", first.result.rows)
     other = run(dataset, to / "other.json", *named, "--start", str(experiment / "model.safetensors"))
     assert (other.start, other.result.rows) == ("small_cmp", first.result.rows)
+
+
+def test_views_at_an_address_are_measured_too(
+    dataset: Path, experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COMMON_FATE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serving(dataset / "shards/cmp") as server:
+        words = ["evaluate", "propagation", server.url, "--model", str(experiment), "--side", "all"]
+        done = CliRunner().invoke(app, [*words, "--to", str(tmp_path / "model.json"), "--cache-gb", "1"])
+    assert done.exception is None, done.exception
+    (row,) = read_result(tmp_path / "model.json").result.rows
+    assert (row.dataset, row.subset, row.samples) == ("shared", "estimated flow", 11)
 
 
 def test_how_many_are_pictured_is_an_option(dataset: Path, experiment: Path, tmp_path: Path):
