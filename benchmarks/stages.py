@@ -21,13 +21,12 @@ import cv2
 from benchmarks.frames import EVERY, clip_in
 from benchmarks.inputs import DAVIS
 from benchmarks.reading import SIDE, Image, pairs, square
-from common_fate.datasets.catalog import write_catalog, write_plan
+from common_fate.datasets.catalog import Video, write_catalog, write_plan
 from common_fate.shards.codecs import encode
 from common_fate.shards.record import Record, record_path
 from common_fate.shards.writer import write_shard
 from pipeline.columns.frames.stage import FramesOptions
 from pipeline.registry import STAGES, VIEWS
-from pipeline.sources.source import Video
 from pipeline.stages.runner import run_stage
 from pipeline.stages.stage import Stage
 from pipeline.upkeep.estimate import NOT_MEASURED

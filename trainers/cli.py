@@ -6,6 +6,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from common_fate.cli import add_version
 from common_fate.errors import UserError
 from trainers.declarations import entry_point
 from trainers.engine.commands import encoder, train
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 for command in (train, encoder, evaluate, report, compare, home):
     app.command()(command)
+add_version(app)
 
 
 def main() -> None:

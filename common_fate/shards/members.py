@@ -4,7 +4,7 @@ The one table that knows members by name. A member that is not in it is known by
 Members of other frames, and the exact motion beside an estimated one, keep their prefix: `next.jpg`, `truth.flow.b2`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -92,6 +92,12 @@ def described(extension: str) -> str:
     return next((f"{about}, {which}" for prefix, which in _PREFIXES.items() if extension.startswith(prefix)), about)
 
 
+def in_order(extensions: Iterable[str]) -> list[str]:
+    """Returns extensions in the order of the table, those that it does not name last, as they come."""
+    names = list(_NAMED)
+    return sorted(extensions, key=lambda name: names.index(name) if name in _NAMED else len(names))
+
+
 def check_member(extension: str, value: Any) -> None:
     """Raises ValueError where a decoded member is not what data_format.md says of its name, whatever frame it is of."""
     kind = member(extension)
@@ -102,7 +108,8 @@ def measured(sample: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, 
     """Returns the `wanted` measures of a decoded sample, in their order; what its members do not say is left out."""
     found: dict[str, float] = {}
     for extension in sample:
-        if kind := _NAMED.get(extension):
+        kind = _NAMED.get(extension)
+        if kind and kind.measure is not _measure_nothing:  # others need not be decoded for it
             found |= kind.measure(sample[extension])
     return {name: float(found[name]) for name in wanted if name in found}
 

@@ -36,8 +36,8 @@ def downloads(
     dataset: Annotated[Path, typer.Argument(help="The dataset: results/NAME.")], configfile: Config = CONFIG
 ) -> None:
     """Say what became of a dataset's downloads: outcomes by reason, and where the store is."""
+    from common_fate.datasets.download_records import DOWNLOADED
     from pipeline.downloads.outcomes import read_outcomes
-    from pipeline.downloads.record import DOWNLOADED
 
     tables = sorted((dataset / DOWNLOADED).glob("[0-9]*.parquet"))
     if not tables:

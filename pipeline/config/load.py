@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from common_fate.datasets.adopted import ADOPTED
+from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError
-from common_fate.manifest.tables import SAMPLES
+from common_fate.manifest.samples import SAMPLES
 from pipeline.columns.flow.estimators import at_its_path
 from pipeline.columns.frames.filters import FILTERS
 from pipeline.config.schema import check, datasets_validator
 from pipeline.downloads.policy import Downloading
 from pipeline.registry import STAGES, VIEWS
 from pipeline.sources import SOURCES
-from pipeline.sources.source import Source, Video
+from pipeline.sources.source import Source
 from pipeline.stages.stage import resolved
 from pipeline.views import View
 

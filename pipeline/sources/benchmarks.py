@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError, UserError
 from common_fate.shards.limits import quoted
 from pipeline.option import option
@@ -21,7 +22,7 @@ from pipeline.sources.coco import NO_FACTS, Facts, image_facts
 from pipeline.sources.ids import video_id
 from pipeline.sources.listing import Paths, check_paths
 from pipeline.sources.reading import is_image
-from pipeline.sources.source import Source, Video
+from pipeline.sources.source import Source
 
 _KITTI_CAMERAS = {2012: ("colored_0", "image_2", "image_0"), 2015: ("image_2",)}  # the left one, in colour if there
 _SYNSET = re.compile(r"n\d{8}")

@@ -10,12 +10,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError, UserError, check_machine
 from common_fate.foreign.flow_files import read_flo, read_kitti_png
 from pipeline.option import option
 from pipeline.sources.listing import Paths, as_videos, check_paths, find
 from pipeline.sources.reading import is_image, of_one_size, read_image
-from pipeline.sources.source import Frame, Source, State, Truth, Unreadable, Video
+from pipeline.sources.source import Frame, Source, State, Truth, Unreadable
 
 _LARGEST_NUMBER = 999_999  # what a key has room for
 

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError, UserError, check_machine
 from pipeline.option import option
 from pipeline.sources.listing import Paths, as_videos, check_paths, file_state, find
 from pipeline.sources.reading import IMAGE_EXTENSIONS, is_image, read_image
-from pipeline.sources.source import Frame, Source, Unreadable, Video
+from pipeline.sources.source import Frame, Source, Unreadable
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError, check_machine
 from pipeline.sources.ids import video_id
-from pipeline.sources.source import State, Video
+from pipeline.sources.source import State
 
 Paths = str | list[str]
 

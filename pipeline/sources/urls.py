@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError
 from common_fate.shards.limits import quoted
 from pipeline.option import option
 from pipeline.sources import web
 from pipeline.sources.ids import video_id
 from pipeline.sources.rows import Row, RowError, read_rows
-from pipeline.sources.source import Source, Video
+from pipeline.sources.source import Source
 
 _ID = re.compile("[A-Za-z0-9_]{1,64}", re.ASCII)
 _READABLE = 40  # characters of an address's name that an id keeps

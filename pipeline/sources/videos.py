@@ -10,12 +10,13 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError
 from pipeline.option import option
 from pipeline.sources.decoding import demuxed, pictures
 from pipeline.sources.listing import Paths, as_videos, check_paths, file_state, find
 from pipeline.sources.reading import check_pixels, of_one_size
-from pipeline.sources.source import Frame, Source, Unreadable, Video
+from pipeline.sources.source import Frame, Source, Unreadable
 
 _EXACT = (
     Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INT

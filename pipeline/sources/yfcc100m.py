@@ -11,12 +11,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import unquote_plus
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError
 from common_fate.shards.limits import quoted
 from pipeline.option import option
 from pipeline.sources import web
 from pipeline.sources.listing import Paths, check_paths, find
-from pipeline.sources.source import Source, Video
+from pipeline.sources.source import Source
 from pipeline.sources.yfcc import filters
 from pipeline.sources.yfcc.filters import Filter, license_name
 from pipeline.sources.yfcc.lines import Line, lines, videos

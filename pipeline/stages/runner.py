@@ -11,17 +11,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from common_fate.datasets.catalog import read_catalog, read_planned, shard_digests
+from common_fate.datasets.catalog import Video, read_catalog, read_planned, shard_digests
+from common_fate.datasets.download_records import DOWNLOADED
 from common_fate.errors import ShardError, UserError
 from common_fate.progress import progress
 from common_fate.shards.codecs import encode
-from common_fate.shards.column import Members, Shard
+from common_fate.shards.column import Members, Shard, sound_shard
 from common_fate.shards.limits import MAX_TEXT
-from common_fate.shards.record import Record
+from common_fate.shards.record import Record, summary
 from common_fate.shards.writer import write_shard
 from pipeline.downloads.copies import Copies, copies_of
-from pipeline.downloads.record import DOWNLOADED
-from pipeline.sources.source import Video
 from pipeline.stages.stage import Dropped, Failure, Items, Outcomes, Sample, Stage, failure, resolved
 
 SOURCE = "source"
@@ -61,9 +60,7 @@ def run_stage(
 def opened(tar: Path) -> Shard:
     """A shard whose bytes are the ones that were written, so that damage never travels into what is made from it."""
     with advised(tar):
-        shard = Shard(tar)
-        shard.check_sum()
-    return shard
+        return sound_shard(tar)
 
 
 @contextmanager
@@ -291,11 +288,3 @@ def _encoded(sample: Sample) -> dict[str, bytes]:
     if isinstance(sample, Members):
         return sample.encoded
     return {extension: encode(extension, value) for extension, value in sample.items()}
-
-
-def summary(measures: Mapping[str, Sequence[float]]) -> dict[str, dict[str, float]]:
-    """The mean, minimum and maximum of each measure."""
-    return {
-        name: {"mean": round(sum(values) / len(values), 6), "min": min(values), "max": max(values)}
-        for name, values in measures.items()
-    }

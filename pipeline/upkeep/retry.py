@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from common_fate.datasets.adopted import read_adopted
-from common_fate.datasets.catalog import read_catalog, read_plan, shard_digests
+from common_fate.datasets.catalog import Video, read_catalog, read_plan, shard_digests
+from common_fate.datasets.download_records import DOWNLOADED
 from common_fate.errors import UserError
-from common_fate.manifest.tables import SUMS, write_manifest
+from common_fate.manifest.sums import SUMS
+from common_fate.manifest.tables import write_manifest
 from common_fate.progress import progress
 from common_fate.shards.column import Shard
 from common_fate.shards.files import write_atomic
@@ -23,9 +25,8 @@ from common_fate.shards.record import Record, record_path
 from common_fate.shards.writer import write_shard
 from pipeline.downloads.copies import record_of, release
 from pipeline.downloads.policy import Blocked, Downloading
-from pipeline.downloads.record import DOWNLOADED, Downloads, Missing
+from pipeline.downloads.record import Downloads, Missing
 from pipeline.registry import STAGES, VIEWS
-from pipeline.sources.source import Video
 from pipeline.stages.runner import SOURCE, Inputs, Tally, facts_of, followed, items_of, opened, opened_inputs, tools_of
 from pipeline.stages.stage import Dropped, Failure, Outcome, Outcomes, Stage
 from pipeline.upkeep.snakemake_lock import check_unlocked

@@ -7,13 +7,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from common_fate.datasets.catalog import read_catalog, read_plan, shard_digests, write_catalog, write_plan
+from common_fate.datasets.catalog import Video, read_catalog, read_plan, shard_digests, write_catalog, write_plan
 from common_fate.manifest.tables import write_manifest
 from common_fate.shards.codecs import encode
 from common_fate.shards.record import Record
 from common_fate.shards.writer import write_shard
 from pipeline.registry import VIEWS
-from pipeline.sources.source import Video
 from pipeline.views import build_view
 
 VIDEOS = ("ape", "bee", "cat")

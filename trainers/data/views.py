@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from common_fate.datasets.holdout import in_share
 from common_fate.errors import ShardError, UserError
-from common_fate.manifest.tables import SAMPLES
+from common_fate.manifest.samples import SAMPLES
 from common_fate.remote.address import is_address
 from common_fate.remote.cache import Cache
 from common_fate.torch.dataset import ShardDataset

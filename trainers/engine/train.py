@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from common_fate.errors import UserError
-from common_fate.manifest.tables import SUMS
+from common_fate.manifest.sums import SUMS
 from common_fate.remote.cache import Cache
 from common_fate.shards.files import write_atomic
 from common_fate.shards.record import file_sha256

@@ -14,12 +14,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError, UserError, check_machine
 from common_fate.shards.files import advice
+from common_fate.shards.keys import frame_key
 from pipeline.columns.frames.filters import CUT, CUTS, FILTERS, Sieve, watched
 from pipeline.columns.frames.selection import Selection, check_pairs, check_select, select
 from pipeline.option import option
-from pipeline.sources.source import Frame, Source, Unreadable, Video
+from pipeline.sources.source import Frame, Source, Unreadable
 from pipeline.stages.stage import Dropped, Failure, Items, Outcomes, Sample, Stage, failure, reason_of
 
 _SPOOLED = 2**26  # bytes of a video's frames that are kept in memory until it is known which of them form pairs
@@ -100,11 +102,6 @@ def resized_shape(height: int, width: int, shorter_side: int | None) -> tuple[in
         return height, width
     longer = (2 * max(height, width) * shorter_side + shorter) // (2 * shorter)
     return (longer, shorter_side) if height > width else (shorter_side, longer)
-
-
-def frame_key(video: str, frame: int) -> str:
-    """The key of a frame in every column."""
-    return f"{video}-{frame:06d}"
 
 
 def _run(items: Items, options: FramesOptions) -> Outcomes:

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from urllib.parse import parse_qsl, urlencode
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError
 from pipeline.option import option
-from pipeline.sources.source import Frame, Source, Truth, Unreadable, Video
+from pipeline.sources.source import Frame, Source, Truth, Unreadable
 from pipeline.sources.synthetic.layers import Scene, flow_between, image_at
 from pipeline.sources.synthetic.scene import LICENSE, compose
 

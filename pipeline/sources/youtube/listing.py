@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError, printable
 from common_fate.foreign.files import open_file
 from common_fate.shards.limits import quoted
 from pipeline.option import option
-from pipeline.sources.source import Video
 from pipeline.sources.youtube.addresses import address_of, is_youtube, name_of
 
 STANDARD = "standard YouTube licence unless the page says otherwise"

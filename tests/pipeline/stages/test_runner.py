@@ -11,14 +11,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from common_fate.datasets.catalog import write_catalog, write_plan
+from common_fate.datasets.catalog import Video, write_catalog, write_plan
 from common_fate.errors import SampleError, ShardError, UserError
 from common_fate.shards.codecs import encode
 from common_fate.shards.column import Shard
 from common_fate.shards.record import Record
 from common_fate.shards.writer import write_shard
 from pipeline.cli.app import stage_command
-from pipeline.sources.source import Video
 from pipeline.stages.runner import run_stage
 from pipeline.stages.stage import Sample, Stage, each, in_batches
 

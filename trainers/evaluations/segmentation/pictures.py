@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import nn
 
 from common_fate.datasets.show import spread
-from common_fate.pictures.sheet import DARK, GAP, WHITE, Picture, contact_sheet, label_colors
+from common_fate.pictures import Picture, contact_sheet, label_colors
+from common_fate.pictures.sheet import DARK, GAP, WHITE
 from trainers.data.transforms import IGNORED
 from trainers.evaluations.segmentation.data import MaskedImages
 

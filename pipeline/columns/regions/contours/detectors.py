@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from common_fate.errors import SampleError, UserError
 from common_fate.shards.codecs import decode
-from pipeline.columns.frames.stage import frame_key
+from common_fate.shards.keys import frame_key
 from pipeline.columns.regions.contours.forest import ForestOptions, detect, load_forest
 from pipeline.option import option
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from common_fate.errors import SampleError, UserError
 from common_fate.foreign.flow_files import write_flo
-from common_fate.pictures.sheet import Picture
+from common_fate.pictures import Picture
 from common_fate.progress import progress
 from common_fate.shards.files import write_atomic
 from pipeline.sources.reading import read_image

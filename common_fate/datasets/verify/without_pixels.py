@@ -1,26 +1,24 @@
 """Verification of columns that were shared without pixels: each of them, and what is beside them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from common_fate.datasets.verify import Problem, view_problems
+from common_fate.datasets.share.description import CATALOG, SHARE, Shared
+from common_fate.datasets.share.recipe import RECIPE, read_recipe
+from common_fate.datasets.verify.problems import Problem
+from common_fate.datasets.verify.view import view_problems
 from common_fate.errors import ShardError
-from common_fate.manifest.tables import SUMS, read_sums
+from common_fate.manifest.sums import SUMS, read_sums
 from common_fate.shards.record import Record, file_sha256
-from common_fate.sharing.description import CATALOG, SHARE, Shared
-from common_fate.sharing.recipe import RECIPE, read_recipe
-from pipeline.registry import STAGES
 
 AGAIN = "fetch it again from where the folder came from"
 
 
 def shared_columns(folder: Path, shared: Shared, full: bool) -> Iterator[Problem]:
-    """The problems of a folder of columns without pixels, with its recipe."""
+    """Yields the problems of a folder of columns without pixels, with its recipe."""
     made: dict[str, dict[str, Record]] = {part: {} for part in shared.parts}
     for part, records in made.items():
-        if part not in STAGES:
-            yield Problem(folder / SHARE, f"names a column {part!r}, which this version does not know", AGAIN)
-        elif not (folder / part).is_dir():
+        if not (folder / part).is_dir():
             yield Problem(folder / part, "missing", AGAIN)
         else:
             yield from view_problems(folder / part, full, records)
@@ -29,7 +27,7 @@ def shared_columns(folder: Path, shared: Shared, full: bool) -> Iterator[Problem
             yield Problem(folder / name, "missing", AGAIN)
     yield from _recipe(folder, made)
     if (folder / SUMS).exists():
-        yield from _sums(folder, full)
+        yield from _sums(folder, shared.parts, full)
 
 
 def _recipe(folder: Path, made: dict[str, dict[str, Record]]) -> Iterator[Problem]:
@@ -47,7 +45,7 @@ def _recipe(folder: Path, made: dict[str, dict[str, Record]]) -> Iterator[Proble
                 yield Problem(folder / RECIPE, f"lacks {strange[0]}, which {part}/{shard}.tar has", AGAIN)
 
 
-def _sums(folder: Path, full: bool) -> Iterator[Problem]:
+def _sums(folder: Path, parts: Sequence[str], full: bool) -> Iterator[Problem]:
     """SHA256SUMS against the files beside the columns, whose own sums are in their folders."""
     path = folder / SUMS
     try:
@@ -66,5 +64,5 @@ def _sums(folder: Path, full: bool) -> Iterator[Problem]:
     for name in sorted(name for name in sums if name.endswith(f"/{SUMS}") and name.count("/") == 1):
         # The sums of a column's folder stand for all its files, which are compared with them.
         listed = folder / name
-        if name.split("/")[0] in STAGES and listed.is_file() and file_sha256(listed) != sums[name]:
+        if name.split("/")[0] in parts and listed.is_file() and file_sha256(listed) != sums[name]:
             yield Problem(listed, f"changed since it was written (its sha256 is not the one in {SUMS})", AGAIN)

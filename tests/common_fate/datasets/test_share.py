@@ -13,9 +13,11 @@ import cv2
 import numpy as np
 import pytest
 
-from common_fate.datasets.catalog import read_catalog, write_catalog
+from common_fate.datasets.catalog import Video, read_catalog, write_catalog
+from common_fate.shards.codecs import encode
+from common_fate.shards.record import Record
+from common_fate.shards.writer import write_shard
 from common_fate.torch import ShardDataset
-from pipeline.sources.source import Video
 from tests.support.made_dataset import LOST, PAIRS, make_dataset, points, true_flow
 from tests.support.sharing_commands import Done, content, flip, pipeline
 
@@ -265,3 +267,21 @@ def test_shared_frames_are_adopted_and_so_is_an_adopted_view_shared_on(dataset: 
     assert share("results/theirs/shards/cmp", to=tmp_path / "again").returncode == 0
     assert pipeline(tmp_path, "verify", "--full", "again").returncode == 0
     assert (tmp_path / "again/000001.tar").read_bytes() == (shared / "000001.tar").read_bytes()
+
+
+def test_a_column_and_a_view_of_ones_own_are_shared_described_and_checked(dataset: Path, tmp_path: Path):
+    dark = np.full((8, 8), 3, np.uint8)
+    for shard in ("000000", "000001", "000002"):
+        frames = Record.read(dataset / f"frames/{shard}.json")
+        facts = {"stage": "dark", "version": 1, "options": {"below": 9}, "inputs": {"frames": frames.sha256}}
+        samples = [(key, {"dark.png": encode("dark.png", dark)}) for key in frames.keys]
+        write_shard(dataset / f"dark/{shard}.tar", samples, lambda facts=facts: facts)
+    assert pipeline(tmp_path, "verify", "--full", dataset).returncode == 0
+    assert share(dataset / "guidance", dataset / "dark", to=tmp_path / "out").returncode == 0
+    card = (tmp_path / "out/README.md").read_text()
+    assert "small (dark, guidance)" in card
+    assert '- dark: `{"below": 9}`' in card
+    assert re.search(r"`\.dark\.png` +\| labels", card)
+    assert pipeline(tmp_path, "verify", "--full", tmp_path / "out").returncode == 0
+    refused = pipeline(tmp_path, "adopt", tmp_path / "out", "--dataset", "theirs", "--videos", tmp_path)
+    assert "has a column 'dark', which no stage here makes" in refused.stderr

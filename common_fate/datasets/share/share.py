@@ -14,31 +14,31 @@ import cv2
 
 from common_fate.datasets import show as drawing
 from common_fate.datasets.adopted import shard_names
-from common_fate.datasets.catalog import catalog_file, read_catalog, read_plan
-from common_fate.datasets.stats import Table, stats
+from common_fate.datasets.catalog import Video, catalog_file, read_catalog, read_plan
+from common_fate.datasets.parts import PLAN, VIEWS, in_made_order, is_column, shards_in
+from common_fate.datasets.share.card import card
+from common_fate.datasets.share.description import (
+    CATALOG,
+    SHARE,
+    SHEET,
+    Shared,
+    bare,
+    begin,
+    portable_record,
+    portable_video,
+)
+from common_fate.datasets.share.recipe import RECIPE, recipe
+from common_fate.datasets.stats import stats
 from common_fate.errors import ShardError, UserError
 from common_fate.manifest.croissant import Publication, croissant
-from common_fate.manifest.tables import (
-    SAMPLES,
-    SUMS,
-    as_json,
-    manifest_tables,
-    members,
-    read_sums,
-    shard_sums,
-    sums_file,
-    sums_of,
-    write_manifest,
-)
+from common_fate.manifest.samples import SAMPLES
+from common_fate.manifest.sums import SUMS, read_sums, shard_sums, sums_file, sums_of
+from common_fate.manifest.tables import as_json, manifest_tables, members, write_manifest
 from common_fate.progress import progress
 from common_fate.shards.files import write_atomic
 from common_fate.shards.record import Record, file_sha256
-from common_fate.sharing.card import card
-from common_fate.sharing.copy import copy_shard
-from common_fate.sharing.description import CATALOG, SHARE, SHEET, Shared, bare, begin, portable_record, portable_video
-from common_fate.sharing.recipe import RECIPE, recipe
-from pipeline.registry import STAGES, VIEWS
-from pipeline.sources.source import Video
+from common_fate.shards.writer import copy_shard
+from common_fate.tables import Table
 
 FRAMES = "frames"
 SAMPLES_DRAWN = 6
@@ -59,39 +59,59 @@ def share(sources: Sequence[Path], to: Path, without_pixels: bool, publication: 
         ShardError: a shard is missing or damaged. What was written so far does not verify.
     """
     home, parts = _parts(sources, without_pixels)
-    plan = read_plan(home / "plan.json")
+    plan = read_plan(home / PLAN)
     videos = [portable_video(video) for video in read_catalog(home / CATALOG, chain.from_iterable(plan))]
-    if len(parts) == 1 and (parts[0] in VIEWS or parts[0] == FRAMES):
+    if _has_pixels(parts[0]):
         return _share_pixels(home, parts[0], to, videos, publication)
-    return _share_columns(home, parts, to, videos, publication)
+    return _share_columns(home, [part.name for part in parts], to, videos, publication)
 
 
-def _parts(sources: Sequence[Path], without_pixels: bool) -> tuple[Path, list[str]]:
-    """The dataset, and the names of the views and columns that are to be shared."""
-    homes, parts = set[Path](), list[str]()
+def _parts(sources: Sequence[Path], without_pixels: bool) -> tuple[Path, list[Path]]:
+    """The dataset, and the folders of the view or the columns that are to be shared, in the order they were made."""
+    homes, parts = set[Path](), dict[str, Path]()
     for source in sources:
         place = source.resolve()
-        view = place.parent.name == "shards" and place.name in VIEWS
+        view = place.parent.name == VIEWS
         home = place.parent.parent if view else place.parent
-        if not (view or place.name in STAGES) or not (home / "plan.json").exists() or not place.is_dir():
+        if not (home / PLAN).exists() or not ((view and place.is_dir()) or is_column(place)):
             raise UserError(f"{source}: neither a view (results/NAME/shards/VIEW) nor a column (results/NAME/COLUMN)")
         homes.add(home)
-        parts += [c for c in VIEWS[place.name].columns if c != FRAMES] if view and without_pixels else [place.name]
+        parts |= _columns_of(place) if view and without_pixels else {place.name: place}
     if len(homes) > 1:
         raise UserError("columns that are shared together are of one dataset: share each dataset by itself")
-    wanted = [name for name in (*STAGES, *VIEWS) if name in parts]
-    if FRAMES in wanted and without_pixels:
+    if FRAMES in parts and without_pixels:
         raise UserError("frames are pixels: leave them out, or leave out --without-pixels")
-    pixels = [name for name in wanted if name in VIEWS or name == FRAMES]
+    wanted = [parts[name] for name in in_made_order({name: _inputs(place) for name, place in parts.items()})]
+    pixels = [place.name for place in wanted if _has_pixels(place)]
     if pixels and len(wanted) > 1:
         raise UserError(f"{pixels[0]} has pixels and is shared by itself; --without-pixels leaves them out of a view")
     return homes.pop(), wanted
 
 
-def _share_pixels(home: Path, part: str, to: Path, videos: list[Video], publication: Publication) -> Shared:
+def _has_pixels(place: Path) -> bool:
+    return place.parent.name == VIEWS or place.name == FRAMES
+
+
+def _columns_of(view: Path) -> dict[str, Path]:
+    """The columns that a view joins, but for the frames, by name."""
+    record = _first_record(view)
+    if record is None or not record.joined:
+        raise UserError(f"{view}: its records do not say which columns it joins: name the columns themselves")
+    return {column: view.parents[1] / column for column in record.joined if column != FRAMES}
+
+
+def _inputs(place: Path) -> list[str]:
+    record = _first_record(place)
+    return list(record.inputs) if record else []
+
+
+def _first_record(place: Path) -> Record | None:
+    return next((Record.read(place / f"{shard}.json") for shard in shards_in(place)), None)
+
+
+def _share_pixels(home: Path, source: Path, to: Path, videos: list[Video], publication: Publication) -> Shared:
     """A view or the frames: the shards lie in the folder itself."""
-    source = home / "shards" / part if part in VIEWS else home / part
-    shared = Shared(home.name, (part,))
+    shared = Shared(home.name, (source.name,))
     begin(to, shared)
     records = _copied(source, shard_names(home), to)
     extensions = members(to, records)

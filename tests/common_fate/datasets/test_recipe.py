@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common_fate.datasets.share.recipe import SCHEMA, distance, perceptual_hash, pixels_sha256, read_recipe
 from common_fate.errors import ShardError
-from common_fate.sharing.recipe import SCHEMA, distance, perceptual_hash, pixels_sha256, read_recipe
 from pipeline.columns.frames.stage import resized_shape
 from pipeline.sharing.adopt_columns import FAR
 from tests.support.clips import write_clip

@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import ShardError, UserError
 from common_fate.foreign.files import parse_json, read_file
-from common_fate.manifest.tables import SUMS, as_json
+from common_fate.manifest.sums import SUMS
+from common_fate.manifest.tables import as_json
 from common_fate.shards.files import write_atomic
-from common_fate.shards.limits import MAX_LISTING_BYTES
+from common_fate.shards.limits import MAX_LISTING_BYTES, PART, quoted
 from common_fate.shards.record import Record
-from pipeline.registry import STAGES, VIEWS
-from pipeline.sources.source import Video
 
 SHARE, CATALOG, SHEET = "share.json", "catalog.parquet", "contact_sheet.jpg"
 BESIDE = (SHARE, CATALOG, SHEET)
@@ -61,8 +61,8 @@ def read_shared(folder: Path) -> Shared | None:
             raise TypeError("frames must be an object")
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ShardError(f"{path}: damaged ({error})") from error
-    if unknown := [part for part in shared.parts if part not in STAGES and part not in VIEWS]:
-        raise ShardError(f"{path}: names {unknown[0]!r}, which is no view or column that this version knows")
+    if odd := [part for part in shared.parts if not PART.fullmatch(part)]:
+        raise ShardError(f"{path}: names {quoted(odd[0])}, which is no view's or column's name")
     if shared.format != FORMAT:
         raise ShardError(f"{path}: of format {shared.format}, and this version reads {FORMAT}: update Common Fate")
     return shared

@@ -11,20 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from common_fate.datasets.adopted import Adopted, write_adopted
-from common_fate.datasets.catalog import Plan, read_catalog, read_plan, write_listing
+from common_fate.datasets.catalog import Plan, Video, read_catalog, read_plan, write_listing
+from common_fate.datasets.parts import CATALOG, PLAN
 from common_fate.errors import ShardError, UserError
 from common_fate.manifest.tables import write_manifest
 from common_fate.progress import progress
 from common_fate.shards.codecs import encode
-from common_fate.shards.column import Members, Shard
-from common_fate.shards.record import Record, record_path
+from common_fate.shards.column import Members, Shard, sound_shard
+from common_fate.shards.keys import video_of
+from common_fate.shards.members import measured
+from common_fate.shards.record import Record, record_path, summary
 from common_fate.shards.tar import header
 from common_fate.shards.writer import write_shard
-from pipeline.registry import STAGES, VIEWS
-from pipeline.sources.source import Video
-from pipeline.stages.runner import opened, summary
 
-PLAN, CATALOG = "plan.json", "catalog.parquet"
 TAKEN = ("report", "experiments")  # folders beside the datasets' own
 
 
@@ -167,7 +166,7 @@ def _check_keys(piece: Piece, record: Record) -> None:
     """Raises where a key is of a video that is not planned in this shard, or has no room for the prefix."""
     planned = set(piece.planned)
     for key in record.known_keys():
-        if _video(key) not in planned:
+        if video_of(key) not in planned:
             raise ShardError(f"{piece.tar}: has {key!r}, which {PLAN} does not name in this shard: make it again")
     for key in sorted(record.keys, key=len)[-1:]:
         try:
@@ -184,11 +183,6 @@ def _check_distinct(videos: Sequence[Video]) -> None:
         seen.add(video.video)
 
 
-def _video(key: str) -> str:
-    """The video of a sample's or a failure's key; a whole video's failure has its id."""
-    return key.partition("-")[0]
-
-
 def _copy(piece: Piece, tar: Path, extensions: Sequence[str]) -> None:
     """Writes a piece's shard, unless it is there."""
     taken = set(piece.videos)
@@ -201,10 +195,10 @@ def _copy(piece: Piece, tar: Path, extensions: Sequence[str]) -> None:
 
     def samples(shard: Shard) -> Iterator[tuple[str, dict[str, bytes]]]:
         for key in shard:
-            if _video(key) in taken:
+            if video_of(key) in taken:
                 sample = shard[key]
                 try:
-                    for name, value in _measured(source.stage, sample).items() if part else ():
+                    for name, value in measured(sample, source.statistics).items() if part else ():
                         measures.setdefault(name, []).append(value)
                     yield piece.prefix + key, _members(sample, extensions, piece.prefix)
                 except ValueError as error:
@@ -213,7 +207,7 @@ def _copy(piece: Piece, tar: Path, extensions: Sequence[str]) -> None:
     def facts() -> dict[str, Any]:
         return known | {"statistics": summary(measures) if part else source.statistics}
 
-    with opened(piece.tar) as shard:
+    with sound_shard(piece.tar) as shard:
         write_shard(tar, samples(shard), facts)
 
 
@@ -229,7 +223,7 @@ def _facts(piece: Piece, source: Record) -> dict[str, Any]:
         "options": source.options,
         "inputs": {source.stage: source.sha256},
         "failures": [
-            row | {"key": piece.prefix + row["key"]} for row in source.failures if _video(row["key"]) in taken
+            row | {"key": piece.prefix + row["key"]} for row in source.failures if video_of(row["key"]) in taken
         ],
         "dropped": _kept_drops(source, taken, piece.prefix),
         "software": source.software,
@@ -239,7 +233,7 @@ def _facts(piece: Piece, source: Record) -> dict[str, Any]:
 
 def _kept_drops(source: Record, taken: set[str], prefix: str) -> dict[str, list[str]]:
     """The keys, by reason, of what was dropped of some videos."""
-    kept = {reason: [prefix + key for key in keys if _video(key) in taken] for reason, keys in source.dropped.items()}
+    kept = {reason: [prefix + key for key in keys if video_of(key) in taken] for reason, keys in source.dropped.items()}
     return {reason: keys for reason, keys in kept.items() if keys}
 
 
@@ -260,14 +254,3 @@ def _members(sample: Members, extensions: Sequence[str], prefix: str) -> dict[st
     if prefix and "video" in (facts := sample.get("json", {})):
         members["json"] = encode("json", facts | {"video": f"{prefix}{facts['video']}"})
     return members
-
-
-def _measured(view: str, sample: Members) -> dict[str, float]:
-    """What the stages of a view's columns measure, and nothing where this code does not know the view."""
-    measured: dict[str, float] = {}
-    for column in VIEWS[view].columns if view in VIEWS else ():
-        try:
-            measured |= {name: float(value) for name, value in STAGES[column].measure(sample).items()}
-        except KeyError:  # another's samples may lack what is measured here
-            continue
-    return measured

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from common_fate.errors import ShardError
 from common_fate.foreign.parquet import read_parquet
 from common_fate.progress import progress
+from common_fate.shards.column import sound_shard
+from common_fate.shards.keys import frame_key
 from common_fate.shards.limits import MAX_ROWS
-from pipeline.columns.frames.stage import frame_key
-from pipeline.stages.runner import opened
 
 RECIPE = "recipe.parquet"
 SIDE, KEPT = 32, 8
@@ -86,7 +86,7 @@ def recipe(frames: Path, shards: list[str]) -> bytes:
 
 
 def _rows(tar: Path) -> Iterator[dict[str, Any]]:
-    with opened(tar) as shard:
+    with sound_shard(tar) as shard:
         for key in shard:
             sample = shard[key]
             facts, image = sample["json"], sample["jpg"]

@@ -1,4 +1,4 @@
-"""Passing shards on, on the command line."""
+"""Taking over shards from elsewhere, on the command line."""
 
 import re
 from pathlib import Path
@@ -6,32 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from common_fate.datasets.share.description import read_shared
 from common_fate.errors import UserError
-from common_fate.manifest.croissant import Publication
-from common_fate.sharing.description import read_shared
 
 if TYPE_CHECKING:
     from pipeline.sharing.adopt_columns import Compared
-
-
-def share(
-    sources: Annotated[
-        list[Path], typer.Argument(help="A view (results/NAME/shards/VIEW), or columns (results/NAME/COLUMN).")
-    ],
-    to: Annotated[Path, typer.Option(help="The folder to write: new, empty, or an earlier share of the same.")],
-    without_pixels: Annotated[
-        bool, typer.Option("--without-pixels", help="Of a view, its columns but for the frames, and a recipe of those.")
-    ] = False,
-    licence: Annotated[list[str] | None, typer.Option(help="The licence of these shards as a whole.")] = None,
-    cite: Annotated[str | None, typer.Option(help="How to cite them.")] = None,
-    url: Annotated[str | None, typer.Option(help="Where they will be found.")] = None,
-    published: Annotated[str | None, typer.Option(help="When they were published: YYYY-MM-DD.")] = None,
-) -> None:
-    """Write a folder that another lab can use as it is: shards, sums, description, card."""
-    from common_fate.sharing.share import share as run
-
-    shared = run(sources, to, without_pixels, Publication(tuple(licence or ()), cite, url, published))
-    typer.echo(f"{to}: {shared.title}{', without pixels' if shared.frames else ''}; {to / 'README.md'} is its card")
 
 
 def adopt(

@@ -4,30 +4,18 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from common_fate.datasets.stats import Table
+from common_fate.datasets.catalog import Video
+from common_fate.datasets.share.description import CATALOG, Shared
+from common_fate.datasets.share.recipe import RECIPE
+from common_fate.manifest.card import ATTRIBUTIONS
 from common_fate.manifest.croissant import Publication
-from common_fate.manifest.tables import ATTRIBUTIONS, SAMPLES, SHARDS, SUMS
+from common_fate.manifest.samples import SAMPLES
+from common_fate.manifest.shards import SHARDS
+from common_fate.manifest.sums import SUMS
 from common_fate.manifest.videos import licence_table
+from common_fate.shards.members import described
 from common_fate.shards.record import Record
-from common_fate.sharing.description import CATALOG, Shared
-from common_fate.sharing.recipe import RECIPE
-from common_fate.tables import markdown_table
-from pipeline.registry import VIEWS
-from pipeline.sources.source import Video
-
-_MEMBERS = {
-    "jpg": "the frame, RGB",
-    "flow.b2": "optical flow to the next frame, `u` (right) and `v` (down), pixels",
-    "backward.b2": "optical flow back from the next frame",
-    "occlusion.png": "pixels that the next frame hides, 0 or 255",
-    "valid.png": "pixels whose flow is known, 0 or 255",
-    "objects.png": "objects, 0 the background",
-    "guidance.npy": "guidance points, `(N, 3)` float32: y, x, distance to the nearest motion edge, pixels",
-    "regions.png": "labels of the finest regions, 8 bits",
-    "tree.npy": "the tree of the regions, `(R - 1, 4)` float32: child, child, height, leaves, as SciPy's linkage",
-    "superpixels.png": "labels of superpixels, 16 bits",
-    "json": "facts, such as video, frame and next frame",
-}
+from common_fate.tables import Table, markdown_table
 
 _PIXELS = f"""The frames themselves are not in here: `{RECIPE}` says which they are, and has fingerprints of each.
 Whoever has the videos adopts this with `python -m pipeline adopt DIR --dataset NAME --videos 'VIDEOS/*.mp4'`."""
@@ -86,7 +74,7 @@ def card(
         "How it was made": _making(shared, folders),
         "In numbers": _numbers(numbers),
         "Cite it": f"```\n{publication.cite}\n```" if publication.cite else "",
-        "Check it": f"`sha256sum -c {SUMS}`, or `python -m pipeline verify --full` on this folder.",
+        "Check it": f"`sha256sum -c {SUMS}`, or `common-fate verify --full` on this folder.",
     }
     texts = [f"## {title}\n\n{text}" if title else text for title, text in sections.items() if text]
     return "\n\n".join([_front(shared, folders), *texts]) + "\n"
@@ -129,7 +117,7 @@ def _contents(folders: Mapping[str, Sequence[Record]]) -> str:
         for folder, records in folders.items()
     }
     rows = [
-        [f"`{folder}/`" if folder != "." else "", f"`.{name}`", _meaning(name)]
+        [f"`{folder}/`" if folder != "." else "", f"`.{name}`", described(name)]
         for folder, names in extensions.items()
         for name in names
     ]
@@ -141,12 +129,6 @@ was made and what failed. `{SAMPLES}` has a row for each sample, with the offset
 `{SHARDS}` has one for each shard."""
 
 
-def _meaning(extension: str) -> str:
-    prefix = next((prefix for prefix in ("previous.", "next.") if extension.startswith(prefix)), "")
-    meaning = _MEMBERS.get(extension.removeprefix(prefix), "")
-    return f"{meaning}, of the {'frame before' if prefix == 'previous.' else 'next frame'}" if prefix else meaning
-
-
 def _reading(folders: Mapping[str, Any]) -> str:
     files = _files(next(iter(folders)))
     return f"""In this folder, with webdataset and blosc2 alone:
@@ -155,7 +137,7 @@ def _reading(folders: Mapping[str, Any]) -> str:
 {_SNIPPET.replace("FILES", files)}```
 
 With Hugging Face: `load_dataset("webdataset", data_files="{files}", streaming=True)`. With Common Fate:
-`trainers.data.ShardDataset(folder)`."""
+`common_fate.torch.ShardDataset(folder)`."""
 
 
 def _making(shared: Shared, folders: Mapping[str, Sequence[Record]]) -> str:
@@ -166,7 +148,7 @@ def _making(shared: Shared, folders: Mapping[str, Sequence[Record]]) -> str:
         if not records:
             continue
         first = records[0]
-        options |= first.options if part in VIEWS else {part: first.options}  # a view's are those of its columns
+        options |= first.options if first.joined else {part: first.options}  # a view's are those of its columns
         software |= first.software
         alike &= all(record.options == first.options for record in records)
     lines = [f"- {name}: `{json.dumps(values)}`" for name, values in options.items()]
