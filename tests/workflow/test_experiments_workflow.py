@@ -337,7 +337,7 @@ def test_experiments_train_and_are_measured(made: Workspace, tmp_path: Path):
     assert set(metrics["evaluations"]["segmentation"]) == {"encoder", "scratch"}
     for name in ("experiments/tiny/", "experiments/many/", ""):
         page = files[f"report/{name}index.html"]
-        assert page.startswith(b"<!DOCTYPE html>")
+        assert page.startswith(b"<!doctype html>")
         assert b"<svg" in page or not name
     assert not workspace.planned()
     bound = workspace.snakemake("--report", "report.html")

@@ -122,6 +122,7 @@ def test_each_dataset_takes_one_job_a_stage(run: tuple[Workspace, Counter[str]])
         **dict.fromkeys(("flow_shard", "guidance_shard", "view_shard", "manifest"), len(PAIRED)),
         "truth_shard": with_truth,
         "flow_error": 1,
+        "home": 1,
     }
 
 

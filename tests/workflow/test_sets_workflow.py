@@ -23,10 +23,10 @@ def test_both_sides_of_a_split_are_datasets_to_train_on(built: Workspace):
         )
     adopted = {"source": {"kind": "adopted"}}
     datasets = {"small": SMALL, "ours": adopted, "theirs": adopted, "both": adopted}
-    training = {"method": "cmp", "recipe": "demo", "train": ["ours"], "validate": ["theirs"]}
+    training = {"method": "cmp", "recipe": "demo", "train": ["ours"], "validation": {"on": ["theirs"]}}
     built.configure(datasets, {"first": training})
     assert not built.planned("--", "shards")
     assert built.planned() == {
         **{"contact_sheet": 3, "statistics": 3},
-        **{"train": 1, "evaluate": 1, "experiment_report": 1},
+        **{"train": 1, "encoder": 1, "evaluate": 1, "experiment_report": 1, "home": 1},
     }

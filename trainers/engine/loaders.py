@@ -21,14 +21,12 @@ class TrainingBatches(Iterator[Batch]):
 
     def __init__(self, batches: Iterator[Batch]) -> None:
         self.waited = 0.0
-        self._batches = batches
+        self._batches = one_line_errors(batches)
 
     def __next__(self) -> Batch:
         asked = time.monotonic()
         try:
             return next(self._batches)
-        except UserError as error:  # it comes from a worker with its traceback, which is left out
-            raise UserError(re.sub(r"(?s)^Caught .*\ncommon_fate\.errors\.\w+: ", "", str(error)).strip()) from error
         finally:
             self.waited += time.monotonic() - asked
 
@@ -84,6 +82,14 @@ def _loader(data: Dataset[Any], machine: Machine, fabric: Fabric, **how: Any) ->
         prefetch_factor=4 if machine.workers else None,
         **how,
     )
+
+
+def one_line_errors(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Yields the batches; what the user can put right comes from a worker with its traceback, which is left out."""
+    try:
+        yield from batches
+    except UserError as error:
+        raise UserError(re.sub(r"(?s)^Caught .*\ncommon_fate\.errors\.\w+: ", "", str(error)).strip()) from error
 
 
 def _one_thread(worker: int) -> None:

@@ -8,14 +8,11 @@ from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from pipeline.option import option
+
 T = TypeVar("T")
 
 LARGEST = 8192  # pixels, of a side that options ask for: more is a slip, or a file that wants memory
-
-
-def option(default: Any, help: str) -> Any:
-    """Returns a dataclass's field with its default, and its description for the schema and the docs."""
-    return field(default=default, metadata={"help": help})
 
 
 @dataclass(frozen=True)

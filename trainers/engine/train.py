@@ -78,6 +78,7 @@ def train(
         "method": method.name,
         "options": asdict(options),
         "datasets": [str(view) for view in views],
+        "validation": [str(view) for view in validate],
         "samples": len(samples),
         "videos": len({key.rpartition("-")[0] for key in samples.keys}),
         "parameters": _parameters(task.net),

@@ -17,7 +17,7 @@ class Job:
         method: of the experiment, whose network is evaluated.
         method_options: of the experiment, built (the method's dataclass).
         start: what the weights are called: `model`, `encoder`, `scratch`, or a checkpoint's name.
-        weights: their file; None for `scratch`, the weights that the experiment's seed draws.
+        weights: their file; None for `scratch`, random weights, see `trainers.evaluations.start`.
         options: the evaluation's own dataclass.
         views: folders or addresses of the views to measure on.
         side: `held out`, as the experiment was trained, or `all` of their videos.

@@ -5,6 +5,8 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
+
 from common_fate.errors import UserError
 from trainers.declarations import Evaluation, entry_point
 from trainers.engine.devices import is_main_process
@@ -29,6 +31,8 @@ def run(evaluation: Evaluation, job: Job, to: Path) -> None:
         )
     if evaluation.view and not job.views:
         raise UserError(f"{evaluation.name}: measures on views: give some, results/DATASET/shards/{evaluation.view}")
+    if job.machine.threads:
+        torch.set_num_threads(job.machine.threads)
     began = time.monotonic()
     result: Result = entry_point(evaluation.run)(job)
     if not is_main_process():

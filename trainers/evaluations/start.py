@@ -25,7 +25,10 @@ def encoder_name(job: Job) -> str:
 
 
 def load_start_encoder(job: Job, seed: int) -> Encoder:
-    """Returns the image encoder with the job's weights; without any, with the architecture's own, drawn by `seed`.
+    """Returns the image encoder with the job's weights; without any, with random ones, as its architecture draws them.
+
+    Args:
+        seed: of the random ones: what fine-tunes gives its own, so that they are the same whatever the method.
 
     Raises:
         UserError: see `load_encoder`.

@@ -85,8 +85,8 @@ def _losses(curves: Curves, names: Sequence[str]) -> str:
         axes.plot(
             iterations, smoothed(np.array(values)), color=color, label=label, linewidth=1.8 if name == LOSS else 1.3
         )
-    for iteration, rate in rate_steps(curves):
-        note(axes, iteration, f"learning rate {rate:g}")
+    for number, (iteration, rate) in enumerate(rate_steps(curves)):
+        note(axes, iteration, f"learning rate {rate:g}", line=number % 4)
     every = [value for name in names for value in curves.measured(name)[1]]
     # The first iterations may be far above all others: they would flatten what matters.
     if len(every) > 20:
@@ -114,7 +114,7 @@ def _metric(curves: Curves, column: str, name: str, reference: Reference, number
         axes.axhline(value, color=color, linewidth=1.3, linestyle=(0, dash), label=f"{baseline}: {value:.4g}")
     shown = [*values, *reference.baselines.values()]
     if held_out and min(shown) >= 0:
-        axes.set_ylim(0, None)
+        axes.set_ylim(0, 1.08 * max(shown) or None)
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     _legend(figure, axes)
     return svg(figure, f"curve-{number}")

@@ -58,12 +58,12 @@ def svg(figure: Figure, name: str) -> str:
     return re.sub(r'(xlink:href="#|url\(#)([^")]+)', lambda found: found[1] + ids.get(found[2], found[2]), text)
 
 
-def note(axes: Axes, x: float, text: str) -> None:
-    """Draws a dotted line at an x of the axes, named at its top."""
+def note(axes: Axes, x: float, text: str, line: int = 0) -> None:
+    """Draws a dotted line at an x of the axes, named at its top, so many lines of text below it."""
     axes.axvline(x, color=FAINT, linewidth=0.9, linestyle=(0, (1, 2)))
     low, high = axes.get_xlim()
     side, shift = ("right", -4) if x - low > 0.75 * (high - low) else ("left", 4)  # it stays within the axes
     axes.annotate(
-        text, (x, 1), (shift, -2), xycoords=("data", "axes fraction"), textcoords="offset points", color=FAINT,
-        fontsize=8, va="top", ha=side,
+        text, (x, 1), (shift, -2 - 11 * line), xycoords=("data", "axes fraction"), textcoords="offset points",
+        color=FAINT, fontsize=8, va="top", ha=side,
     )  # fmt: skip

@@ -47,10 +47,12 @@ def overview(files: Sequence[Path], to: Path, title: str) -> None:
         element("div", *list(_cards(first))[:MOST_CARDS], kind="cards"),
     ]
     shown = [picture for folder, metrics in first for picture in _pictured(folder, metrics)][:MOST_PICTURED]
-    if shown:
-        parts += [element("h2", "What models predict"), element("div", *shown, kind="gallery")]
-    if sheets:
-        parts += [element("h2", "What datasets hold"), element("div", *map(_sheet, sheets), kind="gallery")]
+    said = [*(["what models predict"] if shown else []), *(["what datasets hold"] if sheets else [])]
+    if said:  # side by side, so that the first screen has some of both
+        parts += [
+            element("h2", text(", ".join(said).capitalize())),
+            element("div", *shown, *map(_sheet, sheets), kind="gallery"),
+        ]
     if experiments:
         parts += [element("h2", "All experiments"), _table([metrics for _, metrics in experiments])]
     write_atomic(to, page(title, *parts))

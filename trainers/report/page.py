@@ -31,8 +31,8 @@ th.number, td.number {{ text-align: right; }}
 .card .value {{ font-size: 28px; font-weight: 600; font-variant-numeric: tabular-nums; line-height: 1.3; }}
 .card .value small {{ font-size: 15px; font-weight: 400; }}
 .card .beside {{ font-size: 13px; }}
-.columns {{ display: grid; gap: 4px 40px; grid-template-columns: repeat(auto-fit, minmax(min(440px, 100%), 1fr));
-  overflow: visible; }}
+.columns {{ display: flex; flex-wrap: wrap; gap: 4px 32px; overflow: visible; }}
+.columns > div {{ max-width: 100%; }}
 .panels {{ display: grid; gap: 12px 24px; grid-template-columns: repeat(auto-fit, minmax(min(520px, 100%), 1fr));
   overflow: visible; }}
 .panels svg, .wide svg {{ display: block; height: auto; max-width: 100%; width: 100%; }}
@@ -41,6 +41,7 @@ th.number, td.number {{ text-align: right; }}
 .gallery {{ align-items: start; display: grid; gap: 8px 24px;
   grid-template-columns: repeat(auto-fit, minmax(min(640px, 100%), 1fr)); overflow: visible; }}
 .gallery img {{ max-width: 100%; }}
+.facts td, .facts th {{ padding-bottom: 3px; padding-top: 3px; }}
 .facts th {{ border-bottom: 1px solid #eceff1; color: #5f6368; font-weight: 400; padding-left: 0; }}
 .facts tr:nth-child(even) {{ background: none; }}
 details {{ margin: 12px 0 0; }}

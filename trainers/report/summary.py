@@ -116,15 +116,12 @@ def _what_it_is(training: Mapping[str, Any]) -> Iterator[str]:
     yield element("h2", "What it is")
     known = {"options", "parameters", "seconds", "waiting_for_data"}
     pairs: list[tuple[str, Any]] = [
-        (name.replace("_", " "), _said(value)) for name, value in training.items() if name not in known
+        (name.replace("_", " "), _said(value)) for name, value in training.items() if name not in known and value != []
     ]
     if (seconds := number(training.get("seconds"))) is not None:
         pairs.append(("time", duration(seconds)))
     if (waiting := number(training.get("waiting_for_data"))) is not None:
         pairs.append(("of it waiting for data", f"{waiting:.1%}"))
-    parameters = _mapping(training.get("parameters"))
-    for part, count in parameters.items():
-        pairs.append((f"parameters, {part}" if part != "total" else "parameters in all", _said(count)))
     options = flat(_mapping(training.get("options")))
     defaults = _defaults(training.get("method"))
     changed = {key: value for key, value in options.items() if key not in defaults or defaults[key] != value}
@@ -136,8 +133,13 @@ def _what_it_is(training: Mapping[str, Any]) -> Iterator[str]:
         right.append(
             folded(f"The other {len(rest)} options", facts((key, _said(value)) for key, value in rest.items()))
         )
-    left = [element("h3", "Training"), facts(pairs)]
-    yield element("div", element("div", *left), *([element("div", *right)] if options else []), kind="columns")
+    blocks = [element("div", element("h3", "Training"), facts(pairs))]
+    if parameters := _mapping(training.get("parameters")):
+        counted = ((part if part != "total" else "in all", _said(count)) for part, count in parameters.items())
+        blocks.append(element("div", element("h3", "Parameters"), facts(counted)))
+    if options:
+        blocks.append(element("div", *right))
+    yield element("div", *blocks, kind="columns")
 
 
 def flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

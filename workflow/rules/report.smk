@@ -142,6 +142,6 @@ rule home:
     log:
         "logs/report/home.log",
     conda:
-        "../envs/learning.yaml"
+        "../envs/data.yaml"
     shell:
         "python -m trainers home {input} --to {output} > {log} 2>&1"

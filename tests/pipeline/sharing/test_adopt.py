@@ -185,11 +185,11 @@ def test_snakemake_takes_an_adopted_dataset_as_it_is(made: Path, tmp_path: Path)
     assert workspace.planned("--", "experiments")["train"] == 1
     workspace.configure({"theirs": {"source": {"kind": "adopted"}}})
     before = {path: path.read_bytes() for path in (tmp_path / "results/theirs").rglob("*") if path.is_file()}
-    assert workspace.make() == {"contact_sheet": 1, "statistics": 1}
+    assert workspace.make() == {"contact_sheet": 1, "statistics": 1, "home": 1}
     assert not workspace.planned()
     for number, path in enumerate(sorted(before, reverse=True)):
         os.utime(path, (2e9 - number, 2e9 - number))
-    assert set(workspace.planned()) <= {"contact_sheet", "statistics"}
+    assert set(workspace.planned()) <= {"contact_sheet", "statistics", "home"}
     assert {path: path.read_bytes() for path in (tmp_path / "results/theirs").rglob("*") if path.is_file()} == before
     forced = workspace.snakemake("--force", "results/theirs/shards/cmp/000000.tar")
     assert "No rule to produce results/theirs/shards/cmp/000000.tar" in forced.stderr

@@ -5,11 +5,14 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from common_fate.errors import UserError
 from trainers.evaluations.result import Measurement, Picture, Result, Row, headlines, read_result, write_result
@@ -116,6 +119,25 @@ def test_a_damaged_file_is_named_with_what_is_wrong_and_what_to_do(path: Path, c
     assert said.startswith(f"{path}: cannot be read (")
     assert said.endswith("remove it, and run snakemake to make it again")
     assert "\n" not in said
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_whatever_is_damaged_is_refused_or_read_within_bounds(data: st.DataObject):
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.json"
+        write_result(path, ONE)
+        content = bytearray(path.read_bytes())
+        for _ in range(data.draw(st.integers(1, 4))):
+            place = data.draw(st.integers(0, len(content) - 1))
+            content[place : place + data.draw(st.integers(1, 40))] = data.draw(st.binary(max_size=40))
+        path.write_bytes(content)
+        try:
+            result = read_result(path).result
+        except UserError:
+            return
+        assert all(row.value is None or math.isfinite(row.value) for row in result.rows)
+        assert all(picture.png.startswith(b"\x89PNG") for picture in result.pictures)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1, "format": 1}', '{"format": NaN}', "\xff"])

@@ -69,7 +69,7 @@ def test_the_page_says_what_it_is(small: Path, tmp_path: Path):
     page = report(small, tmp_path / "report")
     assert "toy · 1,234 samples of 20 videos · 1,460,011 parameters · 4 iterations of 16 · 38 min on CPU" in page.text
     (training,) = [table for table in page.tables if ["method", "toy"] in table]
-    assert ["parameters, decoder", "1,460,000"] in training
+    assert [["encoder", "11"], ["decoder", "1,460,000"], ["in all", "1,460,011"]] in page.tables
     assert ["of it waiting for data", "1.2%"] in training
 
 

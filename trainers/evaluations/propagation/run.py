@@ -19,6 +19,7 @@ from common_fate.torch.dataset import ShardDataset
 from common_fate.torch.sample import Sample
 from trainers.data.split import Split
 from trainers.data.views import Side, Views, open_views
+from trainers.engine.loaders import one_line_errors
 from trainers.evaluations.job import Job
 from trainers.evaluations.propagation.gallery import Example, gallery
 from trainers.evaluations.result import ALL, Picture, Result, Row
@@ -101,7 +102,7 @@ def run(job: Job) -> Result:
     net, options = load_start_model(job)
     net.to("cuda" if torch.cuda.is_available() else "cpu")
     parts = open_parts(options, job.views, "all" if job.side == "all" else "held out", job.validation_share, job.cache)
-    errors = evaluate(net, options, parts)
+    errors = evaluate(net, options, parts, job.machine.workers)
     pictures = []
     if shown := examples(net, options, parts, job.options.pictured):
         title = f"{job.experiment}: {len(shown)} of {errors[0].samples:,} samples"
@@ -178,7 +179,7 @@ class ExactFlow:
         return self._transform(sample | {"flow": torch.from_numpy(flow)})
 
 
-def evaluate(net: nn.Module, options: CMPOptions, parts: Sequence[Part]) -> list[FlowError]:
+def evaluate(net: nn.Module, options: CMPOptions, parts: Sequence[Part], workers: int = 0) -> list[FlowError]:
     """Measures each part and, for each kind of flow that several datasets have, all of them together.
 
     Returns:
@@ -187,7 +188,7 @@ def evaluate(net: nn.Module, options: CMPOptions, parts: Sequence[Part]) -> list
     Raises:
         UserError: a sample cannot be read, or the flow of a whole part is not valid anywhere.
     """
-    measured = [(part, measure(net, options, part)) for part in parts]
+    measured = [(part, measure(net, options, part, workers)) for part in parts]
     found = []
     for flow in (ESTIMATED, EXACT):
         same = [(part.dataset, these) for part, these in measured if part.flow == flow]
@@ -198,14 +199,16 @@ def evaluate(net: nn.Module, options: CMPOptions, parts: Sequence[Part]) -> list
 
 
 @torch.no_grad()
-def measure(net: nn.Module, options: CMPOptions, part: Part) -> Measured:
+def measure(net: nn.Module, options: CMPOptions, part: Part, workers: int = 0) -> Measured:
     """The errors of each sample; the network is put into evaluation mode, and used where it is."""
     net.eval()
     keys: list[str] = []
     points: list[int] = []
     errors: list[Tensor] = []
-    batches = DataLoader(part.samples, BATCH)
-    for batch in progress(batches, len(batches), f"evaluate {part.dataset}, {part.flow} flow (batches)"):
+    batches = DataLoader(part.samples, BATCH, num_workers=workers)
+    for batch in progress(
+        one_line_errors(iter(batches)), len(batches), f"evaluate {part.dataset}, {part.flow} flow (batches)"
+    ):
         guidance, flow, valid = (batch[name].to(_device(net)) for name in ("guidance", "flow", "valid"))
         predictions = predict(net, options, batch["image"], guidance), no_motion(guidance), nearest_guidance(guidance)
         errors.append(torch.stack([endpoint_errors(guess, flow, valid) for guess in predictions], dim=1).cpu())

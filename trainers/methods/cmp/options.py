@@ -5,7 +5,8 @@ Nothing here imports torch: Snakemake reads it, too.
 
 from dataclasses import dataclass, field
 
-from trainers.engine.options import TrainingOptions, TransformOptions, option
+from pipeline.option import option
+from trainers.engine.options import TrainingOptions, TransformOptions
 
 VERSION = 1
 """Raised whenever the same options and shards give other weights."""
