@@ -10,7 +10,7 @@ _MACHINE = {
 
 
 def printable(text: str) -> str:
-    """A text that may quote foreign names: what would steer a terminal or hide text is written as escapes.
+    """Returns a text that may quote foreign names: what would steer a terminal or hide text is written as escapes.
 
     Lines stay lines.
     """

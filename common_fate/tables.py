@@ -35,7 +35,7 @@ tbody tr:nth-child(even) { background: #f7f9fa; }
 
 
 def html_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], note: str = "") -> str:
-    """A page of its own with one table: nothing to load, readable in a frame of the report.
+    """Returns a page of its own with one table: nothing to load, readable in a frame of the report.
 
     Numbers are aligned and rounded as in `text_table`; all text is escaped. `note` stands below the table.
     """
@@ -49,7 +49,7 @@ def html_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
 
 
 def text_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A table for the terminal: columns of numbers to the right, of anything else to the left.
+    """Returns a table for the terminal: columns of numbers to the right, of anything else to the left.
 
     The real numbers of a column show as many decimals as give its largest four digits, at least one; whole numbers
     show none. None and not-a-number are a dash.
@@ -58,7 +58,7 @@ def text_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A table for a README, aligned and rounded as in `text_table`."""
+    """Returns a table for a README, aligned and rounded as in `text_table`."""
     escaped = [[cell.replace("|", "\\|") if isinstance(cell, str) else cell for cell in row] for row in rows]
     return _table(columns, escaped, "pipe")
 

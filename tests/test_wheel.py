@@ -77,6 +77,8 @@ def test_it_brings_little_and_neither_torch_nor_the_workflow(bare: Bare):
     names = ("torch", "snakemake", "numba", "scipy", "pipeline", "trainers", "webdataset", "av")
     code = f"import importlib.util as u; print([name for name in {names} if u.find_spec(name)])"
     assert bare.get("python", "-c", code) == "[]\n"
+    told = bare.run("python", "-c", "import common_fate.torch").stderr
+    assert told.endswith("common_fate.torch needs torch: pip install 'common-fate[torch]'\n")
     assert Path(bare.get("python", "-c", "import common_fate as c; print(c.__file__)")).is_relative_to(bare.folder)
 
 

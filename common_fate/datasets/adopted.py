@@ -26,7 +26,7 @@ class Adopted:
 
 
 def read_adopted(dataset: Path) -> Adopted | None:
-    """What came from elsewhere; None for a dataset that was built here.
+    """Reads what came from elsewhere; None for a dataset that was built here.
 
     Raises:
         UserError: the file is damaged.
@@ -50,7 +50,7 @@ def write_adopted(dataset: Path, adopted: Adopted) -> None:
 
 
 def shard_names(dataset: Path) -> list[str]:
-    """The shards that a dataset ought to have: those of its plan, or of an adopted one those that have come."""
+    """Returns the shards that a dataset ought to have: those of its plan, or of an adopted one those that have come."""
     adopted = read_adopted(dataset)
     if adopted:
         return list(adopted.shards)

@@ -59,8 +59,9 @@ _GROUP = 2**16  # rows of the catalog: what a job reads to find its shard's vide
 
 
 def extended(plan: Plan, videos: Iterable[str], videos_per_shard: int) -> Plan:
-    """The plan for `videos`: what was planned stays where it is, what is gone leaves its shard, what is new is appended
-    in shards of its own, by id. So a grown dataset makes new shards only, and a removed video changes only its shard.
+    """Returns the plan for `videos`: what was planned stays where it is, what is gone leaves its shard, what is new is
+    appended in shards of its own, by id. So a grown dataset makes new shards only, and a removed video changes only its
+    shard.
     """
     present = set(videos)
     kept = [[video for video in shard if video in present] for shard in plan]
@@ -70,14 +71,16 @@ def extended(plan: Plan, videos: Iterable[str], videos_per_shard: int) -> Plan:
 
 
 def shard_digests(plan: Plan, videos: Iterable[Video]) -> list[str]:
-    """One digest a shard, of all the catalog says that shapes it: it changes when the shard must be rebuilt."""
+    """Returns one digest a shard, of all the catalog says that shapes it: it changes when the shard must be rebuilt."""
     by_id = {video.video: video for video in videos}
     shaping = [name for name in _FIELDS if name != "about"]
     return [_digest([{name: getattr(by_id[video], name) for name in shaping} for video in shard]) for shard in plan]
 
 
 def about_digest(videos: Iterable[Video]) -> str:
-    """A digest of what the catalog says that shapes no shard but goes with it: licences, and what else is known."""
+    """Returns a digest of what the catalog says that shapes no shard but goes with it: licences, and what else is
+    known.
+    """
     return _digest(sorted((video.video, video.license, video.about) for video in videos))
 
 
@@ -110,7 +113,8 @@ def read_plan(path: Path) -> Plan:
 
 
 def read_planned(path: Path, shard: int) -> list[str]:
-    """The ids of one shard's videos. A job asks for its own: of millions of videos, the plan would fill its memory.
+    """Reads the ids of one shard's videos. A job asks for its own: of millions of videos, the plan would fill its
+    memory.
 
     Raises:
         UserError: the file is not a plan, or plans no such shard.
@@ -139,7 +143,7 @@ def write_plan(path: Path, plan: Plan) -> None:
 
 
 def catalog_file(videos: Iterable[Video]) -> bytes:
-    """The bytes of catalog.parquet: one row a video, in the order of the listing."""
+    """Returns the bytes of catalog.parquet: one row a video, in the order of the listing."""
     videos = list(videos)
     table = pa.table({name: [getattr(video, name) for video in videos] for name in _FIELDS}, schema=_SCHEMA)
     buffer = io.BytesIO()
@@ -162,7 +166,7 @@ def write_listing(dataset: Path, videos: list[Video], plan: Plan) -> None:
 
 
 def read_catalog(path: Path, ids: Iterable[str] | None = None) -> list[Video]:
-    """The catalog's videos; with `ids`, those alone and in that order.
+    """Reads the catalog's videos; with `ids`, those alone and in that order.
 
     Raises:
         UserError: the catalog is missing or not a catalog, or lacks an id.

@@ -61,7 +61,7 @@ class Piece:
 
 
 def open_origin(folder: Path) -> Origin:
-    """A view's folder, `results/NAME/shards/VIEW`, with its dataset.
+    """Opens a view's folder, `results/NAME/shards/VIEW`, with its dataset.
 
     Raises:
         UserError: it is none, or its dataset has no catalog or plan.
@@ -89,7 +89,7 @@ def check_name(name: str, where: str) -> None:
 
 
 def pieces_of(origin: Origin, taken: Callable[[str], bool], prefix: str = "", **how: Any) -> list[Piece]:
-    """A piece of each shard that has videos that are taken."""
+    """Returns a piece of each shard that has videos that are taken."""
     shards = ((f"{number:06d}", list(filter(taken, videos))) for number, videos in enumerate(origin.plan))
     return [Piece(origin, shard, videos, prefix, how) for shard, videos in shards if videos]
 
@@ -133,7 +133,7 @@ def check_place(dataset: Path, pieces: Sequence[Piece]) -> None:
 
 
 def check_pieces(pieces: Sequence[Piece]) -> list[str]:
-    """The members of every sample, in the order of the first shard that has any.
+    """Returns the members of every sample, in the order of the first shard that has any.
 
     Raises:
         UserError: a shard is missing, of another view, version or members than the first, or holds what cannot be

@@ -48,7 +48,8 @@ def fetch(place: str, to: Path, patience: Patience) -> int:
 
 
 def faults(place: str, cache: Cache) -> list[str]:
-    """What is wrong with a view at an address, by its manifest and by the sizes that the server says; a line each.
+    """Returns what is wrong with a view at an address, by its manifest and by the sizes that the server says; a line
+    each.
 
     Raises:
         UserError: the address cannot be read.

@@ -4,7 +4,7 @@ import hashlib
 
 
 def in_share(share: float, name: str) -> bool:
-    """Whether a name falls into a share, in [0, 1], of all names.
+    """Returns whether a name falls into a share, in [0, 1], of all names.
 
     It follows from the name's hash alone: names that are added move no other, and a larger share holds a smaller one.
     """

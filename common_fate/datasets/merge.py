@@ -34,7 +34,7 @@ def merge(folders: Sequence[Path], dataset: Path) -> Path:
 
 
 def differences(folders: Sequence[Path]) -> list[str]:
-    """The options that differ between views, a line each; every shard's record has its own."""
+    """Returns the options that differ between views, a line each; every shard's record has its own."""
     options = {}
     for origin in map(open_origin, folders):
         options[origin.dataset] = dict(_flat(_first_record(origin).options))

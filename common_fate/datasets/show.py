@@ -51,7 +51,7 @@ def show(path: Path, samples: int, title: str = "") -> Picture:
 
 
 def spread(counts: Sequence[int], samples: int) -> dict[int, list[int]]:
-    """The rows to take of each shard, so that they lie evenly over all: the middles of equal parts.
+    """Returns the rows to take of each shard, so that they lie evenly over all: the middles of equal parts.
 
     Args:
         counts: the samples of each shard.

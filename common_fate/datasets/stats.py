@@ -29,14 +29,14 @@ class Holdings:
     videos: Mapping[str, int]
 
     def records(self, shards: Iterable[str], measure: str) -> list[Record]:
-        """Of each shard the first record that has the measure; a view repeats the measures of its columns."""
+        """Returns of each shard the first record that has the measure; a view repeats the measures of its columns."""
         held = ([part[shard] for part in self.parts.values() if shard in part] for shard in shards)
         return [record for records in held for record in _first(records, measure)]
 
 
 def stats(folder: Path) -> list[Table]:
-    """The tables of a dataset (`results/NAME`), or of a column or view alone: its parts, its shards, its failures, and
-    where anything was dropped what.
+    """Returns the tables of a dataset (`results/NAME`), or of a column or view alone: its parts, its shards, its
+    failures, and where anything was dropped what.
 
     Raises:
         UserError: there are no shards, or a record is damaged.

@@ -7,7 +7,9 @@ from common_fate.foreign.files import open_file
 
 
 def check_unpacked(path: Path) -> None:
-    """Whoever loads the file gives `weights_only=True`, so that nothing in it runs; this is about memory.
+    """Checks that a checkpoint unpacks to no more than it is.
+
+    Whoever loads it gives `weights_only=True`, so that nothing in it runs; this is about memory.
 
     Raises:
         OSError: the file cannot be read.

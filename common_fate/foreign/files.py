@@ -26,7 +26,7 @@ def open_file(path: Path) -> BufferedReader:
 
 
 def read_file(path: Path, most: int) -> bytes:
-    """The bytes of a small file.
+    """Reads the bytes of a small file.
 
     Raises:
         OSError: see `open_file`.
@@ -40,7 +40,8 @@ def read_file(path: Path, most: int) -> bytes:
 
 
 def parse_json(data: bytes, most_values: int = MAX_JSON_VALUES) -> Any:
-    """JSON by the letter: UTF-8, no name twice in an object, integers of 64 bits, finite numbers, not deeply nested.
+    """Parses JSON by the letter: UTF-8, no name twice in an object, integers of 64 bits, finite numbers, not deeply
+    nested.
 
     Args:
         most_values: how many values it may hold; Python takes up to a hundred bytes for each.

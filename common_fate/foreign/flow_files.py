@@ -31,7 +31,7 @@ Mask = NDArray[np.bool_]
 
 
 def read_flo(path: str | Path | BinaryIO) -> tuple[Flow, Mask]:
-    """A `.flo` file (Baker et al., "A Database and Evaluation Methodology for Optical Flow", IJCV 2011).
+    """Reads a `.flo` file (Baker et al., "A Database and Evaluation Methodology for Optical Flow", IJCV 2011).
 
     Returns flow and valid; a pixel is unknown where a component is beyond 1e9 or not a number.
     """
@@ -67,7 +67,7 @@ def flo_bytes(flow: Flow, valid: Mask | None = None) -> bytes:
 
 
 def read_kitti_png(path: str | Path | BinaryIO) -> tuple[Flow, Mask]:
-    """A KITTI flow PNG: 16-bit red and green are u and v as `64 x + 32768`, blue is 1 where the flow is known."""
+    """Reads a KITTI flow PNG: 16-bit red and green are u and v as `64 x + 32768`, blue is 1 where the flow is known."""
     blue_green_red = cv2.imdecode(np.frombuffer(_whole_png(path), np.uint8), cv2.IMREAD_UNCHANGED)
     if blue_green_red is None or blue_green_red.ndim != 3 or blue_green_red.dtype != np.uint16:
         raise ValueError(f"{path}: the PNG does not decode")
@@ -97,7 +97,7 @@ def kitti_png_bytes(flow: Flow, valid: Mask | None = None) -> tuple[bytes, int]:
 
 
 def read_jpeg_pair(x: str | Path, y: str | Path) -> Flow:
-    """CMP's pair of 8-bit JPEGs, u in one and v in the other: `v = pixel / 255 * 100 - 50`.
+    """Reads CMP's pair of 8-bit JPEGs, u in one and v in the other: `v = pixel / 255 * 100 - 50`.
 
     Returns flow alone, for the format knows no unknown. Its step is 0.39 px and zero falls between two levels: motion
     that was still reads as 0.2 px.

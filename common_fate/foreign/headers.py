@@ -31,7 +31,7 @@ class Size(NamedTuple):
 
 
 def jpeg_size(data: bytes) -> Size:
-    """The size that a JPEG's one frame header claims.
+    """Returns the size that a JPEG's one frame header claims.
 
     Raises:
         ValueError: it is damaged, too large, neither grey nor of three colours, of a rare coding, or has so many scans
@@ -64,7 +64,7 @@ def jpeg_size(data: bytes) -> Size:
 
 
 def plain_png(data: bytes) -> tuple[bytes, Size, int]:
-    """A PNG without all that is not its pixels (profiles, texts, animation); its size and depth, 8 or 16 bits.
+    """Returns a PNG without all that is not its pixels (profiles, texts, animation); its size and depth, 8 or 16 bits.
 
     Raises:
         ValueError: it is damaged, too large, or not of one channel of 8 or 16 bits.
@@ -90,7 +90,7 @@ def plain_png(data: bytes) -> tuple[bytes, Size, int]:
 
 
 def npy_layout(data: bytes) -> tuple[np.dtype[np.generic], tuple[int, ...], bool, int]:
-    """Of a version 1.0 `.npy` of plain numbers: type, shape, whether by column, and where the numbers start.
+    """Returns type, shape, whether by column, and where the numbers start, of a version 1.0 `.npy` of plain numbers.
 
     NumPy itself reads the header as a Python literal; here it has to be what NumPy writes, letter for letter.
 

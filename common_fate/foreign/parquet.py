@@ -101,7 +101,7 @@ class ParquetFile:
             raise ValueError(f"it has the column {quoted(odd[0])}, which looks like a part of another")
 
     def read(self, columns: Columns, among: tuple[str, Collection[str]] | None = None) -> pa.Table:
-        """The columns, in that order. Raises ValueError where one is missing, damaged, or of another type.
+        """Reads the columns, in that order. Raises ValueError where one is missing, damaged, or of another type.
 
         Args:
             columns: to read.
@@ -113,7 +113,7 @@ class ParquetFile:
         return table if among is None else table.filter(pc.is_in(table[among[0]], pa.array(among[1], pa.string())))
 
     def parts(self, columns: Columns) -> Iterator[pa.Table]:
-        """What `read` reads, a group of rows at a time."""
+        """Yields what `read` reads, a group of rows at a time."""
         file = self._opened(columns)
         yield from self._tables(file, ([group] for group in range(file.num_row_groups)), columns)
 
@@ -157,7 +157,7 @@ def read_parquet(source: Path | bytes, columns: Columns, most_rows: int) -> pa.T
 
 @contextmanager
 def opened(source: Path | bytes) -> Iterator[BinaryIO]:
-    """A file, or bytes as one. Raises OSError where it cannot be opened, or is none but a pipe, device or folder."""
+    """Opens a file, or bytes as one. Raises OSError where it cannot be opened, or is a pipe, device or folder."""
     with io.BytesIO(source) if isinstance(source, bytes) else open_file(source) as file:
         yield file
 

@@ -13,7 +13,7 @@ _DEPTH = 8
 
 
 def read_struct(data: bytes, most: int) -> tuple[Fields, int]:
-    """The struct at the start of `data`, and its length.
+    """Reads the struct at the start of `data`, and its length.
 
     Args:
         most: how many structs it may hold, itself included.

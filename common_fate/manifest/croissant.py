@@ -33,7 +33,7 @@ def croissant(
     tables: Mapping[str, Iterable[str]],
     publication: Publication,
 ) -> dict[str, Any]:
-    """A folder in Croissant.
+    """Describes a folder in Croissant.
 
     Args:
         sums: the sha256 of each file, by its path in the folder.

@@ -64,7 +64,8 @@ def _groups(records: Iterable[Record]) -> Iterator[list[Record]]:
 
 
 def read_samples(folder: Path) -> pa.Table:
-    """The manifest's samples; the licence, which former versions lack, and what others may have added are left out.
+    """Reads the manifest's samples; the licence, which former versions lack, and what others may have added are left
+    out.
 
     Raises:
         ShardError: it is missing, not a manifest, or would take far more memory than its bytes are worth.

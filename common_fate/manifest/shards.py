@@ -47,7 +47,7 @@ def shards_file(rows: list[dict[str, Any]]) -> bytes:
 
 
 def read_shards(folder: Path) -> pa.Table:
-    """The manifest's shards.
+    """Reads the manifest's shards.
 
     Raises:
         ShardError: it is missing or not a manifest.
@@ -60,7 +60,8 @@ def read_shards(folder: Path) -> pa.Table:
 
 
 def parse_shards(source: Path | bytes) -> pa.Table:
-    """`shards.parquet`, from its file or from its bytes. A shard's name becomes part of a path, so it is a number.
+    """Reads `shards.parquet`, from its file or from its bytes. A shard's name becomes part of a path, so it is a
+    number.
 
     Raises:
         OSError: the file cannot be read.

@@ -54,7 +54,7 @@ def write_manifest(folder: Path, shards: list[str], title: str, videos: Sequence
 
 
 def members(folder: Path, records: list[Record]) -> list[str]:
-    """The extensions of a folder's samples. Raises `ShardError` where shards differ in them."""
+    """Returns the extensions of a folder's samples. Raises `ShardError` where shards differ in them."""
     extensions = next((record.extensions for record in records if record.samples), [])
     for _ in checked_alike(records, extensions, folder):
         pass
@@ -62,7 +62,7 @@ def members(folder: Path, records: list[Record]) -> list[str]:
 
 
 def manifest_tables(records: list[Record], extensions: list[str], videos: Sequence[Video]) -> dict[str, bytes]:
-    """The manifest's files that are read by machines, from the records and what is known of their videos."""
+    """Returns the manifest's files that are read by machines, from the records and what is known of their videos."""
     buffer = io.BytesIO()
     rows = write_samples(buffer, records, extensions, videos)
     return {SAMPLES: buffer.getvalue(), VIDEOS: videos_file(videos)} | _shard_tables(rows)
@@ -91,5 +91,5 @@ def _timm_split(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def as_json(value: Any) -> bytes:
-    """A JSON file for people and machines."""
+    """Returns a JSON file for people and machines."""
     return (json.dumps(value, indent=1) + "\n").encode()

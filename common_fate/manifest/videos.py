@@ -28,7 +28,8 @@ _NAMING = re.compile(r"CC[ -]BY\b|https?://creativecommons\.org/licenses/by\b", 
 
 
 def videos_file(videos: Sequence[Video]) -> bytes:
-    """The bytes of videos.parquet, one row a video: its licence, who is to be credited, and all that is known of it.
+    """Returns the bytes of videos.parquet, one row a video: its licence, who is to be credited, and all that is known
+    of it.
 
     Columns: `video`, `license`, `attribution`, `title`, `page`, `about` (a JSON object). What is not known is null.
     """
@@ -45,7 +46,7 @@ def videos_file(videos: Sequence[Video]) -> bytes:
 
 
 def read_videos(folder: Path) -> pa.Table:
-    """A view's videos. Raises `ShardError` where the table is missing, none, or has what is no video's id."""
+    """Reads a view's videos. Raises `ShardError` where the table is missing, none, or has what is no video's id."""
     path = folder / VIDEOS
     try:
         table = read_parquet(path, dict(zip(_SCHEMA.names, _SCHEMA.types, strict=True)), MAX_ROWS)
@@ -57,7 +58,7 @@ def read_videos(folder: Path) -> pa.Table:
 
 
 def licence_table(videos: Sequence[Video]) -> str:
-    """Licences by source, in Markdown: how many videos, and of how many somebody is to be credited."""
+    """Counts licences by source, in Markdown: how many videos, and of how many somebody is to be credited."""
     counts = Counter((video.kind, video.license or UNSTATED) for video in videos)
     credited = Counter((video.kind, video.license or UNSTATED) for video in videos if _to_be_credited(video))
     shown = sorted(counts.most_common(_MOST_SHOWN))

@@ -19,7 +19,8 @@ def draw_arrows(
     scale: float = 1.0,
     max_magnitude: float | None = None,
 ) -> Picture:
-    """The image with an arrow at each point: the flow there, in its colour on the wheel; a dot where nothing moves.
+    """Draws the image with an arrow at each point: the flow there, in its colour on the wheel; a dot where nothing
+    moves.
 
     Args:
         image: `(H, W, 3)`; it is left as it is.

@@ -37,7 +37,7 @@ WHEEL = _make_wheel()
 def flow_to_color(
     flow: NDArray[np.float32], valid: NDArray[np.bool_] | None = None, max_magnitude: float | None = None
 ) -> Picture:
-    """Flow on the Middlebury colour wheel: direction as hue, speed as saturation, standing still as white.
+    """Draws flow on the Middlebury colour wheel: direction as hue, speed as saturation, standing still as white.
 
     Args:
         flow: `(2, H, W)`, pixels.
@@ -63,7 +63,8 @@ def flow_to_color(
 
 
 def typical_maximum(flow: NDArray[np.float32], valid: NDArray[np.bool_] | None = None) -> float:
-    """The speed to show in full colour: the maximum, or the 99th percentile where the fastest pixels run away from it.
+    """Returns the speed to show in full colour: the maximum, or the 99th percentile where the fastest pixels run away
+    from it.
 
     At least 1 px, so that the noise of a field that stands still is pale. `flow (2, H, W)` in pixels, `valid (H, W)`.
     """
@@ -75,7 +76,7 @@ def typical_maximum(flow: NDArray[np.float32], valid: NDArray[np.bool_] | None =
 
 
 def color_wheel_legend(size: int) -> Picture:
-    """The colour wheel itself, `(size, size, 3)` on white: right of the middle is the colour of going right."""
+    """Draws the colour wheel itself, `(size, size, 3)` on white: right of the middle is the colour of going right."""
     fine = np.linspace(-1, 1, 4 * size, dtype=np.float32)
     field = np.stack(np.meshgrid(fine, fine))
     disc = np.where((np.hypot(*field) <= 1)[..., None], flow_to_color(field, max_magnitude=1), np.uint8(255))

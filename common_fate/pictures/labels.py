@@ -22,6 +22,6 @@ PALETTE = _make_palette()
 
 
 def label_colors(labels: NDArray[Any]) -> Picture:
-    """Labels `(H, W)` as colours: black for 0, and for any other label always the same one of 180."""
+    """Draws labels `(H, W)` as colours: black for 0, and for any other label always the same one of 180."""
     colors = PALETTE[1 + (labels.astype(np.int64) - 1) % (len(PALETTE) - 1)]
     return as_picture(np.where(labels[..., None] == 0, PALETTE[0], colors))

@@ -12,12 +12,13 @@ RED = np.array([230, 30, 40], np.float32)
 
 
 def draw_superpixels(image: Picture, labels: NDArray[np.uint16]) -> Picture:
-    """The image `(H, W, 3)` with the boundaries of the labels `(H, W)`."""
+    """Draws the image `(H, W, 3)` with the boundaries of the labels `(H, W)`."""
     return _over(image, _between(labels, lambda one, other: (one != other).astype(np.float32)))
 
 
 def draw_regions(image: Picture, labels: NDArray[np.uint8], tree: NDArray[np.float32]) -> Picture:
-    """The image with its ultrametric contour map: the later two regions merge, the stronger the line between them.
+    """Draws the image with its ultrametric contour map: the later two regions merge, the stronger the line between
+    them.
 
     Args:
         image: `(H, W, 3)`, RGB.
@@ -34,7 +35,7 @@ def draw_regions(image: Picture, labels: NDArray[np.uint8], tree: NDArray[np.flo
 
 
 def draw_cut(image: Picture, labels: NDArray[np.uint8], tree: NDArray[np.float32], regions: int) -> tuple[Picture, int]:
-    """The image in the mean colours of a cut of its tree, and how many regions the cut has: `regions` at most."""
+    """Draws the image in the mean colours of a cut of its tree, and how many regions the cut has: `regions` at most."""
     cut = _cut(tree, regions)
     of, count = cut[labels], int(cut.max()) + 1
     pixels = np.maximum(np.bincount(of.ravel(), minlength=count), 1)

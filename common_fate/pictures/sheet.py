@@ -19,7 +19,7 @@ SHEET_WIDTH, TILE_WIDTH, GAP, TEXT_SIZE, LINE_HEIGHT = 1200, 384, 14, 13, 17
 
 
 def contact_sheet(rows: Sequence[Sequence[Tile]], title: str, legend: Picture | None = None) -> Picture:
-    """A sheet of pictures in rows of equal tiles, 1200 px wide at most, each over its caption, under a title.
+    """Returns a sheet of pictures in rows of equal tiles, 1200 px wide at most, each over its caption, under a title.
 
     Captions may have several lines, the first is darker; lines too long for a tile lose their middle. Rows of single
     pictures are set side by side. `legend`, such as `color_wheel_legend(56)`, goes to the right of the title.

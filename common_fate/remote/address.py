@@ -8,12 +8,12 @@ PROTOCOLS = ("https", "http", "s3")
 
 
 def is_address(place: str) -> bool:
-    """Whether a place is on another machine: whatever has a protocol, and be it one that is refused later."""
+    """Returns whether a place is on another machine: whatever has a protocol, and be it one that is refused later."""
     return "://" in place and not place.startswith("file:")
 
 
 def checked_address(place: str) -> str:
-    """The address of a folder without its last slash.
+    """Returns the address of a folder without its last slash.
 
     Raises:
         UserError: another protocol, or what an address of a folder cannot have.

@@ -19,7 +19,7 @@ DAY = 86_400
 
 
 def default_folder() -> Path:
-    """`COMMON_FATE_CACHE`, or `common-fate` in the user's folder for caches."""
+    """Returns `COMMON_FATE_CACHE`, or `common-fate` in the user's folder for caches."""
     if named := os.environ.get("COMMON_FATE_CACHE"):
         return Path(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "common-fate"
@@ -39,7 +39,7 @@ class Cache:
     patience: Patience = field(default_factory=Patience)
 
     def open(self, address: str, sha256: str, size: int) -> BufferedReader:
-        """A shard, opened to be read: the copy, which is fetched and checked first if it is not there.
+        """Opens a shard to be read: the copy, which is fetched and checked first if it is not there.
 
         What is open stays readable, whatever becomes of the copy.
 
@@ -60,7 +60,9 @@ class Cache:
         return file
 
     def text(self, address: str, limit: int) -> str:
-        """A small file, fetched anew: its text. Raises `UserError` as `fetch_file` does, or where it is no text."""
+        """Returns a small file, fetched anew: its text. Raises `UserError` as `fetch_file` does, or where it is no
+        text.
+        """
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "text"
             fetch_file(address, file, None, limit=limit, patience=self.patience)

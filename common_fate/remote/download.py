@@ -82,12 +82,12 @@ def fetch_file(
 
 
 def partial_path(to: Path) -> Path:
-    """Where a file is while it arrives."""
+    """Returns where a file is while it arrives."""
     return to.with_name(f".{to.name}.part.tmp")
 
 
 def remote_size(address: str, patience: Patience) -> int | None:
-    """The bytes of a file as its server says, if it does. Raises as `fetch_file` does."""
+    """Returns the bytes of a file as its server says, if it does. Raises as `fetch_file` does."""
     with _explained(address, patience):
         return _patiently(address, lambda: total_bytes(address, patience.silence), patience)
 

@@ -34,7 +34,7 @@ class Folder:
         return self.name
 
     def open(self, shard: str, size: int, sha256: str) -> BufferedReader:
-        """A shard, opened to be read; of one that is far away a copy, whose size and sum are right.
+        """Opens a shard to be read; of one that is far away a copy, whose size and sum are right.
 
         Raises:
             OSError: it cannot be opened here.
@@ -73,7 +73,7 @@ def open_folder(place: str | Path, cache: Cache | None = None, tables: Sequence[
 
 
 def parse_sums(listing: str, where: str) -> dict[str, str]:
-    """The sums of SHA256SUMS by file.
+    """Returns the sums of SHA256SUMS by file.
 
     Raises:
         ShardError: it is not what `sha256sum -c` reads, or a name could lead out of the folder.

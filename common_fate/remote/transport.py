@@ -60,7 +60,7 @@ def arriving(address: str, start: int, silence: float, client: Client | None = N
 
 
 def total_bytes(address: str, silence: float) -> int | None:
-    """The size of a file as its server says, if it does. Raises as `arriving` does."""
+    """Returns the size of a file as its server says, if it does. Raises as `arriving` does."""
     if address.startswith("s3://"):
         with _s3_faults(address):
             return _s3_system(silence).info(address)["size"]

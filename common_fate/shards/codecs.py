@@ -20,7 +20,7 @@ from common_fate.shards.members import check_member
 
 
 def encode(extension: str, value: Any) -> bytes:
-    """A member's bytes. `bytes` pass through: the stage has encoded them itself.
+    """Returns a member's bytes. `bytes` pass through: the stage has encoded them itself.
 
     `json`: a dict; `npy`: any array of numbers; `png`: `(H, W)` uint8 or uint16; `b2`: flow, `(2, H, W)` float32.
 
@@ -33,8 +33,8 @@ def encode(extension: str, value: Any) -> bytes:
 
 
 def decode(extension: str, data: bytes) -> Any:
-    """A member's value: `jpg` `(H, W, 3)` uint8 RGB, `png` `(H, W)` uint8 or uint16, `npy` an array, `json` a dict,
-    `b2` flow, `(2, H, W)` float32 in pixels.
+    """Returns a member's value: `jpg` `(H, W, 3)` uint8 RGB, `png` `(H, W)` uint8 or uint16, `npy` an array, `json` a
+    dict, `b2` flow, `(2, H, W)` float32 in pixels.
 
     Raises:
         ValueError: damaged, larger than any sample has reason to be, or not what a member of that name holds.

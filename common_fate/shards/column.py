@@ -105,14 +105,15 @@ class Shard:
         return data
 
     def facts(self, key: str) -> dict[str, Any]:
-        """A sample's `json`. Raises ShardError where it is damaged or there is none."""
+        """Returns a sample's `json`. Raises ShardError where it is damaged or there is none."""
         try:
             return self[key]["json"]
         except (ValueError, KeyError) as error:
             raise ShardError(f"{self.path}: {key}.json: {error}") from error
 
     def neighbour(self, key: str, field: str) -> str | None:
-        """The key of the frame of the same video that a sample's `json` names in `field`; None where that is null.
+        """Returns the key of the frame of the same video that a sample's `json` names in `field`; None where that is
+        null.
 
         Raises:
             ShardError: the member is damaged or names no frame.

@@ -138,7 +138,7 @@ def readable(path: Path) -> Iterator[None]:
 
 
 def advice(error: OSError) -> str:
-    """What kept a file from being written, and what to do about it."""
+    """Returns what kept a file from being written, and what to do about it."""
     known = {
         errno.ENOSPC: "the disk is full: free some space and run again",
         errno.EDQUOT: "your disk quota is used up: free some space and run again",

@@ -41,7 +41,7 @@ _BLOCK_BYTES = 2**21
 
 
 def encode_flow(flow: NDArray[np.float32]) -> tuple[bytes, int]:
-    """Encode a flow field; the same field gives the same bytes.
+    """Encodes a flow field; the same field gives the same bytes.
 
     Args:
         flow: `(2, H, W)`, pixels; values are rounded to the nearest 1/64, halves to even.
@@ -73,7 +73,7 @@ def encode_flow(flow: NDArray[np.float32]) -> tuple[bytes, int]:
 
 
 def decode_flow(payload: bytes) -> NDArray[np.float32]:
-    """Decode `encode_flow`'s payload, which is not trusted: sizes are bounded before anything is decompressed.
+    """Decodes `encode_flow`'s payload, which is not trusted: sizes are bounded before anything is decompressed.
 
     Returns:
         `(2, H, W)`, pixels.

@@ -39,13 +39,13 @@ EXTENSION = re.compile(rf"([a-z][a-z0-9_]{{0,30}}\.){{0,3}}({'|'.join(MAX_MEMBER
 
 
 def quoted(value: object) -> str:
-    """A foreign value in a message: as a literal, and cut where it is long."""
+    """Returns a foreign value in a message: as a literal, and cut where it is long."""
     text = repr(value[:200] if isinstance(value, str) else value)
     return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
 
 
 def check_extension(extension: str) -> str:
-    """The kind of a member. Raises ValueError where the extension is not of the kinds that a shard holds."""
+    """Returns the kind of a member. Raises ValueError where the extension is not of the kinds that a shard holds."""
     if not EXTENSION.fullmatch(extension):
         raise ValueError(f"a member {quoted(extension)} has no place in a shard (only {', '.join(MAX_MEMBER_BYTES)})")
     return extension.rpartition(".")[2]

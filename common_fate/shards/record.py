@@ -56,7 +56,7 @@ class Record:
     dropped: dict[str, list[str]] = field(default_factory=dict)
 
     def known_keys(self) -> list[str]:
-        """Of samples, of failures, and of what was dropped: all that tells of videos."""
+        """Returns the keys of samples, of failures, and of what was dropped: all that tells of videos."""
         dropped = [key for keys in self.dropped.values() for key in keys]
         return [*self.keys, *(failure["key"] for failure in self.failures), *dropped]
 
@@ -69,7 +69,7 @@ class Record:
         return tuple(self.options) if set(self.options) == set(inputs) else ()
 
     def offsets(self) -> list[list[int]]:
-        """The byte at which each member's data starts, like `sizes`."""
+        """Returns the byte at which each member's data starts, like `sizes`."""
         position = 0
         rows = []
         for sizes in self.sizes:
@@ -81,17 +81,17 @@ class Record:
         return rows
 
     def tar_bytes(self) -> int:
-        """The size of a whole tar with these members."""
+        """Returns the size of a whole tar with these members."""
         return sum(BLOCK + padded(size) for sizes in self.sizes for size in sizes) + len(END)
 
     def text(self) -> str:
-        """The record as it stands on disk."""
+        """Returns the record as it stands on disk."""
         facts = {name: value for name, value in asdict(self).items() if name != "dropped" or value}
         lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in facts.items())
         return f"{{\n{lines}\n}}\n"
 
     def write(self, path: Path) -> None:
-        """Commits: writes the record atomically."""
+        """Writes the record atomically, which commits the shard."""
         write_atomic(path, self.text().encode())
 
     @classmethod
@@ -183,21 +183,21 @@ def summary(measures: Mapping[str, Sequence[float]]) -> dict[str, dict[str, floa
 
 
 def record_path(tar: Path) -> Path:
-    """The record beside a tar."""
+    """Returns the path of the record beside a tar."""
     return tar.with_suffix(".json")
 
 
 def file_sha256(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
+    """Returns the sha256 of a file, in hexadecimal."""
     with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_sha256(text: object) -> bool:
-    """Whether it is one in hexadecimal, and so may be the name of a file."""
+    """Returns whether it is one in hexadecimal, and so may be the name of a file."""
     return isinstance(text, str) and re.fullmatch("[0-9a-f]{64}", text) is not None
 
 
 def text_digest(text: str) -> str:
-    """The sha256 of a text."""
+    """Returns the sha256 of a text."""
     return hashlib.sha256(text.encode()).hexdigest()

@@ -13,7 +13,7 @@ from common_fate.shards.tar import BLOCK, END, padded, parse_header
 def stream_samples(
     file: BinaryIO, where: str, size: int, samples: int, sha256: str
 ) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Each sample's key and encoded members, in order, as soon as the sample is whole.
+    """Yields each sample's key and encoded members, in order, as soon as the sample is whole.
 
     Args:
         file: read sequentially; never more than `size` bytes are asked of it, and one more.

@@ -24,7 +24,7 @@ _SUM = sum(_MODE + _TIME + _REST) + 8 * ord(" ")
 
 
 def header(name: str, size: int) -> bytes:
-    """The 512-byte USTAR header of a regular file: mode 0644, owner 0, time 0.
+    """Returns the 512-byte USTAR header of a regular file: mode 0644, owner 0, time 0.
 
     Raises:
         ValueError: the name is longer than 100 bytes or not ASCII, or the size 8 GiB or more, which USTAR cannot say.
@@ -39,12 +39,12 @@ def header(name: str, size: int) -> bytes:
 
 
 def padded(size: int) -> int:
-    """A member's size on disk: rounded up to whole blocks."""
+    """Returns a member's size on disk: rounded up to whole blocks."""
     return -(-size // BLOCK) * BLOCK
 
 
 def walk(file: BinaryIO) -> Iterator[tuple[str, int, int]]:
-    """Each member's name, data offset and size, in order.
+    """Yields each member's name, data offset and size, in order.
 
     Raises:
         ValueError: anything that `header` did not write: a cut, a wrong checksum, a link, a directory, a PAX header, or
@@ -68,7 +68,7 @@ def walk(file: BinaryIO) -> Iterator[tuple[str, int, int]]:
 
 
 def parse_header(block: bytes, offset: int) -> tuple[str, int]:
-    """Name and size from a 512-byte header; it must be byte for byte what `header` writes for them."""
+    """Returns name and size from a 512-byte header; it must be byte for byte what `header` writes for them."""
     if len(block) < BLOCK:
         raise ValueError(f"cut off inside a header at byte {offset}")
     try:

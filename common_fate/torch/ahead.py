@@ -10,7 +10,7 @@ Made = TypeVar("Made")
 
 
 def one_ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
-    """What is made of each item, in order; a thread makes the next one meanwhile. Raises what `make` raises."""
+    """Yields what is made of each item, in order; a thread makes the next one meanwhile. Raises what `make` raises."""
     coming: Future[Made] | None = None
     for item in items:
         present, coming = coming, _started(make, item)

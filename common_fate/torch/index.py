@@ -43,7 +43,7 @@ class Index:
 
 
 def shard_rows(table: pa.Table) -> dict[str, ShardRow]:
-    """The rows of `shards.parquet` by shard."""
+    """Returns the rows of `shards.parquet` by shard."""
     columns = (table[name].to_pylist() for name in ("shard", "bytes", "sha256", "samples"))
     return {shard: ShardRow(*facts) for shard, *facts in zip(*columns, strict=True)}
 

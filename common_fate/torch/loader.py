@@ -40,9 +40,9 @@ class EpochLoader:
         return len(self._loader)
 
     def state_dict(self) -> dict[str, Any]:
-        """After the batches handed out so far, whatever the workers have prepared beyond them."""
+        """Returns the state after the batches handed out so far, whatever the workers have prepared beyond them."""
         return self.sampler.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The next iteration goes on where `state` was taken. Raises `ValueError` for another dataset's state."""
+        """Goes on, in the next iteration, where `state` was taken. Raises `ValueError` for another dataset's state."""
         self.sampler.load_state_dict(state)

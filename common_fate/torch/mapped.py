@@ -29,7 +29,7 @@ class MappedShards:
         self._faults: dict[str, str | None] = {}
 
     def member(self, shard: str, name: str, offset: int, size: int) -> bytes:
-        """The bytes of a member.
+        """Returns the bytes of a member.
 
         Raises:
             ValueError: the shard is missing, cut off, replaced or damaged, or does not hold that member there.

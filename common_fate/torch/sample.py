@@ -25,7 +25,7 @@ Transform = Callable[[Sample], Any]
 
 
 def to_sample(key: str, members: Mapping[str, bytes], epoch: int) -> Sample:
-    """A sample from its encoded members, by extension.
+    """Returns a sample from its encoded members, by extension.
 
     Raises:
         ValueError: a member is damaged; the message names it.

@@ -55,16 +55,16 @@ class EpochSampler(Sampler[tuple[int, int]]):
         return share + one_more[self.uneven]
 
     def advance(self, samples: int) -> None:
-        """Each rank was handed so many samples more."""
+        """Notes that each rank was handed so many samples more."""
         self.position = min(self.position + samples * self.world_size, self.length)
 
     def set_epoch(self, epoch: int) -> None:
-        """To the start of an epoch; nothing changes if it is the present one."""
+        """Moves to the start of an epoch; nothing changes if it is the present one."""
         if epoch != self.epoch:
             self.epoch, self.position = epoch, 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Where in which order; the same on every rank."""
+        """Returns where it is in which order; the same on every rank."""
         return {"length": self.length, "seed": self.seed, "epoch": self.epoch, "position": self.position}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

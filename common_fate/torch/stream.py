@@ -30,7 +30,7 @@ def stream(
     buffer: int = 1000,
     cache: Cache | None = None,
 ) -> Any:
-    """One epoch of a view as a `webdataset` pipeline: whole shards, dealt out to ranks and then to workers.
+    """Returns one epoch of a view as a `webdataset` pipeline: whole shards, dealt out to ranks and then to workers.
 
     Samples are those of `ShardDataset`. Ranks and workers get whole shards, so their shares differ; a trainer that
     needs equal ones, full shuffling or to resume midway uses `ShardDataset`.

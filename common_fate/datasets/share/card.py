@@ -59,7 +59,7 @@ def card(
     pictures: Sequence[str],
     publication: Publication,
 ) -> str:
-    """The card's text.
+    """Returns the card's text.
 
     Args:
         folders: the records of each folder of shards, by its path in the shared folder (`.` for the folder itself).

@@ -44,7 +44,7 @@ class Shared:
 
 
 def read_shared(folder: Path) -> Shared | None:
-    """What a folder shares; None where nothing was shared into it.
+    """Reads what a folder shares; None where nothing was shared into it.
 
     Raises:
         ShardError: share.json is damaged, or of a later version.
@@ -96,7 +96,7 @@ _PATH = re.compile(r"(?<![\w/.:~])~?/(?:[^\s/'\"]+/)+([^\s/'\",;:)]*)")
 
 
 def portable_record(record: Record) -> Record:
-    """A record whose options, provenance and failures name no place on this machine, but files alone."""
+    """Returns a record whose options, provenance and failures name no place on this machine, but files alone."""
     failures = [row | {"reason": _PATH.sub(r"\1", row["reason"])} for row in record.failures]
     return replace(record, options=bare(record.options), provenance=bare(record.provenance), failures=failures)
 
@@ -111,6 +111,8 @@ def bare(value: Any) -> Any:
 
 
 def portable_video(video: Video) -> Video:
-    """A row of the catalog without its place: what is rendered, and what an address leads to, can be had anywhere."""
+    """Returns a row of the catalog without its place: what is rendered, and what an address leads to, can be had
+    anywhere.
+    """
     anywhere = video.kind == "synthetic" or _ADDRESS.match(video.uri)
     return video if anywhere else replace(video, uri="", bytes=None)

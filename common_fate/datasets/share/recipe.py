@@ -45,7 +45,7 @@ SCHEMA = pa.schema(
 
 
 def perceptual_hash(image: NDArray[np.uint8]) -> int:
-    """64 bits of a picture's low frequencies, the first the lowest.
+    """Returns 64 bits of a picture's low frequencies, the first the lowest.
 
     The picture in grey at 32 by 32, its discrete cosine transform, and for each of the lowest 8 by 8 coefficients
     whether it is above their median. Coefficients are rounded, so that noise in a flat picture decides nothing.
@@ -62,18 +62,18 @@ def perceptual_hash(image: NDArray[np.uint8]) -> int:
 
 
 def distance(one: int, other: int) -> int:
-    """In how many of 64 bits two perceptual hashes differ."""
+    """Returns in how many of 64 bits two perceptual hashes differ."""
     return (one ^ other).bit_count()
 
 
 def pixels_sha256(image: NDArray[np.uint8]) -> str:
-    """The sha256 of a decoded picture: height and width as text, and its bytes, row by row, RGB."""
+    """Returns the sha256 of a decoded picture: height and width as text, and its bytes, row by row, RGB."""
     height, width = image.shape[:2]
     return hashlib.sha256(f"{height} {width} ".encode() + image.tobytes()).hexdigest()
 
 
 def recipe(frames: Path, shards: list[str]) -> bytes:
-    """The recipe of a column of frames as a Parquet table, one row a frame.
+    """Returns the recipe of a column of frames as a Parquet table, one row a frame.
 
     Raises:
         ShardError: a shard is missing or damaged.
@@ -106,7 +106,7 @@ def _rows(tar: Path) -> Iterator[dict[str, Any]]:
 
 
 def read_recipe(folder: Path, shards: Iterable[str]) -> dict[str, dict[str, dict[str, Any]]]:
-    """The recipe's rows by shard and key.
+    """Reads the recipe's rows by shard and key.
 
     Raises:
         ShardError: it is missing, or no recipe.

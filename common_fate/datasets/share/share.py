@@ -172,7 +172,9 @@ def _finish(folder: _Folder, files: dict[str, bytes], sums: dict[str, str]) -> N
 
 
 def numbers(folders: Mapping[str, Path]) -> list[Table]:
-    """What `stats` says of columns or views, by their names: their sizes, their measures, their failures and drops."""
+    """Returns what `stats` says of columns or views, by their names: their sizes, their measures, their failures and
+    drops.
+    """
     found = [stats(folder) for folder in folders.values()]
     rows = [[name, *table.rows[0][1:]] for name, (table, *_) in zip(folders, found, strict=True)]
     tables = [replace(found[0][0], rows=rows)]

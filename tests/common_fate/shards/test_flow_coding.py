@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from common_fate.errors import SampleError
-from common_fate.shards import flow_arrays, flow_kernels
+from common_fate.shards import flow_arrays, flow_coding, flow_kernels
 from common_fate.shards.flow_coding import LIMIT, decode_flow, encode_flow
 
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 40))
@@ -229,3 +229,8 @@ def test_numpy_and_numba_decode_any_code_alike(shape: tuple[int, int], seed: int
     field = flow_arrays.field_of(code.copy())
     np.testing.assert_array_equal(field, flow_kernels.field_of(code))
     assert field.dtype == np.float32
+
+
+def test_numba_is_used_where_it_is():
+    assert flow_coding.code_of is flow_kernels.code_of
+    assert flow_coding.field_of is flow_kernels.field_of
