@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from common_fate import __version__
+
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = ("data", "learning")
 WITH_TORCH = ("common_fate/torch/", "pipeline/columns/flow/networks/", "trainers/")
@@ -75,6 +77,14 @@ def test_environments_have_whatever_their_packages_import(environment: str):
             for name in imported(path) - ({"torch"} if environment == "data" else set()):
                 brought_by = {one.lower() for one in distributions.get(name, [])}
                 assert brought_by & has, f"{at} imports {name}, which workflow/envs/{environment}.yaml lacks"
+
+
+def test_the_citation_and_the_changelog_have_the_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == __version__
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
+    assert all({"type", "title", "authors"} <= reference.keys() for reference in citation["references"])
+    assert re.search(rf"^## .*\b{re.escape(__version__)}$", (ROOT / "CHANGELOG.md").read_text(), re.M)
 
 
 def test_the_lock_pins_everything_and_names_no_index():
