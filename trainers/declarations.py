@@ -24,6 +24,9 @@ class Method:
         view: the view that it reads.
         task: the entry point of its `trainers.engine.task.Task`.
         encoder: from options the name of the image encoder in its network (`net.encoder`); None: it has none.
+        flow_network: from options what the pipeline's estimator `network:` makes of its network: `name` of
+            `pipeline.columns.flow.networks.NETWORKS`, `options`, `frames` (2 or 3) and, where the network is a part of
+            what is saved, the `prefix` of its weights' names; None: it estimates no flow.
         teachers: the methods whose trained networks may teach it; none: it takes no teacher.
         evaluations: those that run where config.yaml does not say which.
         recipes: presets of options by name, which a config's own go over.
@@ -38,6 +41,7 @@ class Method:
     view: str
     task: str
     encoder: Callable[[Any], str] | None = None
+    flow_network: Callable[[Any], Mapping[str, Any]] | None = None
     teachers: tuple[str, ...] = ()
     evaluations: tuple[str, ...] = ()
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -167,12 +167,28 @@ def _called(checkpoint: PurePath) -> str:
 
 
 def trained_for(datasets: Mapping[str, Dataset], given: Givens) -> dict[str, str]:
-    """Returns the experiments whose networks make columns of datasets, by the path of the column's key."""
+    """Returns the experiments whose networks make columns of datasets, by the path of the column's key.
+
+    Raises:
+        UserError: there is no such experiment, or its network cannot make that column.
+    """
     found = {}
     for name, dataset in datasets.items():
         for stage in () if dataset.adopted else dataset.stages:
+            where = f"{dataset.where.removesuffix('.source')}.{stage}"
             for path in dataset.weights(stage):
-                if MADE_HERE.fullmatch(str(path)):
-                    other = experiment_called(str(path), given, f"{dataset.where.removesuffix('.source')}.{stage}")
-                    found[f"datasets.{name}.{stage}"] = other.name if other else ""
+                if MADE_HERE.fullmatch(str(path)) and (other := experiment_called(str(path), given, where)):
+                    _check_flow(other, dataset, where)
+                    found[f"datasets.{name}.{stage}"] = other.name
     return found
+
+
+def _check_flow(one: Given, dataset: Dataset, where: str) -> None:
+    """Raises `UserError` where an experiment's network cannot estimate a dataset's flow."""
+    if one.method.flow_network is None:
+        able = [method.name for method in METHODS.values() if method.flow_network]
+        advice = f"should be of {' or '.join(able)}" if able else "no method here does"
+        raise UserError(f"{where}: {one.name!r} is of {one.method.name}, which trains no flow network: {advice}")
+    if one.method.flow_network(one.options)["frames"] == 3 and not dataset.stages["frames"].triplets:
+        triplets = f"{where.rpartition('.')[0]}.frames.triplets"
+        raise UserError(f"{where}: {one.name!r} reads the frame before each, too: set {triplets}: true")

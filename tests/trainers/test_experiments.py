@@ -59,9 +59,11 @@ class Counting:
 @pytest.fixture
 def toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Two methods of no encoder, of which one takes the other for a teacher, and what counts any method's samples."""
+    two, three = ({"name": "ptlflow:liteflownet", "frames": frames} for frames in (2, 3))
+    counted = {"evaluations": ("counting",), "flow_network": lambda options: two}
     for method in (
-        Method("plain", Plain, 1, "grouping", "nowhere:Task", teachers=("taught",), evaluations=("counting",)),
-        Method("taught", Plain, 1, "cmp", "nowhere:Task"),
+        Method("plain", Plain, 1, "grouping", "nowhere:Task", teachers=("taught",), **counted),
+        Method("taught", Plain, 1, "cmp", "nowhere:Task", flow_network=lambda options: three),
     ):
         monkeypatch.setitem(METHODS, method.name, method)
     monkeypatch.setitem(EVALUATIONS, "counting", Evaluation("counting", Counting, 1, "nowhere:run", "model"))
@@ -286,6 +288,24 @@ def test_what_a_method_does_not_fit_is_named(experiments: dict[str, Any], says: 
 FLOW = {"flow": {"estimator": "network:experiments.x"}}
 
 
+@pytest.mark.usefixtures("toys")
+@pytest.mark.parametrize(
+    ("method", "says"),
+    [
+        ("cmp", "c.yaml: datasets.demo.flow: 'x' is of cmp, which trains no flow network: should be of plain or"),
+        (
+            "taught",
+            "datasets.demo.flow: 'x' reads the frame before each, too: set c.yaml: datasets.demo.frames",
+        ),
+    ],
+)
+def test_what_cannot_estimate_a_datasets_flow_is_refused(method: str, says: str):
+    with pytest.raises(UserError) as refused:
+        resolve(DATASETS | {"demo": DATASETS["demo"] | FLOW}, x=HELD | {"method": method, "train": ["other"]})
+    assert says in str(refused.value)
+
+
+@pytest.mark.usefixtures("toys")
 def test_what_waits_for_itself_names_the_circle():
     with pytest.raises(UserError) as refused:
         resolve(a=HELD | {"start": "c"}, b=HELD | {"start": "a"}, c=HELD | {"start": "b"})
@@ -293,14 +313,16 @@ def test_what_waits_for_itself_names_the_circle():
         "c.yaml: experiments.a waits for experiments.c, which waits for experiments.b, which waits for experiments.a: "
         "none of them could be made first"
     )
+    triplets = DATASETS["demo"] | FLOW | {"frames": {"triplets": True}}
     with pytest.raises(UserError) as refused:
-        resolve(DATASETS | {"demo": DATASETS["demo"] | FLOW}, x=HELD)
+        resolve(DATASETS | {"demo": triplets}, x=HELD | {"method": "taught"})
     assert "datasets.demo.flow waits for experiments.x, which waits for datasets.demo.flow" in str(refused.value)
 
 
 @pytest.mark.usefixtures("toys")
 def test_a_network_may_make_the_flow_of_what_it_does_not_train_on():
-    assert resolve(DATASETS | {"other": DATASETS["other"] | FLOW}, x=HELD)
+    triplets = DATASETS["other"] | FLOW | {"frames": {"triplets": True}}
+    assert resolve(DATASETS | {"other": triplets}, x=HELD | {"method": "taught"})
     # Of what it trains on, too, where no column that it reads is made from the flow.
     assert resolve({"demo": GROUPED["demo"] | FLOW}, x=PLAIN)
     with pytest.raises(

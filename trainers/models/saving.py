@@ -36,6 +36,7 @@ def save_model(path: Path, net: nn.Module, method: Method, options: Any, split: 
         "options": asdict(options),
         "split": asdict(split),
         "encoder": method.encoder(options) if method.encoder else None,
+        **({"flow_network": method.flow_network(options)} if method.flow_network else {}),
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
     write_atomic(path, save(tensors, metadata(**about)))
