@@ -33,7 +33,7 @@ class CMPNet(nn.Module):
         initialise(self)
 
     def forward(self, image: Tensor, guidance: Tensor) -> Tensor:
-        """A prediction, which `trainers.methods.cmp.loss` reads.
+        """Returns a prediction, which `trainers.methods.cmp.loss` reads.
 
         Args:
             image: `(B, 3, H, W)` in [0, 1], RGB, of any size.

@@ -36,5 +36,5 @@ class Encoder(nn.Module):
         return self.features_of((image - self.mean) / self.deviation)
 
     def features_of(self, image: Tensor) -> dict[int, Tensor]:
-        """Features by stride, the deepest last, of a normalised image."""
+        """Returns features by stride, the deepest last, of a normalised image."""
         raise NotImplementedError
