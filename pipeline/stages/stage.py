@@ -34,7 +34,7 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Drop:
-    """In place of a sample: it is to be left out on purpose."""
+    """Stands in place of a sample that is to be left out on purpose."""
 
     reason: str
 

@@ -179,7 +179,7 @@ def _neighbours(part: str) -> set[str]:
 
 @dataclass(frozen=True)
 class Terms:
-    """Who does it, and at what price: so many cores, dollars for a core hour, a GPU hour, a terabyte and month."""
+    """What computes, and its prices: number of cores, dollars for a core hour, a GPU hour, a terabyte and month."""
 
     cores: int
     cluster: bool

@@ -12,7 +12,7 @@ MOTION_CHANNELS = 16
 
 
 class CMPNet(nn.Module):
-    """From an image and the motion at a few points to the motion everywhere.
+    """A network from an image and the motion at a few points to the motion everywhere.
 
     Starts as published (`trainers.models.encoders.initialise`, the encoder included), from PyTorch's global generator,
     which the caller seeds: load weights afterwards.
