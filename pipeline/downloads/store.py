@@ -135,7 +135,7 @@ class Store:
 
 
 def claimant_of(dataset: Path, shard: str) -> str:
-    """Names who claims a shard's videos: the same whatever way the dataset's folder is named."""
+    """Returns the name of the job that claims a shard's videos: the same however the dataset's folder is named."""
     return f"{os.path.realpath(dataset)} {shard}"
 
 

@@ -241,6 +241,7 @@ class Tally:
         self.failures: list[Failure] = []
 
     def encoded(self, outcomes: Outcomes) -> Iterator[tuple[str, dict[str, bytes]]]:
+        """Yields the key and the encoded members of each sample that was made, and counts all others."""
         first: set[str] | None = None
         for outcome in outcomes:
             if isinstance(outcome, Failure):
@@ -280,6 +281,7 @@ class Tally:
         return dict(sorted(self._dropped.items()))
 
     def statistics(self) -> dict[str, dict[str, float]]:
+        """Returns the mean, minimum and maximum of each measure of the samples made."""
         return summary(self._measures)
 
 

@@ -147,6 +147,7 @@ class Work:
         return self.samples("flow") * (self.gpu_ms or 0.0) / 1e3 if "flow" in self.columns else 0.0
 
     def bytes(self, part: str) -> float:
+        """Returns the bytes of a column or view; 0 where there are no figures."""
         return self.samples(part) * COSTS[part][1].value * 1e3 * self._scale if self.measured(part) else 0.0
 
     @property
