@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import av
 import cv2
@@ -11,7 +12,8 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from common_fate.errors import SampleError
-from pipeline.sources.decoding import demuxed, pictures
+from pipeline.sources.decoding import pictures
+from pipeline.sources.demuxing import demuxed
 from pipeline.sources.listing import Paths, as_videos, check_paths, file_state, find
 from pipeline.sources.reading import check_pixels, of_one_size
 from pipeline.sources.source import Frame, Source, Unreadable, Video
@@ -59,7 +61,7 @@ def _frames(path: str, wanted: Sequence[int]) -> Iterator[Frame | Unreadable]:
 def _shown(
     picture: VideoFrame, number: int, seconds: float | None, reformatter: VideoReformatter
 ) -> Frame | Unreadable:
-    """A picture in RGB, turned as the file's rotation tag says."""
+    """A picture in RGB, turned and mirrored as the file says."""
     try:
         check_pixels(picture.width, picture.height)
         image = _rgb(picture, reformatter)
@@ -67,8 +69,23 @@ def _shown(
         return Unreadable(number, str(error))
     except (av.FFmpegError, ValueError):
         return Unreadable(number, f"pixels of format {picture.format.name} cannot be converted to RGB")
-    quarter_turns = round(picture.rotation / 90) % 4
-    return Frame(number, seconds, np.ascontiguousarray(np.rot90(image, quarter_turns)))
+    return Frame(number, seconds, np.ascontiguousarray(_upright(image, picture)))
+
+
+def _upright(image: NDArray[np.uint8], picture: VideoFrame) -> NDArray[np.uint8]:
+    """A picture as its display matrix has it, of which quarter turns and mirrorings count, as `ffmpeg` shows them.
+
+    The matrix takes x to ax + cy and y to bx + dy: FFmpeg's libavutil/display.h.
+    """
+    matrix: Any = picture.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return image
+    a, b, _, c, d, *_ = memoryview(matrix).cast("B").cast("i")
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        image, right, down = image.swapaxes(0, 1), c, b
+    else:
+        right, down = a, d
+    return image[:: -1 if down < 0 else 1, :: -1 if right < 0 else 1]
 
 
 def _rgb(picture: VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
