@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from common_fate.errors import SampleError, UserError, check_machine
 from common_fate.foreign.flow_files import read_flo, read_kitti_png
-from pipeline.sources.listing import Paths, as_videos, check_paths, find
+from pipeline.sources.listing import Paths, as_videos, check_paths, expanded, find
 from pipeline.sources.reading import is_image, of_one_size, read_image
 from pipeline.sources.source import Frame, Source, State, Truth, Unreadable, Video
 
@@ -32,7 +32,7 @@ class FramesOptions:
 
 
 def _videos(options: FramesOptions, where: str) -> list[Video]:
-    flow = None if options.flow is None else os.path.expanduser(options.flow)
+    flow = None if options.flow is None else expanded(options.flow)
     if flow is not None and not os.path.isdir(flow):
         raise UserError(f"{where}.flow {options.flow!r} is no folder")
     found = [replace(one, bytes=_bytes(one.path, where)) for one in find(options.path, where, folders=True)]

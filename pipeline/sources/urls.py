@@ -1,7 +1,6 @@
 """Videos by their addresses, from a table: CSV, TSV, JSON Lines or Parquet."""
 
 import hashlib
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from common_fate.errors import UserError
 from common_fate.shards.limits import quoted
 from pipeline.sources import web
 from pipeline.sources.ids import video_id
+from pipeline.sources.listing import expanded
 from pipeline.sources.rows import Row, RowError, read_rows
 from pipeline.sources.source import Source, Video
 
@@ -34,7 +34,7 @@ class UrlsOptions:
 
 
 def _videos(options: UrlsOptions, where: str) -> list[Video]:
-    path = Path(os.path.expanduser(options.path))
+    path = Path(expanded(options.path))
     videos: dict[str, Video] = {}
     rows: dict[str, int] = {}
     try:
