@@ -1,10 +1,11 @@
-# Every target sets .venv up by itself: uv installs exactly requirements.lock. Another Python: make PYTHON=python3.12.
+# `make setup` sets .venv up, once, and every target calls it: uv installs exactly requirements.lock. Another Python:
+# make PYTHON=python3.12.
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 CORES ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-slurm lint format bench lock
+.PHONY: help setup demo test test-faults test-slurm test-gpu lint format schema bench lock
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -12,9 +13,11 @@ help: ## This list.
 .venv/.installed: requirements.lock workflow/scripts/bootstrap.sh workflow/scripts/uv.sh
 	@sh workflow/scripts/bootstrap.sh
 
-demo: .venv/.installed ## Raw video to shards, a trained model and a report, on a small synthetic dataset.
+setup: .venv/.installed ## Sets .venv up, and nothing else; the others call it.
+
+demo: setup ## Raw video to shards, a trained model and a report, on a small synthetic dataset.
 	@snakemake --cores $(CORES) --quiet rules host
-	@snakemake --report results/report.html --quiet all
+	@snakemake --report results/report.html --report-stylesheet workflow/report/report.css --quiet all
 	@python -m pipeline stats results/demo
 	@echo "Shards and manifests: results/demo/shards/cmp, results/demo_segments/shards/grouping and .../selflow"
 	@echo "Trained model, curve and metrics: results/experiments/demo"
@@ -26,28 +29,34 @@ demo: .venv/.installed ## Raw video to shards, a trained model and a report, on 
 PYTEST := python -m pytest -n auto --dist loadfile --max-worker-restart 0
 
 test: lint ## Lint, then every test but for those below.
-	@$(PYTEST) -m "not slurm and not faults"
+	@$(PYTEST) -m "not slurm and not faults and not gpu"
 
-test-faults: .venv/.installed ## Jobs killed at every step, disks that fail, hostile files.
+test-faults: setup ## Jobs killed at every step, disks that fail, hostile files.
 	@$(PYTEST) -m faults
 
-test-slurm: .venv/.installed ## The workflow on a real SLURM on this machine (as root; installs it).
+test-slurm: setup ## The workflow on a real SLURM on this machine (as root; installs it).
 	@sh tests/slurm/install.sh
 	@python -m pytest -m slurm -rs tests/slurm
 
-lint: .venv/.installed ## ruff, mypy, snakefmt and snakemake --lint.
+test-gpu: setup ## A few steps of every method and evaluation on this machine's GPU against its CPU's numbers.
+	@python -m pytest -m gpu -rs tests/gpu
+
+lint: setup ## ruff, mypy, snakefmt and snakemake --lint.
 	@ruff format --check .
 	@ruff check .
 	@mypy
 	@snakefmt --check --compact-diff Snakefile workflow/rules
 	@snakemake --lint
 
-format: .venv/.installed ## Formats Python and Snakemake files.
+format: setup ## Formats Python and Snakemake files.
 	@ruff format .
 	@ruff check --fix .
 	@snakefmt Snakefile workflow/rules
 
-bench: .venv/.installed ## Every speed claim, measured beside its peer in one run.
+schema: setup ## Writes the schema of config.yaml and the tables of docs/configuration.md from the options' own words.
+	@python -m trainers.schema
+
+bench: setup ## Every speed claim, measured beside its peer in one run.
 	@python -m benchmarks
 
 lock: ## Compiles requirements.in into requirements.lock.

@@ -9,17 +9,15 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/slurm.smk"
+include: "workflow/rules/datasets.smk"
 include: "workflow/rules/catalog.smk"
-include: "workflow/rules/frames.smk"
 include: "workflow/rules/download.smk"
-include: "workflow/rules/flow.smk"
-include: "workflow/rules/guidance.smk"
-include: "workflow/rules/regions.smk"
-include: "workflow/rules/superpixels.smk"
-include: "workflow/rules/truth.smk"
-include: "workflow/rules/masks.smk"
-include: "workflow/rules/shards.smk"
+include: "workflow/rules/columns.smk"
+include: "workflow/rules/views.smk"
+include: "workflow/rules/experiments.smk"
 include: "workflow/rules/training.smk"
+include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/targets.smk"
 
@@ -30,4 +28,5 @@ rule all:
         [columns_of(dataset) + manifests_of(dataset) + reports_of(dataset) for dataset in WANTED],
         rules.report.input,
         rules.experiments.input,
+        "results/report/index.html" if WANTED else [],
     localrule: True

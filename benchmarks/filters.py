@@ -11,11 +11,12 @@ import cv2
 import numpy as np
 
 from benchmarks.frames import clip_in
+from common_fate.datasets.catalog import Video
 from pipeline.columns.frames.example_film import film, write_film
 from pipeline.columns.frames.filters import FILTERS, Sieve
 from pipeline.columns.frames.stage import STAGE, FramesOptions
 from pipeline.sources import SOURCES
-from pipeline.sources.source import Frame, Video
+from pipeline.sources.source import Frame
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 ONE_SHOT = ("bigbuckbunny.mp4", "carphone_pristine.mp4", "cockatoo.mp4", "flipping_a_pancake.mkv", "realshort.mp4")

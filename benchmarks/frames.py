@@ -12,8 +12,8 @@ import av
 import cv2
 import numpy as np
 
+from common_fate.datasets.catalog import Video
 from pipeline.columns.frames.stage import STAGE, FramesOptions, resized_shape
-from pipeline.sources.source import Video
 from pipeline.stages.stage import Failure
 
 CLIP = Path(__file__).resolve().parents[2] / "shared" / "data" / "video" / "bigbuckbunny.mp4"

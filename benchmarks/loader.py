@@ -14,9 +14,9 @@ from benchmarks.guidance import published_points
 from benchmarks.inputs import CROP, SHORTER
 from benchmarks.reading import Image, encoded, pairs, write_view
 from common_fate.torch import EpochSampler, Sample
-from trainers.data import open_views
+from trainers.data.split import Split
 from trainers.data.transforms import Joint
-from trainers.engine.options import DataOptions
+from trainers.data.views import open_views
 from trainers.methods.cmp.guidance import guidance_map
 from trainers.methods.cmp.options import CMPOptions
 from trainers.methods.cmp.samples import CMPTransform
@@ -45,7 +45,7 @@ def run() -> list[dict[str, Any]]:
 
 
 def _rate(folder: Path, transform: Callable[[Sample], Sample], rounds: int, samples: int | None = None) -> float:
-    dataset = open_views([folder], transform, DataOptions(), "train")
+    dataset = open_views([folder], transform, Split(), "train")
     sampler = EpochSampler(len(dataset), seed=0)
     best = float("inf")
     for epoch in range(rounds):

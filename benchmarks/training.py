@@ -1,6 +1,7 @@
 """Training CMP: the time it waits for data, and on a GPU the images a second of ResNet-50."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import torch
 from benchmarks.inputs import SHORTER
 from benchmarks.loader import resized
 from benchmarks.reading import encoded, pairs, write_view
-from trainers.data import open_views
-from trainers.engine.loop import fit
-from trainers.engine.options import DataOptions, Machine, TrainingOptions, build
+from trainers.data.split import Split
+from trainers.data.views import open_views
+from trainers.engine.loop import Run, fit
+from trainers.engine.options import Machine, build
+from trainers.engine.train import create_task
+from trainers.methods.cmp.method import METHOD
 from trainers.methods.cmp.options import CMPOptions
-from trainers.methods.cmp.samples import CMPTransform
-from trainers.methods.cmp.task import CMP
 
 PUBLISHED = 249  # images/s of the paper's 16 GPUs together
 SMALL = {
@@ -66,9 +68,10 @@ def _gpu_row(folder: Path) -> dict[str, Any]:
     return {"what": what, "ours": round(rate), "peer": PUBLISHED, "ratio": round(rate / PUBLISHED, 1), "reach": "1x"}
 
 
-def _fit(folder: Path, options: CMPOptions, iterations: int, machine: Machine) -> dict[str, Any]:
-    transform = CMPTransform(options, train=True)
-    samples = open_views([folder / "view"], transform, DataOptions(), "train", needs=transform.needs)
-    training = build(TrainingOptions, vars(options.training) | {"iterations": iterations})
+def _fit(folder: Path, options: CMPOptions, iterations: int, machine: Machine) -> Run:
+    task = create_task(METHOD, options)
+    transform = task.samples(train=True)
+    samples = open_views([folder / "view"], transform, Split(), "train", needs=transform.needs)
+    training = replace(options.training, iterations=iterations)
     with tempfile.TemporaryDirectory(dir=folder) as run:
-        return fit(CMP(options), samples, None, training, Path(run), machine)
+        return fit(task, samples, None, training, Path(run), machine)

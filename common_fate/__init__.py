@@ -1,1 +1,3 @@
-"""The format: reads, checks, shows, fetches and shares finished shards. What another lab installs."""
+"""The format: what reads, checks, shows, fetches and exports finished shards."""
+
+__version__ = "0.2.0"

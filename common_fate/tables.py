@@ -2,11 +2,23 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from numbers import Integral, Real
 from typing import Any
 
 from common_fate.errors import printable
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the report or the terminal; a cell is None where there is nothing to say."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[Any]]
+    note: str = ""
+
 
 STYLE = """
 :root { color-scheme: light; }

@@ -1,9 +1,9 @@
-"""Views: columns joined by key into ready-to-train shards for one method."""
+"""Views: columns joined by key into ready-to-train shards."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,20 @@ from pipeline.stages.runner import opened
 
 @dataclass(frozen=True)
 class View:
-    """A join: which members of which columns one method trains on.
+    """A join: which members of which columns stand together in one sample.
 
-    `columns` maps each column to its members; `anchor` is the column whose keys are the samples
-    the view ought to have. `json` members are merged. `version` is raised when the same columns give other bytes.
-    `follow` names fields of a frame's `json` that lead to another frame of the same video: its members join, too, as
-    `{field}.{extension}`. Frames whose fields are null are no samples of such a view.
+    Args:
+        name: the view's name, and its folder's under `shards`.
+        version: raised when the same columns give other bytes.
+        anchor: the column whose keys are the samples that the view ought to have.
+        columns: each column's members. `json` members are merged, the later column's facts winning.
+        follow: fields of a frame's `json` that lead to another frame of the same video: its members join, too, as
+            `{field}.{extension}`. Frames whose fields are null are no samples of such a view.
+        prefixes: of columns whose members would have the names of another's: what stands before them, so that
+            `{"truth": "truth"}` makes `truth.flow.b2` of the truth's `flow.b2`.
+
+    Raises:
+        ValueError: two columns give members of one name, or a column is named that is not joined.
     """
 
     name: str
@@ -31,27 +39,23 @@ class View:
     anchor: str
     columns: Mapping[str, tuple[str, ...]]
     follow: tuple[str, ...] = ()
+    prefixes: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if unknown := ({self.anchor, *self.prefixes} - set(self.columns)):
+            raise ValueError(f"view {self.name}: joins no column {min(unknown)}")
+        from_column: dict[str, str] = {}
+        for column, extensions in self.columns.items():
+            for extension in extensions:
+                member = self.member(column, extension)
+                other = from_column.setdefault(member, column)
+                if other != column and member != "json":
+                    raise ValueError(f"view {self.name}: {other} and {column} both have {member}: give one a prefix")
 
-CMP = View(
-    name="cmp",
-    version=1,
-    anchor="flow",
-    columns={"frames": ("jpg", "json"), "flow": ("flow.b2", "json"), "guidance": ("guidance.npy",)},
-)
-GROUPING = View(
-    name="grouping",
-    version=1,
-    anchor="frames",
-    columns={"frames": ("jpg", "json"), "regions": ("regions.png", "tree.npy")},
-)
-SELFLOW = View(
-    name="selflow",
-    version=1,
-    anchor="frames",
-    columns={"frames": ("jpg", "json"), "superpixels": ("superpixels.png",)},
-    follow=("previous", "next"),
-)
+    def member(self, column: str, extension: str) -> str:
+        """Returns what a column's member is called in the view."""
+        prefix = self.prefixes.get(column)
+        return f"{prefix}.{extension}" if prefix and extension != "json" else extension
 
 
 def build_view(view: View, inputs: Mapping[str, Path], to: Path) -> Record:
@@ -134,7 +138,7 @@ def _joined(view: View, columns: Mapping[str, Shard], keys: Mapping[str, str]) -
             sample = columns[name][key]
             for extension in extensions:
                 if extension != "json":
-                    members[prefix + extension] = sample.encoded[extension]
+                    members[prefix + view.member(name, extension)] = sample.encoded[extension]
                 elif not prefix:
                     facts |= columns[name].facts(key)
     return members | {"json": json.dumps(facts).encode()}

@@ -35,7 +35,7 @@ class Checkout:
         # Without the variables by which an outer make, the one that runs these tests, would speak to this one.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
         environment["PATH"] = f"{self.folder / 'bin'}:{environment['PATH']}"
-        command = ["make", ".venv/.installed", *arguments]
+        command = ["make", "setup", *arguments]
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
 
     def asked(self) -> list[str]:

@@ -28,6 +28,8 @@ class Method:
         evaluations: those that run where config.yaml does not say which.
         recipes: presets of options by name, which a config's own go over.
         grids: presets of ablations: axes by name, each with its variants.
+        apps: the entry point of a typer app for the use of what was trained, `python -m trainers NAME ...`; None: there
+            is none.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Method:
     evaluations: tuple[str, ...] = ()
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     grids: Mapping[str, Mapping[str, Variants]] = field(default_factory=dict)
+    apps: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,79 +1,110 @@
-"""The experiments of config.yaml, resolved to the views they read and the options of their method.
+"""The experiments of config.yaml, resolved to what their jobs need: views, weights, options.
 
-Nothing here imports torch: Snakemake reads it in every job.
+It knows no method and no evaluation by name: what there are, and what they need, is in `trainers.registry`. Nothing
+here imports torch: Snakemake reads it in every job.
 """
 
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from common_fate.errors import UserError
 from pipeline.config.load import Dataset
+from pipeline.config.schema import check, closest
+from trainers.data.split import Split
+from trainers.declarations import Evaluation, Method
 from trainers.engine.options import build, merged
-from trainers.evaluations.segmentation.options import segmentation_options
-from trainers.methods.cmp.options import VERSION, CMPOptions
-from trainers.methods.cmp.recipes import GRIDS, RECIPES
+from trainers.evaluations.options import evaluation_options
+from trainers.planning import check_circles, check_crops, check_view, columns_below
+from trainers.references import (
+    FOLDER,
+    MADE_HERE,
+    SCRATCH,
+    Given,
+    Givens,
+    Variant,
+    start_of,
+    starts_of,
+    teacher_of,
+    trained_for,
+)
+from trainers.registry import EVALUATIONS, METHODS
+from trainers.schema import experiments_validator
 
-FOLDER = "results/experiments"
 NODES = 1
 DEVICES = 1
 WORKERS = 2
-STARTS = ("encoder", "scratch")
-FOLDERS = ("path", "sbd", "images", "masks", "validation_images", "validation_masks")  # of segmentation's data
 
 
 @dataclass(frozen=True)
-class Method:
-    """What trains: its options, the view that it reads, and its presets."""
+class Evaluated:
+    """One evaluation of an experiment.
 
-    options: type[Any]
-    version: int
-    view: str
-    recipes: Mapping[str, Mapping[str, Any]]
-    grids: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]]
-
-
-METHODS = {"cmp": Method(CMPOptions, VERSION, "cmp", RECIPES, GRIDS)}
-
-
-@dataclass(frozen=True)
-class Segmentation:
-    """Fine-tuning for semantic segmentation: where it starts from, by the name of its results, and its options as JSON.
-
-    A start is `encoder` (what the experiment trained), `scratch`, or the path of a checkpoint.
+    Args:
+        name: as its results are called; that of the evaluation where config.yaml gives no other.
+        evaluation: what it is, of `EVALUATIONS`.
+        options: of the evaluation, as JSON.
+        starts: what it is measured from, by the name of its result: `model`, `encoder`, `scratch`, or a path.
+        on: datasets.
+        side: which of their videos: `all` or `held out`.
     """
 
-    encoder: str
-    starts: dict[str, str]
+    name: str
+    evaluation: str
     options: dict[str, Any]
+    starts: dict[str, str]
+    on: tuple[str, ...]
+    side: str
 
+    @property
+    def declared(self) -> Evaluation:
+        """What the evaluation says of itself."""
+        return EVALUATIONS[self.evaluation]
 
-@dataclass(frozen=True)
-class Variant:
-    """An experiment's place in a grid."""
-
-    grid: str
-    axis: str
-    variant: str
+    @property
+    def views(self) -> list[str]:
+        """The folders of the views that it reads."""
+        return _folders(self.on, self.declared.view)
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One training run and its evaluations. Folders are relative to where Snakemake runs."""
+    """One training run and its evaluations. Folders are relative to where Snakemake runs.
+
+    Args:
+        where: the path of its key in config.yaml, for errors.
+        train: datasets.
+        validate: others, whole; without any, the videos of `train` that `split` holds out.
+        split: which videos train, as JSON.
+        options: of the method, as JSON.
+        start: the file of the weights that it starts from; None: random ones.
+        teacher: the file of its teacher's network; None: it has none.
+        devices: of each node.
+        evaluations: by name.
+        place: in a grid; None: it is in none.
+    """
 
     name: str
+    where: str
     method: str
-    train: tuple[str, ...]  # datasets
-    validate: tuple[str, ...]  # others, whole; without any, the held-out videos of `train`
-    options: dict[str, Any]  # of the method, as JSON
+    train: tuple[str, ...]
+    validate: tuple[str, ...]
+    split: dict[str, Any]
+    options: dict[str, Any]
+    start: str | None
+    teacher: str | None
     nodes: int
-    devices: int  # of each node
+    devices: int
     workers: int
-    segmentation: Segmentation | None
-    place: Variant | None  # in a grid
+    evaluations: dict[str, Evaluated]
+    place: Variant | None
+
+    @property
+    def declared(self) -> Method:
+        """What the method says of itself."""
+        return METHODS[self.method]
 
     @property
     def folder(self) -> str:
@@ -83,62 +114,70 @@ class Experiment:
     @property
     def views(self) -> list[str]:
         """The folders of the views that it trains on."""
-        return self._folders(self.train)
+        return _folders(self.train, self.declared.view)
 
     @property
     def validation_views(self) -> list[str]:
         """The folders of the views that it is measured on while it trains; none where that is a side of `views`."""
-        return self._folders(self.validate)
+        return _folders(self.validate, self.declared.view)
 
     @property
-    def evaluated(self) -> tuple[str, ...]:
-        """The datasets that it is evaluated on."""
-        return self.validate or self.train
+    def encoder(self) -> str | None:
+        """The name of the image encoder in its network; None where it has none."""
+        encoder = self.declared.encoder
+        return None if encoder is None else encoder(build(self.declared.options, self.options))
 
-    @property
-    def evaluated_views(self) -> list[str]:
-        """Their folders."""
-        return self._folders(self.evaluated)
+    def weights(self, evaluation: str, start: str) -> str | None:
+        """Returns the file that an evaluation starts from; None for random weights."""
+        given = self.evaluations[evaluation].starts[start]
+        made = {"model": self._file("model"), "encoder": self._file("encoder"), SCRATCH: None}
+        return made.get(given, given)
 
-    @property
-    def side(self) -> str:
-        """Which of their videos: `all` or `held out`."""
-        return "all" if self.validate else "held out"
+    def result(self, evaluation: str, start: str) -> str:
+        """Returns the file of what an evaluation measured."""
+        return f"{self.folder}/evaluations/{evaluation}/{start}.json"
 
-    def _folders(self, datasets: tuple[str, ...]) -> list[str]:
-        return [f"results/{dataset}/shards/{METHODS[self.method].view}" for dataset in datasets]
+    def shaping(self, evaluation: str, start: str) -> dict[str, Any]:
+        """Returns what of the method's options shapes an evaluation beside the weights' file.
+
+        Of an encoder that is its name. Random weights depend on the seed, too, and on nothing else of the training.
+        """
+        random = {"seed": self.options["training"]["seed"], "version": self.declared.version}
+        seed = random if start == SCRATCH else {}
+        if self.evaluations[evaluation].declared.needs == "encoder":
+            return {"encoder": self.encoder} | seed
+        return {name: value for name, value in self.options.items() if name != "training"} | seed
+
+    def _file(self, what: str) -> str:
+        return f"{self.folder}/{what}.safetensors"
+
+
+def _folders(datasets: Sequence[str], view: str | None) -> list[str]:
+    return [f"results/{dataset}/shards/{view}" for dataset in datasets]
 
 
 def load(
     config: Mapping[str, Any], datasets: Mapping[str, Dataset], file: str = "config.yaml"
 ) -> dict[str, Experiment]:
-    """Resolves the experiments of a configuration that `pipeline.config.load.load` has accepted, by name.
+    """Resolves the experiments of a configuration whose datasets `pipeline.config.load.load` has accepted, by name.
 
     An experiment with a grid stands for the grid's variants, `NAME-AXIS-VARIANT`, in the order of the file.
 
     Raises:
         UserError: the first thing that is wrong, by its path in `file`, and what would be right.
     """
-    found: dict[str, Experiment] = {}
-    for name, values in config.get("experiments", {}).items():
-        where = f"{file}: experiments.{name}"
-        method = METHODS[values["method"]]
-        given = merged(method.recipes[values["recipe"]], values) if "recipe" in values else dict(values)
-        one = _experiment(str(name), given, datasets, where)
-        if "grid" not in values:
-            found[one.name] = one
-            continue
-        grid = values["grid"]
-        for axis, variants in (method.grids[grid] if isinstance(grid, str) else grid).items():
-            for variant, over in variants.items():
-                full, at = f"{name}-{axis}-{variant}", f"{where}.grid.{axis}.{variant}"
-                place = Variant(one.name, str(axis), str(variant))
-                found[full] = _experiment(full, merged(given, over), datasets, at, place)
-    return found
+    config = {**config, "experiments": _spelt(config.get("experiments", {}))}
+    _check_evaluations(config, file)
+    check({"experiments": config["experiments"]}, experiments_validator(), file)
+    given = {one.name: one for one in _given(config.get("experiments", {}), file)}
+    networks = trained_for(datasets, given)
+    experiments = {name: _experiment(one, given, datasets) for name, one in given.items()}
+    check_circles(_waits(experiments, networks), file)
+    return experiments
 
 
 def grids(experiments: Mapping[str, Experiment]) -> dict[str, list[str]]:
-    """The names of each grid's experiments, in the order of its axes and variants."""
+    """Returns the names of each grid's experiments, in the order of its axes and variants."""
     members: dict[str, list[str]] = {}
     for name, experiment in experiments.items():
         if experiment.place:
@@ -146,89 +185,193 @@ def grids(experiments: Mapping[str, Experiment]) -> dict[str, list[str]]:
     return members
 
 
-def _experiment(
-    name: str, values: Mapping[str, Any], datasets: Mapping[str, Dataset], where: str, place: Variant | None = None
-) -> Experiment:
-    method = METHODS[values["method"]]
-    _check_datasets(values, datasets, method.view, where)
-    sections = {key: values[key] for key in method.options.__dataclass_fields__ if key in values}
-    try:
-        options = build(method.options, sections)
-    except ValueError as error:
-        raise UserError(f"{where}.{error}") from error
-    if not values.get("validate") and not options.data.hold_out:
-        raise UserError(
-            f"{where}: nothing is left to measure it on: hold out a share of the videos, such as "
-            "data: {hold_out: 0.1}, or name other datasets in validate"
-        )
-    segmentation = values.get("segmentation")
-    if segmentation and place:
-        # The one that a grid compares: from scratch, all of them would be the same.
-        segmentation = {"start": STARTS[:1], **segmentation}
+def _spelt(values: Any, key: Any = None, above: Any = None) -> Any:
+    """The key `on` of `validation` and of evaluations, which YAML 1.1 reads as true unless it is in quotes."""
+    if not isinstance(values, Mapping):
+        return values
+    has_on = key == "validation" or above == "evaluate"
+    return {"on" if has_on and name is True else name: _spelt(one, name, key) for name, one in values.items()}
+
+
+def _check_evaluations(config: Mapping[str, Any], file: str) -> None:
+    """An unknown evaluation is named before the schema takes it for one that lacks a key."""
+    for where, values in _mappings(config.get("experiments"), f"{file}: experiments"):
+        for name, one in _items(values.get("evaluate")):
+            kind = one.get("evaluation", name) if isinstance(one, Mapping) else name
+            if kind not in EVALUATIONS:
+                raise UserError(
+                    f"{where}.evaluate.{name}: there is no evaluation {kind!r}: {closest(str(kind), [*EVALUATIONS])}; "
+                    "another name says which by the key evaluation"
+                )
+
+
+def _mappings(experiments: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The experiments and their variants, whatever their form, with their paths."""
+    for name, values in _items(experiments):
+        if isinstance(values, Mapping):
+            yield f"{where}.{name}", values
+            for axis, variants in _items(values.get("grid")):
+                for variant, over in _items(variants):
+                    if isinstance(over, Mapping):
+                        yield f"{where}.{name}.grid.{axis}.{variant}", over
+
+
+def _items(values: Any) -> Iterator[tuple[Any, Any]]:
+    yield from values.items() if isinstance(values, Mapping) else ()
+
+
+def _given(experiments: Mapping[str, Any], file: str) -> Iterator[Given]:
+    """The experiments, each variant of a grid by itself."""
+    for name, values in experiments.items():
+        where = f"{file}: experiments.{name}"
+        if "grid" not in values:
+            yield Given(name, where, _over_recipe(values))
+            continue
+        grid = values["grid"]
+        for axis, variants in (METHODS[values["method"]].grids[grid] if isinstance(grid, str) else grid).items():
+            for variant, over in variants.items():
+                place = Variant(name, axis, variant)
+                at = f"{where}.grid.{axis}.{variant}"
+                yield Given(f"{name}-{axis}-{variant}", at, _over_recipe(_varied(values, over)), place)
+
+
+def _varied(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """An experiment with a variant's keys in their place; `validation` as a whole, which is one thing or the other."""
+    base = {key: value for key, value in values.items() if key != "validation" or key not in over}
+    return merged(base, over)
+
+
+def _over_recipe(values: Mapping[str, Any]) -> dict[str, Any]:
+    recipe = METHODS[values["method"]].recipes[values["recipe"]] if "recipe" in values else {}
+    return merged(recipe, values)
+
+
+def _experiment(one: Given, given: Givens, datasets: Mapping[str, Dataset]) -> Experiment:
+    values, where, method = one.values, one.where, one.method
+    check_view(values["train"], datasets, method.view, f"{where}.train")
+    split, validate = _validation(one, datasets)
+    check_crops(one.options, where, [datasets[name] for name in values["train"]])
     return Experiment(
-        name=name,
-        method=values["method"],
+        name=one.name,
+        where=where,
+        method=method.name,
         train=tuple(values["train"]),
-        validate=tuple(values.get("validate", [])),
-        options=_json(options),
+        validate=validate,
+        split=asdict(split),
+        options=_json(one.options),
+        start=start_of(one, given) if "start" in values else None,
+        teacher=teacher_of(one, given) if "teacher" in values else None,
         nodes=values.get("nodes", NODES),
         devices=values.get("devices", DEVICES),
         workers=values.get("workers", WORKERS),
-        segmentation=_segmentation(segmentation, options.model.encoder, f"{where}.segmentation")
-        if segmentation
-        else None,
-        place=place,
+        evaluations={
+            name: _evaluated(name, entry, one, given, datasets, split, validate)
+            for name, entry in values.get("evaluate", {name: {} for name in method.evaluations}).items()
+        },
+        place=one.place,
     )
 
 
-def _check_datasets(values: Mapping[str, Any], datasets: Mapping[str, Dataset], view: str, where: str) -> None:
-    for key in ("train", "validate"):
-        for number, name in enumerate(values.get(key, [])):
-            _check_dataset(name, datasets, view, f"{where}.{key}[{number}]")
-    for number, name in enumerate(values.get("validate", [])):
-        if name in values["train"]:
+def _validation(one: Given, datasets: Mapping[str, Dataset]) -> tuple[Split, tuple[str, ...]]:
+    """Which videos train, and which other datasets validate."""
+    validation, where = one.values.get("validation", {}), f"{one.where}.validation"
+    others = validation.get("on", ())
+    check_view(others, datasets, one.method.view, f"{where}.on")
+    for number, name in enumerate(others):
+        if name in one.values["train"]:
             raise UserError(
-                f"{where}.validate[{number}]: {name!r} is trained on: leave it out here, and have some of its videos "
-                "held out by data.hold_out"
+                f"{where}.on[{number}]: {name!r} is trained on: leave it out here, or have some of its videos held out "
+                "by validation: {share: 0.1}"
             )
+    if not validation:
+        raise UserError(
+            f"{one.where}: nothing is left to measure it on: hold out a share of the videos, such as "
+            "validation: {share: 0.1}, or name other datasets, validation: {on: [...]}"
+        )
+    return Split(validation.get("share", 0.0), one.values.get("train_share", 1.0)), tuple(others)
 
 
-def _check_dataset(name: str, datasets: Mapping[str, Dataset], view: str, where: str) -> None:
-    if name not in datasets:
-        raise UserError(f"{where}: there is no dataset {name!r}: should be one of {', '.join(map(str, datasets))}")
-    if view not in datasets[name].views:
-        able = [str(other) for other, dataset in datasets.items() if view in dataset.views]
-        add = f"adopt one that has {view}" if datasets[name].adopted else f"add {view} to datasets.{name}.views"
-        advice = f"should be one of {', '.join(able)}" if able else add
-        raise UserError(f"{where}: dataset {name!r} has no view {view}: {advice}")
-
-
-def _segmentation(values: Mapping[str, Any], encoder: str, where: str) -> Segmentation:
-    starts: dict[str, str] = {}
-    for number, start in enumerate(values.get("start", STARTS)):
-        at = f"{where}.start[{number}]"
-        name = start if start in STARTS else _name(PurePath(start))
-        made_here = start in STARTS or start.startswith(f"{FOLDER}/")
-        if not made_here and not Path(start).is_file():
-            raise UserError(f"{at}: there is no file {start!r}: should be encoder, scratch, or a checkpoint's path")
-        if name in starts or (start not in STARTS and name in STARTS):
-            raise UserError(f"{at}: {start!r} would be called {name!r}, as another start is: rename the file")
-        starts[name] = start
+def _evaluated(
+    name: str,
+    values: Mapping[str, Any],
+    one: Given,
+    given: Givens,
+    datasets: Mapping[str, Dataset],
+    split: Split,
+    validate: tuple[str, ...],
+) -> Evaluated:
+    where = f"{one.where}.evaluate.{name}"
+    evaluation = EVALUATIONS[values.get("evaluation", name)]
+    if evaluation.methods and one.method.name not in evaluation.methods:
+        raise UserError(
+            f"{where}: {evaluation.name} is of {' and '.join(evaluation.methods)}, and this experiment of "
+            f"{one.method.name}: leave it out"
+        )
+    if evaluation.needs == "encoder" and one.encoder is None:
+        raise UserError(
+            f"{where}: {evaluation.name} needs an image encoder, and {one.method.name} has none: leave it out"
+        )
+    # A grid compares what was trained: from scratch, all of its experiments would be the same.
+    default = evaluation.starts[:1] if one.place else evaluation.starts
+    starts = starts_of(values.get("start", default), evaluation, given, f"{where}.start")
+    on, side = _measured_on(values.get("on"), evaluation, one, datasets, split, validate, where)
     try:
-        options = segmentation_options(encoder, {key: value for key, value in values.items() if key != "start"})
+        options = evaluation_options(
+            evaluation,
+            one.encoder,
+            {key: value for key, value in values.items() if key not in ("evaluation", "on", "start")},
+        )
     except ValueError as error:
         raise UserError(f"{where}.{error}") from error
-    for key in FOLDERS:
-        folder = getattr(options.data, key)
-        if folder and not Path(folder).is_dir():
-            raise UserError(f"{where}.data.{key}: there is no folder {folder!r}")
-    return Segmentation(encoder, starts, _json(options))
+    for key, path in (evaluation.paths(options) if evaluation.paths else {}).items():
+        if not Path(path).exists():
+            raise UserError(f"{where}.{key}: there is no file or folder {path!r}")
+    check_crops(options, where)
+    return Evaluated(name, evaluation.name, _json(options), starts, on, side)
 
 
-def _name(checkpoint: PurePath) -> str:
-    """A checkpoint by its file's name; another experiment's encoder by that experiment's."""
-    named = checkpoint.parent.name if checkpoint.name == "encoder.safetensors" else checkpoint.stem
-    return re.sub("[^A-Za-z0-9_-]", "_", named)
+def _measured_on(
+    on: Sequence[str] | None,
+    evaluation: Evaluation,
+    one: Given,
+    datasets: Mapping[str, Dataset],
+    split: Split,
+    validate: tuple[str, ...],
+    where: str,
+) -> tuple[tuple[str, ...], str]:
+    """The datasets that an evaluation is measured on, and which of their videos."""
+    if evaluation.view is None:
+        return (), "all"
+    trained = one.values["train"]
+    names = tuple(on) if on is not None else validate or tuple(trained)
+    check_view(names, datasets, evaluation.view, f"{where}.on")
+    if not set(names) & set(trained):
+        return names, "all"
+    if not split.validation_share or set(names) - set(trained):
+        number, name = next((number, name) for number, name in enumerate(names) if name in trained)
+        advice = (
+            "give the others an evaluation of their own"
+            if split.validation_share
+            else "leave it out here, or hold some of its videos out by validation: {share: 0.1}"
+        )
+        raise UserError(f"{where}.on[{number}]: {name!r} is trained on: {advice}")
+    return names, "held out"
+
+
+def _waits(experiments: Mapping[str, Experiment], networks: Mapping[str, str]) -> dict[str, list[str]]:
+    """What each training, and each column that one of their networks makes, waits for."""
+    waits = {column: [f"experiments.{of}"] for column, of in networks.items()}
+    for name, one in experiments.items():
+        files = [made[1] for path in (one.start, one.teacher) if path and (made := MADE_HERE.fullmatch(path))]
+        columns = [
+            f"datasets.{dataset}.{column}"
+            for dataset in (*one.train, *one.validate)
+            for column in columns_below(one.declared.view)
+        ]
+        waits[f"experiments.{name}"] = [f"experiments.{other}" for other in files] + [
+            column for column in columns if column in networks
+        ]
+    return waits
 
 
 def _json(options: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
 
@@ -15,8 +15,27 @@ from common_fate.errors import UserError
 from common_fate.foreign.files import open_file, parse_json, read_file
 from common_fate.foreign.parquet import ParquetFile, opened
 from common_fate.shards.files import write_atomic
-from common_fate.shards.limits import MAX_JSON_VALUES, MAX_PLAN_BYTES, MAX_ROWS, VIDEO, quoted
-from pipeline.sources.source import Video
+from common_fate.shards.keys import VIDEO
+from common_fate.shards.limits import MAX_JSON_VALUES, MAX_PLAN_BYTES, MAX_ROWS, quoted
+
+
+@dataclass(frozen=True)
+class Video:
+    """One row of the catalog.
+
+    `video` is the id, `kind` the source kind that opens it, `uri` where it is (a path, or for `synthetic` all that
+    determines the rendering), `bytes` its size where the listing knows it (a changed size rebuilds the shard). `about`
+    is a JSON object of what else the source knows, such as title and attribution: it goes with the video and shapes
+    nothing.
+    """
+
+    video: str
+    kind: str
+    uri: str
+    license: str | None = None
+    bytes: int | None = None
+    about: str | None = None
+
 
 Plan = list[list[str]]
 """The ids of each shard's videos; shard `i` is `f"{i:06d}"`."""

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from common_fate.errors import ShardError, UserError
-from common_fate.manifest.tables import MAX_SUMS_BYTES, SHARDS, SUMS, read_shards
+from common_fate.manifest.shards import SHARDS, read_shards
+from common_fate.manifest.sums import MAX_SUMS_BYTES, SUMS
 from common_fate.progress import progress
 from common_fate.remote.address import checked_address
 from common_fate.remote.cache import Cache

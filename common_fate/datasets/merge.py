@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common_fate.datasets.sets import Origin, check_name, open_origin, pieces_of, write_set
+from common_fate.datasets.copied_views import Origin, check_name, open_origin, pieces_of, write_set
 from common_fate.errors import UserError
 from common_fate.shards.record import Record
 

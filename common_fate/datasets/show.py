@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from common_fate.errors import ShardError, UserError
-from common_fate.pictures.sheet import Picture, Tile, color_wheel_legend, contact_sheet, sample_row
+from common_fate.pictures import Picture, Tile, color_wheel_legend, contact_sheet, sample_row
 from common_fate.shards.column import Members, Shard
 from common_fate.shards.record import Record, record_path
 

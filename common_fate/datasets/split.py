@@ -3,8 +3,8 @@
 from functools import partial
 from pathlib import Path
 
+from common_fate.datasets.copied_views import check_name, check_place, open_origin, pieces_of, write_set
 from common_fate.datasets.holdout import in_share
-from common_fate.datasets.sets import check_name, check_place, open_origin, pieces_of, write_set
 from common_fate.errors import UserError
 
 

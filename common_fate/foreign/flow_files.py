@@ -55,15 +55,20 @@ def write_flo(path: str | Path, flow: Flow, valid: Mask | None = None) -> None:
 
     Raises `ValueError` for valid flow that is not finite.
     """
+    Path(path).write_bytes(flo_bytes(flow, valid))
+
+
+def flo_bytes(flow: Flow, valid: Mask | None = None) -> bytes:
+    """Returns what `write_flo` writes."""
     valid = _checked(flow, valid)
     height, width = valid.shape
     values = np.where(valid, flow, np.float32(1e10)).transpose(1, 2, 0).astype("<f4")
-    Path(path).write_bytes(_FLO_MAGIC.astype("<f4").tobytes() + struct.pack("<ii", width, height) + values.tobytes())
+    return bytes(_FLO_MAGIC.astype("<f4").tobytes() + struct.pack("<ii", width, height) + values.tobytes())
 
 
 def read_kitti_png(path: str | Path | BinaryIO) -> tuple[Flow, Mask]:
     """A KITTI flow PNG: 16-bit red and green are u and v as `64 x + 32768`, blue is 1 where the flow is known."""
-    blue_green_red = cv2.imdecode(np.frombuffer(_kitti_png_bytes(path), np.uint8), cv2.IMREAD_UNCHANGED)
+    blue_green_red = cv2.imdecode(np.frombuffer(_whole_png(path), np.uint8), cv2.IMREAD_UNCHANGED)
     if blue_green_red is None or blue_green_red.ndim != 3 or blue_green_red.dtype != np.uint16:
         raise ValueError(f"{path}: the PNG does not decode")
     valid = blue_green_red[..., 0] > 0
@@ -77,12 +82,18 @@ def write_kitti_png(path: str | Path, flow: Flow, valid: Mask | None = None) -> 
     Returns how many valid values lay outside [-512, 511.98] and were clipped. Raises `ValueError` for valid flow that
     is not finite.
     """
+    data, clipped = kitti_png_bytes(flow, valid)
+    Path(path).write_bytes(data)
+    return clipped
+
+
+def kitti_png_bytes(flow: Flow, valid: Mask | None = None) -> tuple[bytes, int]:
+    """Returns what `write_kitti_png` writes, and what it returns."""
     valid = _checked(flow, valid)
     levels = np.where(valid, np.rint(flow * np.float64(_KITTI_STEP)) + _KITTI_ZERO, 0)
     stored = np.clip(levels, 0, 65535)
     blue_green_red = np.stack([valid, stored[1], stored[0]], axis=-1).astype(np.uint16)
-    _write_image(path, ".png", blue_green_red)
-    return int(np.count_nonzero(stored != levels))
+    return cv2.imencode(".png", blue_green_red)[1].tobytes(), int(np.count_nonzero(stored != levels))
 
 
 def read_jpeg_pair(x: str | Path, y: str | Path) -> Flow:
@@ -137,7 +148,7 @@ def _checked(flow: Flow, valid: Mask | None) -> Mask:
     return valid
 
 
-def _kitti_png_bytes(path: str | Path | BinaryIO) -> bytes:
+def _whole_png(path: str | Path | BinaryIO) -> bytes:
     """The bytes of a whole 16-bit RGB PNG, its size bounded and its checksums tested before anything is decoded.
 
     OpenCV says so on standard error where a PNG is cut short, and decodes some damaged ones all the same.

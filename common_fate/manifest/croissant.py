@@ -9,6 +9,7 @@ from common_fate.manifest.videos import VIDEOS
 
 _VIDEO_COLUMNS = dict.fromkeys(("video", "license", "attribution", "title", "page"), "sc:Text")
 
+CROISSANT = "croissant.json"
 SOFTWARE = "Common Fate"
 VERSION = "1.0.0"
 KINDS = {".tar": "application/x-tar", ".parquet": "application/x-parquet"}

@@ -5,19 +5,18 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import ShardError
 from common_fate.foreign.files import parse_json
 from common_fate.foreign.parquet import read_parquet
-from common_fate.shards.limits import MAX_ROWS, VIDEO, quoted
+from common_fate.shards.keys import VIDEO
+from common_fate.shards.limits import MAX_ROWS, quoted
 from common_fate.tables import markdown_table
-
-if TYPE_CHECKING:  # the sources, which need far more than whoever reads a manifest
-    from pipeline.sources.source import Video
 
 VIDEOS = "videos.parquet"
 UNSTATED = "not stated"
@@ -28,7 +27,7 @@ _SCHEMA = pa.schema([(name, pa.string()) for name in ("video", "license", *_FACT
 _NAMING = re.compile(r"CC[ -]BY\b|https?://creativecommons\.org/licenses/by\b", re.IGNORECASE)
 
 
-def videos_file(videos: "Sequence[Video]") -> bytes:
+def videos_file(videos: Sequence[Video]) -> bytes:
     """The bytes of videos.parquet, one row a video: its licence, who is to be credited, and all that is known of it.
 
     Columns: `video`, `license`, `attribution`, `title`, `page`, `about` (a JSON object). What is not known is null.
@@ -57,7 +56,7 @@ def read_videos(folder: Path) -> pa.Table:
     return table
 
 
-def licence_table(videos: "Sequence[Video]") -> str:
+def licence_table(videos: Sequence[Video]) -> str:
     """Licences by source, in Markdown: how many videos, and of how many somebody is to be credited."""
     counts = Counter((video.kind, video.license or UNSTATED) for video in videos)
     credited = Counter((video.kind, video.license or UNSTATED) for video in videos if _to_be_credited(video))
@@ -70,11 +69,11 @@ def licence_table(videos: "Sequence[Video]") -> str:
     return markdown_table(["source", "licence", "videos", "to be credited"], rows)
 
 
-def _to_be_credited(video: "Video") -> bool:
+def _to_be_credited(video: Video) -> bool:
     return bool(_NAMING.match(video.license or "") or _known(video).get("attribution"))
 
 
-def _known(video: "Video") -> Mapping[str, Any]:
+def _known(video: Video) -> Mapping[str, Any]:
     """The facts of `about` that have columns of their own; it may be from elsewhere, and be anything."""
     try:
         about = parse_json((video.about or "{}").encode())

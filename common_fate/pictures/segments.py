@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
+from common_fate.pictures.flow_colors import Picture
+
 RED = np.array([230, 30, 40], np.float32)
 
 
@@ -25,10 +26,7 @@ def draw_regions(image: Picture, labels: NDArray[np.uint8], tree: NDArray[np.flo
     """
     if not len(tree):
         return _over(image, np.zeros(labels.shape, np.float32))
-    from scipy.cluster.hierarchy import cophenet  # half a second that only whoever draws a tree waits for
-    from scipy.spatial.distance import squareform
-
-    distance = squareform(cophenet(tree.astype(np.float64))).astype(np.float32)
+    distance = _merge_heights(tree)
     contours = _between(labels, lambda one, other: distance[one, other])
     thick = cv2.dilate(contours, np.ones((2, 2), np.uint8))  # on both sides: sheets show images smaller
     strength = thick / max(float(thick.max()), 1e-6)
@@ -37,15 +35,41 @@ def draw_regions(image: Picture, labels: NDArray[np.uint8], tree: NDArray[np.flo
 
 def draw_cut(image: Picture, labels: NDArray[np.uint8], tree: NDArray[np.float32], regions: int) -> tuple[Picture, int]:
     """The image in the mean colours of a cut of its tree, and how many regions the cut has: `regions` at most."""
-    leaves = len(tree) + 1
-    from scipy.cluster.hierarchy import fcluster
-
-    cut = fcluster(tree.astype(np.float64), regions, "maxclust") - 1 if leaves > 1 else np.zeros(1, np.intp)
-    of = cut[labels]
-    count = int(cut.max()) + 1
+    cut = _cut(tree, regions)
+    of, count = cut[labels], int(cut.max()) + 1
     pixels = np.maximum(np.bincount(of.ravel(), minlength=count), 1)
     means = [np.bincount(of.ravel(), image[..., channel].ravel(), count) / pixels for channel in range(3)]
     return np.rint(np.stack(means, axis=-1)[of]).astype(np.uint8), count
+
+
+def _merge_heights(tree: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The height at which each two of R leaves are first in one region, `(R, R)`; 0 of a leaf with itself.
+
+    What SciPy's `cophenet` gives, whose linkage the tree is.
+    """
+    leaves = len(tree) + 1
+    heights = np.zeros((leaves, leaves), np.float32)
+    below = [[leaf] for leaf in range(leaves)]
+    for left, right, height, _ in tree.tolist():
+        one, other = below[int(left)], below[int(right)]
+        heights[np.ix_(one, other)] = heights[np.ix_(other, one)] = height
+        below.append(one + other)
+    return heights
+
+
+def _cut(tree: NDArray[np.float32], regions: int) -> NDArray[np.intp]:
+    """The region of each leaf, `(R,)` from 0 on, in the finest cut that has `regions` at most.
+
+    All that merges at one height merges together: what SciPy's `fcluster` gives by `maxclust`.
+    """
+    leaves = len(tree) + 1
+    of = np.arange(2 * leaves - 1)
+    if leaves > regions:
+        merged = tree[:, 2] <= tree[leaves - regions - 1, 2]
+        # From the root down, each region hands its own number on to what it merged.
+        for row in np.flatnonzero(merged)[::-1]:
+            of[tree[row, :2].astype(np.intp)] = of[leaves + row]
+    return np.unique(of[:leaves], return_inverse=True)[1]
 
 
 def _between(labels: NDArray[np.uint8 | np.uint16], weight: Callable[..., NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -8,7 +8,9 @@ from pathlib import Path, PurePosixPath
 
 from common_fate.errors import ShardError
 from common_fate.foreign.files import open_file
-from common_fate.manifest.tables import MAX_SUMS_BYTES, SAMPLES, SHARDS, SUMS
+from common_fate.manifest.samples import SAMPLES
+from common_fate.manifest.shards import SHARDS
+from common_fate.manifest.sums import MAX_SUMS_BYTES, SUMS
 from common_fate.remote.address import checked_address, is_address
 from common_fate.remote.cache import Cache
 from common_fate.remote.download import fetch_file

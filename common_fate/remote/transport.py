@@ -196,8 +196,11 @@ def _s3_system(silence: float) -> Any:
 
 @contextmanager
 def _s3_faults(address: str) -> Iterator[None]:
-    from botocore.exceptions import BotoCoreError, HTTPClientError, NoCredentialsError
-    from botocore.exceptions import ConnectionError as NoConnection
+    try:
+        from botocore.exceptions import BotoCoreError, HTTPClientError, NoCredentialsError
+        from botocore.exceptions import ConnectionError as NoConnection
+    except ImportError as error:
+        raise UserError("reading s3:// takes one package more: pip install 'common-fate[s3]'") from error
 
     try:
         yield

@@ -2,5 +2,6 @@
 
 The only code that touches tars: `tar` says what a header is, `writer` writes shards, `record` commits them, `column`
 reads them back, `codecs` encodes and decodes their members. Shards come from anywhere: `limits` says what they may be,
-`foreign` opens files and parses JSON, `headers` and `named` check members before and after they are decoded.
+`foreign` opens files and parses JSON, and checks headers before members are decoded; `members` says what each member
+is, and checks it afterwards.
 """

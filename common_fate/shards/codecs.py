@@ -16,7 +16,7 @@ from common_fate.foreign.files import parse_json
 from common_fate.foreign.headers import jpeg_size, npy_layout, plain_png
 from common_fate.shards.flow_coding import decode_flow, encode_flow
 from common_fate.shards.limits import check_extension, check_size
-from common_fate.shards.members import check_named
+from common_fate.shards.members import check_member
 
 
 def encode(extension: str, value: Any) -> bytes:
@@ -41,7 +41,7 @@ def decode(extension: str, data: bytes) -> Any:
     """
     check_size(extension, len(data))
     value = _DECODERS[check_extension(extension)](data)
-    check_named(extension, value)
+    check_member(extension, value)
     return value
 
 

@@ -10,7 +10,8 @@ from common_fate.errors import ShardError
 from common_fate.foreign.files import open_file
 from common_fate.shards.codecs import decode
 from common_fate.shards.files import readable
-from common_fate.shards.limits import MAX_FRAME, quoted
+from common_fate.shards.keys import MAX_FRAME, frame_key, video_of
+from common_fate.shards.limits import quoted
 from common_fate.shards.record import Record, file_sha256, record_path
 from common_fate.shards.tar import BLOCK, parse_header
 
@@ -121,11 +122,21 @@ class Shard:
             return None
         if type(number) is not int or not 0 <= number <= MAX_FRAME:
             raise ShardError(f"{self.path}: {key}.json: its {field} is {quoted(number)}, and no frame's number")
-        video, _, _ = key.rpartition("-")
-        return f"{video}-{number:06d}"
+        return frame_key(video_of(key), number)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.record.keys)
 
     def __len__(self) -> int:
         return self.record.samples
+
+
+def sound_shard(tar: Path) -> Shard:
+    """Returns a shard whose bytes are those that were written, so that damage never travels into what is made from it.
+
+    Raises:
+        ShardError: they are not, or there is no such shard.
+    """
+    shard = Shard(tar)
+    shard.check_sum()
+    return shard

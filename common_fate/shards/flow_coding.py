@@ -13,10 +13,14 @@ needs nothing of this package to read:
 import struct
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from common_fate.errors import SampleError
+
+try:
+    from common_fate.shards.flow_kernels import code_of, field_of
+except ImportError:  # Numba is not installed, or does not go with this NumPy: it is faster, and nothing else
+    from common_fate.shards.flow_arrays import code_of, field_of
 
 STEPS = 64
 """Steps a pixel: the same as KITTI's."""
@@ -50,7 +54,7 @@ def encode_flow(flow: NDArray[np.float32]) -> tuple[bytes, int]:
     """
     if flow.ndim != 3 or flow.shape[0] != 2 or not _is_size(*flow.shape[1:]):
         raise SampleError(f"a flow field is (2, H, W), {_SIZES}, and not {flow.shape}")
-    code, clipped = _code_of(np.ascontiguousarray(flow, np.float32))
+    code, clipped = code_of(np.ascontiguousarray(flow, np.float32))
     if clipped < 0:
         raise SampleError("the flow has values that are not finite")
     import blosc2  # here, because it takes a second, which whoever only asks what stages there are need not wait
@@ -85,7 +89,7 @@ def decode_flow(payload: bytes) -> NDArray[np.float32]:
     if not _is_size(height, width):
         raise ValueError(f"damaged flow field: {height}x{width} pixels where a field has {_SIZES}")
     code = np.frombuffer(_decompress(payload[_HEADER.size :], 4 * height * width), "<u2")
-    return _field_of(code.reshape(2, height, width))
+    return field_of(code.reshape(2, height, width))
 
 
 def _is_size(height: int, width: int) -> bool:
@@ -120,52 +124,3 @@ def _decompress(chunk: bytes, size: int) -> bytes:
     except (RuntimeError, ValueError, MemoryError) as error:
         raise ValueError(f"damaged flow field: {error}") from None
     return bytes(content)
-
-
-@njit(cache=True)
-def _code_of(flow: NDArray[np.float32]) -> tuple[NDArray[np.uint16], int]:
-    """Zigzag-coded differences, uint16, and the number of clipped values (-1: some are not finite)."""
-    code = np.empty(flow.shape, np.uint16)
-    clipped = 0
-    above = np.empty(flow.shape[2], np.int16)
-    row = np.empty(flow.shape[2], np.int16)
-    finite = True
-    for c in range(flow.shape[0]):
-        above[:] = 0
-        for y in range(flow.shape[1]):
-            for x in range(flow.shape[2]):
-                value = flow[c, y, x]
-                finite &= abs(value) < np.float32(np.inf)
-                steps = np.rint(value * np.float32(64))
-                clipped += abs(steps) > np.float32(32767)
-                row[x] = np.int16(min(max(steps, np.float32(-32767)), np.float32(32767)))
-            for x in range(flow.shape[2]):
-                difference = np.int32(row[x]) - np.int32(above[x])
-                if x > 0:
-                    difference -= np.int32(row[x - 1]) - np.int32(above[x - 1])
-                wrapped = np.int16(difference)
-                code[c, y, x] = np.uint16((np.int32(wrapped) << 1) ^ (np.int32(wrapped) >> 15))
-            row, above = above, row
-    return code, clipped if finite else -1
-
-
-@njit(cache=True)
-def _field_of(code: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """The field of zigzag-coded differences, float32, pixels."""
-    flow = np.empty(code.shape, np.float32)
-    row = np.empty(code.shape[2], np.int16)
-    line = np.empty(code.shape[2], np.int16)
-    for c in range(code.shape[0]):
-        row[:] = 0
-        for y in range(code.shape[1]):
-            for x in range(code.shape[2]):
-                value = np.int32(code[c, y, x])
-                line[x] = np.int16((value >> 1) ^ -(value & 1))
-            left = np.int32(0)
-            for x in range(code.shape[2]):
-                left += np.int32(line[x])
-                line[x] = np.int16(left)
-            for x in range(code.shape[2]):
-                row[x] = np.int16(np.int32(row[x]) + np.int32(line[x]))
-                flow[c, y, x] = np.float32(row[x]) * np.float32(1 / 64)
-    return flow

@@ -5,7 +5,6 @@ docs/data_format.md says what each of them is for.
 """
 
 import re
-from collections.abc import Iterable
 
 MAX_PIXELS = 2**26
 MAX_SCANS = 100
@@ -34,10 +33,8 @@ MAX_TABLE_BYTES = 2**28  # of shards.parquet
 MAX_LISTING_BYTES = 2**28  # of _info.json, sizes.json, SHA256SUMS, croissant.json
 MAX_PLAN_BYTES = 2**29
 
-MAX_FRAME = 10**12 - 1
-VIDEO = re.compile(r"[A-Za-z0-9_]{1,80}")
-KEY = re.compile(rf"{VIDEO.pattern}(-[0-9]{{6,12}})?")
 SHARD = re.compile(r"[0-9]{6,12}")
+PART = re.compile(r"[a-z][a-z0-9_]{0,39}")  # a column or a view: the name of a folder
 EXTENSION = re.compile(rf"([a-z][a-z0-9_]{{0,30}}\.){{0,3}}({'|'.join(MAX_MEMBER_BYTES)})")
 
 
@@ -45,19 +42,6 @@ def quoted(value: object) -> str:
     """A foreign value in a message: as a literal, and cut where it is long."""
     text = repr(value[:200] if isinstance(value, str) else value)
     return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
-
-
-def check_names(key: str, extension: str) -> None:
-    """Raises ValueError where no sample or member is called that: nothing that could be a path, or more than a name."""
-    check_keys([key])
-    check_extension(extension)
-
-
-def check_keys(keys: Iterable[str]) -> None:
-    """Raises ValueError where a key is not a video's id, with a frame's number or without."""
-    for key in keys:
-        if not KEY.fullmatch(key):
-            raise ValueError(f"{quoted(key)} is no key of a sample, which is VIDEO-FRAME, of letters, digits and _")
 
 
 def check_extension(extension: str) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import UnionType
@@ -12,6 +12,7 @@ from typing import Any
 from common_fate.errors import ShardError
 from common_fate.foreign.files import open_file, parse_json, read_file
 from common_fate.shards.files import write_atomic
+from common_fate.shards.keys import check_keys
 from common_fate.shards.limits import (
     MAX_EXTENSIONS,
     MAX_MEMBERS,
@@ -20,7 +21,6 @@ from common_fate.shards.limits import (
     MAX_SAMPLES,
     MAX_TEXT,
     check_extension,
-    check_keys,
     check_size,
 )
 from common_fate.shards.tar import BLOCK, END, padded
@@ -59,6 +59,14 @@ class Record:
         """Of samples, of failures, and of what was dropped: all that tells of videos."""
         dropped = [key for keys in self.dropped.values() for key in keys]
         return [*self.keys, *(failure["key"] for failure in self.failures), *dropped]
+
+    @property
+    def joined(self) -> tuple[str, ...]:
+        """The columns that a view's shard joins, whose options it has by their names; none of a column's shard."""
+        inputs, origin = self.inputs, self.provenance.get("from")
+        while isinstance(origin, dict):  # copied from a view's shard, and that one perhaps from another's
+            inputs, origin = origin.get("inputs", {}), origin.get("from")
+        return tuple(self.options) if set(self.options) == set(inputs) else ()
 
     def offsets(self) -> list[list[int]]:
         """The byte at which each member's data starts, like `sizes`."""
@@ -164,6 +172,14 @@ class Record:
 
 def _all_are(kind: type | UnionType, values: Iterable[object]) -> bool:
     return all(isinstance(value, kind) for value in values)
+
+
+def summary(measures: Mapping[str, Sequence[float]]) -> dict[str, dict[str, float]]:
+    """Returns the mean, minimum and maximum of each measure, as a record's statistics have them."""
+    return {
+        name: {"mean": round(sum(values) / len(values), 6), "min": min(values), "max": max(values)}
+        for name, values in measures.items()
+    }
 
 
 def record_path(tar: Path) -> Path:

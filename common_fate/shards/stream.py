@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from common_fate.errors import ShardError
-from common_fate.shards.limits import MAX_EXTENSIONS, MAX_SAMPLE_BYTES, MAX_SAMPLES, check_names, check_size, quoted
+from common_fate.shards.keys import check_keys
+from common_fate.shards.limits import MAX_EXTENSIONS, MAX_SAMPLE_BYTES, MAX_SAMPLES, check_extension, check_size, quoted
 from common_fate.shards.tar import BLOCK, END, padded, parse_header
 
 
@@ -65,7 +66,8 @@ def stream_samples(
 
 def _check_member(key: str, extension: str, size: int, before: dict[str, bytes]) -> None:
     """Raises ValueError where a member is none of a shard's, or its sample larger than any."""
-    check_names(key, extension)
+    check_keys([key])
+    check_extension(extension)
     check_size(extension, size)
     if len(before) == MAX_EXTENSIONS or sum(map(len, before.values())) + size > MAX_SAMPLE_BYTES:
         raise ValueError(f"a sample of more than {MAX_EXTENSIONS} members, or {MAX_SAMPLE_BYTES} bytes")

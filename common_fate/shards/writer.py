@@ -1,4 +1,4 @@
-"""Writing a shard: tar and record under temporary names, then the tar under its name, then its record."""
+"""Writing a shard, new or copied: the tar under its name when it is whole, then its record."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
@@ -6,11 +6,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from common_fate.errors import UserError
+from common_fate.errors import ShardError, UserError
 from common_fate.shards.files import atomic, sync
 from common_fate.shards.limits import MAX_SAMPLES
-from common_fate.shards.record import Record, record_path
+from common_fate.shards.record import Record, file_sha256, record_path
 from common_fate.shards.tar import END, header, padded
+
+_CHUNK = 2**20
 
 
 class _Same(Exception):
@@ -87,3 +89,35 @@ def _write(tar: Path, file: BinaryIO, samples: Iterable[tuple[str, Mapping[str, 
         "keys": list(keys),
         "sizes": sizes,
     }
+
+
+def copy_shard(tar: Path, to: Path, told: Callable[[Record], Record] = lambda record: record) -> Record:
+    """Copies a shard, comparing its sum on the way, and then its record; one that is there with the same bytes stays.
+
+    A copy and never a link: a hard link shares its file's time stamp and mode as well as its bytes, and whoever
+    unpacks, touches or edits one would reach into the other lab's results, or make Snakemake run again.
+
+    Args:
+        told: what the new record is to say, from the old one.
+
+    Raises:
+        ShardError: the bytes are not those that were recorded; nothing is left under the new name.
+        UserError: the new folder cannot be written.
+    """
+    record = Record.read(record_path(tar))
+    if not (to.exists() and to.stat().st_size == record.bytes and file_sha256(to) == record.sha256):
+        record_path(to).unlink(missing_ok=True)  # of another shard, which the new tar must never stand beside
+        _copy(tar, to, record.sha256)
+    record = told(record)
+    record.write(record_path(to))
+    return record
+
+
+def _copy(tar: Path, to: Path, sha256: str) -> None:
+    digest = hashlib.sha256()
+    with tar.open("rb") as source, atomic(to) as file:
+        while chunk := source.read(_CHUNK):
+            digest.update(chunk)
+            file.write(chunk)
+        if digest.hexdigest() != sha256:
+            raise ShardError(f"{tar}: its bytes changed since it was written (sha256 differs from its record)")

@@ -8,9 +8,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from common_fate.errors import ShardError
-from common_fate.manifest.tables import read_samples, read_shards
+from common_fate.manifest.samples import read_samples
+from common_fate.manifest.shards import read_shards
 from common_fate.remote.folder import Folder
-from common_fate.shards.limits import KEY, MAX_MEMBER_BYTES, MAX_SAMPLE_BYTES, quoted
+from common_fate.shards.keys import KEY
+from common_fate.shards.limits import MAX_MEMBER_BYTES, MAX_SAMPLE_BYTES, quoted
 from common_fate.shards.tar import BLOCK, END
 
 

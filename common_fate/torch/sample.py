@@ -2,7 +2,8 @@
 
 A sample is a dict: `key`, `epoch`, and one entry a member, named by its extension without the coding: `image`
 `(3, H, W)` float32 in [0, 1], RGB; `flow` `(2, H, W)` float32, pixels; `guidance` `(N, 3)` float32 rows of y, x,
-distance; labels (PNG) `(H, W)` int64; `json` a dict. Members of another frame keep its prefix: `next.image`.
+distance; `valid` and `occlusion` `(H, W)` bool; any other PNG labels, `(H, W)` int64; `json` a dict. Members of another
+frame keep its prefix: `next.image`. `common_fate.shards.members` says which member is what.
 
 A transform that draws random numbers seeds its own generator from its seed, `sample["epoch"]` and `sample["key"]`.
 """
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from common_fate.shards.codecs import decode
+from common_fate.shards.members import entry_name, member
 
 Sample = dict[str, Any]
 Transform = Callable[[Sample], Any]
@@ -31,24 +33,23 @@ def to_sample(key: str, members: Mapping[str, bytes], epoch: int) -> Sample:
     sample: Sample = {"key": key, "epoch": epoch}
     for extension, data in members.items():
         try:
-            name, value = _present(extension, decode(extension, data))
+            sample[entry_name(extension)] = _presented(extension, decode(extension, data))
         # Whatever a decoder makes of damaged bytes, the reader has to learn which sample it was.
         except Exception as error:
             raise ValueError(f"its {extension} cannot be decoded ({type(error).__name__}: {error})") from error
-        sample[name] = value
     return sample
 
 
-def _present(extension: str, value: Any) -> tuple[str, Any]:
-    """A member's name in the sample, and its value in the trainers' geometry."""
-    name, _, coding = extension.rpartition(".")
-    if coding == "jpg":
-        return f"{name}.image".lstrip("."), _to_image(value)
-    if coding == "png":
-        return name, torch.from_numpy(value.astype(np.int64))
-    if coding == "json":
-        return extension, value
-    return name, torch.from_numpy(value)
+def _presented(extension: str, value: Any) -> Any:
+    """A member's value in the trainers' geometry."""
+    geometry = member(extension).geometry
+    if geometry == "image":
+        return _to_image(value)
+    if geometry == "mask":
+        return torch.from_numpy(value != 0)
+    if geometry == "labels":
+        return torch.from_numpy(value.astype(np.int64))
+    return value if geometry == "facts" else torch.from_numpy(value)
 
 
 def _to_image(image: NDArray[np.uint8]) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 import webdataset as wds
 
 from common_fate.errors import ShardError
-from common_fate.manifest.tables import SHARDS, read_shards
+from common_fate.manifest.shards import SHARDS, read_shards
 from common_fate.remote.cache import Cache
 from common_fate.remote.folder import Folder, open_folder
 from common_fate.shards.stream import stream_samples

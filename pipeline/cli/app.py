@@ -1,7 +1,6 @@
-"""The command line: one command a stage, which the rules call, and `verify`, `stats` and `show` for people."""
+"""The command line: one command a stage, which the rules call, and for people those of `common-fate` and more."""
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import StrEnum
@@ -12,27 +11,22 @@ from typing import Annotated, Any
 import cv2
 import typer
 
-from common_fate.datasets import show as drawing
-from common_fate.datasets import stats as statistics
-from common_fate.datasets import verify as verification
+from common_fate import cli as common_fate_cli
 from common_fate.datasets.catalog import extended, read_catalog, read_plan, write_listing
 from common_fate.errors import UserError
 from common_fate.manifest.tables import write_manifest
-from common_fate.remote.address import is_address
-from common_fate.shards.files import write_atomic
 from common_fate.shards.record import Record, record_path
-from common_fate.tables import html_table, text_table
+from pipeline.cli import adopt as adopt_cli
 from pipeline.cli import downloads as downloads_cli
 from pipeline.cli import estimate as estimate_cli
-from pipeline.cli import fetch as fetch_cli
+from pipeline.cli import estimators as estimators_cli
 from pipeline.cli import filters as filters_cli
 from pipeline.cli import segment as segment_cli
-from pipeline.cli import sets as sets_cli
-from pipeline.cli import sharing as sharing_cli
 from pipeline.cli import upkeep as upkeep_cli
 from pipeline.cli import youtube as youtube_cli
 from pipeline.downloads.copies import release
 from pipeline.registry import STAGES, VIEWS
+from pipeline.scores.flow_error import flow_errors
 from pipeline.sources import SOURCES
 from pipeline.stages.runner import SOURCE, advised, run_stage
 from pipeline.stages.stage import Stage
@@ -59,19 +53,15 @@ class KeepVideos(StrEnum):
     no = "no"
 
 
-Folder = Annotated[Path, typer.Argument(help="A dataset (results/NAME), or one of its columns or views.")]
-
-
 def main() -> None:
     """Runs the command line; what the user can put right is one line, without a traceback."""
     cv2.setNumThreads(1)
-    try:
-        app(prog_name="python -m pipeline")
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    common_fate_cli.run(app, "python -m pipeline")
 
 
-def _stage_command(stage: Stage) -> Callable[..., None]:
+def stage_command(stage: Stage) -> Callable[..., None]:
+    """Returns the command that makes one shard of a stage's column."""
+
     def command(inputs: Inputs, to: To, options: Options = "{}", min_success: MinSuccess = 0.0) -> None:
         run_stage(stage, _by_name(inputs, stage.reads, stage.name), to, _parsed(stage.options, options), min_success)
 
@@ -100,7 +90,7 @@ def frames(
 
 for _stage in STAGES.values():
     if _stage.name != "frames":
-        app.command(_stage.name)(_stage_command(_stage))
+        app.command(_stage.name)(stage_command(_stage))
 
 
 @app.command()
@@ -144,98 +134,34 @@ def manifest(
 
 
 @app.command()
-def verify(
-    place: Annotated[str, typer.Argument(help="A dataset (results/NAME), a column or a view; or a view's address.")],
-    full: Annotated[bool, typer.Option("--full", help="Also compare every sha256 and decode every member.")] = False,
-) -> None:
-    """Check that every shard is there, whole, and what its record and manifest say."""
-    if is_address(place):
-        fetch_cli.verify(place, full)
-        return
-    folder = Path(place)
-    problems = verification.verify(folder, full)
-    for problem in problems:
-        typer.echo(problem)
-    if serious := sum(not problem.harmless for problem in problems):
-        raise UserError(f"{folder}: {serious} problem{'s' * (serious > 1)}")
-    typer.echo(f"{folder}: in order{'' if full else ' (sizes and counts; --full reads every byte)'}")
-
-
-@app.command()
-def stats(
-    folder: Folder,
-    to: Annotated[Path | None, typer.Option(help="A folder for the tables as HTML pages.")] = None,
-) -> None:
-    """Say what there is: samples, failures and drops by reason, motion, guidance points."""
-    names = ("columns", "shards", "failures", "dropped")
-    for name, table in zip(names, statistics.stats(folder), strict=False):
-        _print(table, to and to / f"{name}.html")
-
-
-@app.command()
 def flow_error(
     datasets: Annotated[list[Path], typer.Argument(help="Datasets (results/NAME) whose exact flow is known.")],
     to: Annotated[Path | None, typer.Option(help="An HTML page to write the table to.")] = None,
 ) -> None:
     """Compare estimated with exact flow: end-point errors, beside those of no motion."""
-    tables = [statistics.flow_errors(dataset) for dataset in datasets]
+    tables = [flow_errors(dataset) for dataset in datasets]
     together = [row for table in tables for row in table.rows]
-    _print(replace(tables[0], title="Flow error", rows=together), to)
-
-
-@app.command()
-def show(
-    folder: Annotated[Path, typer.Argument(help="A view or a column, or one of its shards.")],
-    to: Annotated[Path, typer.Option(help="The picture to write: .png or .jpg.")],
-    samples: Annotated[int, typer.Option(min=1, help="How many samples to draw, spread evenly.")] = 6,
-) -> None:
-    """Draw a contact sheet: frames, flow on the colour wheel, guidance as arrows."""
-    if to.suffix not in (".png", ".jpg"):
-        raise UserError(f"--to {to}: should end in .png or .jpg")
-    picture = cv2.cvtColor(drawing.show(folder, samples), cv2.COLOR_RGB2BGR)
-    write_atomic(to, cv2.imencode(to.suffix, picture)[1].tobytes())
-
-
-@app.command()
-def fetch_weights(
-    estimator: Annotated[str, typer.Argument(help="ptlflow:NAME")],
-    checkpoint: Annotated[str, typer.Argument(help="The published checkpoint's name, such as things.")],
-    directory: Annotated[Path, typer.Option(help="Where checkpoints lie.")] = Path("checkpoints"),
-    accept_licence: Annotated[
-        bool, typer.Option("--accept-licence", help="You have read whose weights these are.")
-    ] = False,
-) -> None:
-    """Download a flow estimator's weights, whose licence is their authors'."""
-    from pipeline.columns.flow.networks.weights import fetch_weights
-
-    typer.echo(fetch_weights(estimator, checkpoint, directory, accept_licence))
+    common_fate_cli.print_table(replace(tables[0], title="Flow error", rows=together), to)
 
 
 for _command in (
     segment_cli.segment,
     segment_cli.benchmark_segmentation,
     segment_cli.train_forest,
-    sharing_cli.share,
-    sharing_cli.adopt,
-    fetch_cli.fetch,
+    estimators_cli.check_estimator,
+    estimators_cli.fetch_weights,
+    *common_fate_cli.COMMANDS,
+    adopt_cli.adopt,
     upkeep_cli.retry_failed,
     downloads_cli.download,
     downloads_cli.downloads,
-    sets_cli.merge,
-    sets_cli.split,
     upkeep_cli.gc,
     youtube_cli.youtube8m,
 ):
     app.command()(_command)
 app.command()(estimate_cli.estimate)
+common_fate_cli.add_version(app)
 app.command()(filters_cli.filters)
-
-
-def _print(table: statistics.Table, page: Path | None) -> None:
-    """Prints a table, and writes it as a page where asked."""
-    typer.echo(f"{table.title}\n\n{text_table(table.columns, table.rows)}\n{table.note}\n")
-    if page:
-        write_atomic(page, html_table(table.title, table.columns, table.rows, table.note).encode())
 
 
 def _by_name(inputs: Sequence[Path], names: Sequence[str], reader: str) -> dict[str, Path]:

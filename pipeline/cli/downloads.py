@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 
 from common_fate.errors import UserError
 from common_fate.tables import text_table
@@ -37,8 +36,8 @@ def downloads(
     dataset: Annotated[Path, typer.Argument(help="The dataset: results/NAME.")], configfile: Config = CONFIG
 ) -> None:
     """Say what became of a dataset's downloads: outcomes by reason, and where the store is."""
+    from common_fate.datasets.download_records import DOWNLOADED
     from pipeline.downloads.outcomes import read_outcomes
-    from pipeline.downloads.record import DOWNLOADED
 
     tables = sorted((dataset / DOWNLOADED).glob("[0-9]*.parquet"))
     if not tables:
@@ -56,13 +55,12 @@ def downloads(
 def downloading_of(dataset: Path, configfile: Path) -> Downloading:
     """How a dataset's videos are fetched, by its configuration. Raises `UserError` where that does not say."""
     from pipeline.config.load import load
+    from pipeline.config.read import read
 
-    try:
-        config = yaml.safe_load(configfile.read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{configfile}: cannot be read: name the one of {dataset} with --configfile") from error
+    if not configfile.is_file():
+        raise UserError(f"{configfile}: cannot be read: name the one of {dataset} with --configfile")
     name = dataset.absolute().name
-    found = load(config, str(configfile), dataset.parent).get(name)
+    found = load(read(configfile), str(configfile), dataset.parent).get(name)
     if found is None or found.downloading is None:
         raise UserError(f"{configfile}: has no dataset {name} whose videos are fetched: name its own with --configfile")
     return found.downloading

@@ -79,7 +79,8 @@ def _report(videos: list[Path], to: Path | None, every: int) -> None:
 
 def _watched(path: Path) -> tuple[Sieve, list[Any]]:
     """A video with all its frames looked at, and their thumbnails."""
-    from pipeline.sources.source import Frame, Video
+    from common_fate.datasets.catalog import Video
+    from pipeline.sources.source import Frame
     from pipeline.sources.videos import SOURCE
 
     video, sieve, thumbnails = Video("v", "videos", str(path)), Sieve(FILTERS), []
@@ -101,10 +102,11 @@ def _watched(path: Path) -> tuple[Sieve, list[Any]]:
 
 
 def _removed(path: Path, every: int) -> _Removed:
+    from common_fate.datasets.catalog import Video
     from common_fate.shards.codecs import decode
+    from common_fate.shards.keys import frame_key
     from pipeline.columns.flow import STAGE, FlowOptions
     from pipeline.columns.frames import stage as frames
-    from pipeline.sources.source import Video
 
     options = frames.FramesOptions(select={"every": every}, pairs={"max_gap": max(9, every)}, filters=list(FILTERS))
     made: dict[str, Sample] = {}
@@ -122,7 +124,7 @@ def _removed(path: Path, every: int) -> _Removed:
 
     def pairs() -> Iterator[tuple[str, Sample]]:
         for key, sample in starts.items():
-            following = made[frames.frame_key("v", sample["json"]["next"])]
+            following = made[frame_key("v", sample["json"]["next"])]
             yield (
                 key,
                 {"jpg": decode("jpg", sample["jpg"]), "next.jpg": decode("jpg", following["jpg"])}

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from common_fate.datasets.download_records import DOWNLOADED
 from common_fate.errors import UserError
 from pipeline.cli.downloads import CONFIG, Config, downloading_of
-from pipeline.downloads.record import DOWNLOADED
 from pipeline.upkeep.snakemake_lock import check_unlocked
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from common_fate.errors import SampleError
 from pipeline.kernels import distance_to_edges, motion_edges, window_maxima
+from pipeline.option import option
 from pipeline.stages.stage import Sample, Stage, each
 
 
@@ -17,8 +18,10 @@ from pipeline.stages.stage import Sample, Stage, each
 class GuidanceOptions:
     """How many key-points a flow field gets, and where."""
 
-    kernel_size: int = 81  # K, the side of the suppression window in pixels: larger is sparser
-    edge_threshold: float = 0.1  # a motion edge, as a share of the field's strongest
+    kernel_size: int = option(81, "K: the side of the suppression window in pixels; larger is sparser", minimum=3)
+    edge_threshold: float = option(
+        0.1, "a motion edge, as a share of the field's strongest", exclusiveMinimum=0, exclusiveMaximum=1
+    )
 
     def __post_init__(self) -> None:
         if self.kernel_size < 3 or self.kernel_size % 2 == 0:

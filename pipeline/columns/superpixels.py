@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.kernels.slic import slic, srgb_to_lab
+from pipeline.option import option
 from pipeline.stages.stage import Sample, Stage, each
 
 MAX_SEGMENTS = 2**16 - 1  # the labels are uint16
@@ -20,9 +21,13 @@ MAX_SEGMENTS = 2**16 - 1  # the labels are uint16
 class SuperpixelOptions:
     """How many superpixels an image gets, and of what shape."""
 
-    segments: int = 300  # at most; near to it on any image with more pixels than that
-    compactness: float = 10.0  # m, the CIELAB difference that weighs as much as a superpixel's width: larger is rounder
-    iterations: int = 6  # the paper takes 10; quality is the same from 5 up
+    segments: int = option(300, "how many, at most", minimum=1, maximum=MAX_SEGMENTS)
+    compactness: float = option(
+        10.0,
+        "the difference in CIELAB that weighs as much as a superpixel's width; larger is rounder",
+        exclusiveMinimum=0,
+    )
+    iterations: int = option(6, "the paper takes 10; quality is the same from 5 up", minimum=1)
 
     def __post_init__(self) -> None:
         if not 1 <= self.segments <= MAX_SEGMENTS:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from common_fate.datasets.catalog import Video
+from common_fate.datasets.download_records import DOWNLOADED, again
 from common_fate.errors import UserError
 from common_fate.shards.record import file_sha256
-from pipeline.downloads.record import DOWNLOADED, Downloads, Missing, again
+from pipeline.downloads.record import Downloads, Missing
 from pipeline.downloads.store import Store, Stored, claimant_of
-from pipeline.sources.source import Video
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError, check_machine
 from common_fate.progress import progress
 from common_fate.shards.files import atomic
@@ -16,7 +17,6 @@ from pipeline.downloads.policy import Blocked, Downloading, Gone, Later, Missed
 from pipeline.downloads.record import Downloads, Missing, missing
 from pipeline.downloads.store import Store, Stored, claimant_of
 from pipeline.sources import SOURCES
-from pipeline.sources.source import Video
 from pipeline.stages.runner import planned_videos
 
 MOST_TURNED_AWAY = 8

@@ -10,13 +10,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError
 from common_fate.foreign.parquet import read_parquet
 from common_fate.shards.files import write_atomic
 from common_fate.shards.limits import MAX_ROWS
 from pipeline.downloads.record import Missing
 from pipeline.downloads.store import Stored
-from pipeline.sources.source import Video
 
 _EVERY = 5.0  # seconds
 FETCHED, KNOWN, GONE, LATER = "fetched", "known", "gone", "later"

@@ -4,22 +4,29 @@ from dataclasses import dataclass
 from typing import Any
 
 from common_fate.errors import SampleError, UserError
+from pipeline.option import option
 
 
 @dataclass(frozen=True)
 class Downloading:
     """`datasets.NAME.download` of config.yaml. None of it shapes a shard, so that changing it redoes nothing."""
 
-    store: str = "downloads"  # the folder that keeps videos by content; one may serve several users
-    keep_videos: bool = True  # false: a video goes once its frames are in a shard
-    allow_hosts: tuple[str, ...] = ()  # names or patterns; where there are none, any public host
-    allow_paths: tuple[str, ...] = ()  # folders that `file:` addresses may lead into
-    most_bytes: int = 2**34  # of a video
-    pause: float = 0.0  # seconds from the start of one download to the next of the same job
-    attempts: int = 6  # in a row that bring nothing
-    silence: float = 30.0  # seconds without a byte after which an attempt is given up
-    most_rate: int | None = None  # bytes a second
-    cookies: str | None = None  # a file in Netscape's format, for `youtube`
+    store: str = option(
+        "downloads", "the folder that keeps videos by content; several datasets, projects and users may share one"
+    )
+    keep_videos: bool = option(True, "false: a video goes once its frames are in a shard")
+    allow_hosts: tuple[str, ...] = option(
+        (), "names, IP addresses, or `*.example.org` for all below a name; without any, every public host"
+    )
+    allow_paths: tuple[str, ...] = option(
+        (), "folders that `file:` addresses may lead into; without any, no file is read"
+    )
+    most_bytes: int = option(2**34, "of a video", minimum=1)
+    pause: float = option(0.0, "seconds from the start of one download to that of the next in the same job", minimum=0)
+    attempts: int = option(6, "in a row that bring nothing, until a video is left for another time", minimum=1)
+    silence: float = option(30.0, "seconds without a byte after which an attempt is given up", minimum=1)
+    most_rate: int | None = option(None, "bytes a second, of a job", minimum=10000)
+    cookies: str | None = option(None, "a file in Netscape's format, for `youtube`")
 
     def __post_init__(self) -> None:
         for name in ("allow_hosts", "allow_paths"):

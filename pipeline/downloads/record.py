@@ -6,16 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common_fate.errors import UserError, printable
-from common_fate.foreign.files import parse_json, read_file
-from common_fate.shards.limits import MAX_RECORD_BYTES, MAX_TEXT
-from common_fate.shards.record import is_sha256, text_digest
+from common_fate.datasets.download_records import read_downloaded
+from common_fate.errors import printable
+from common_fate.shards.limits import MAX_TEXT
+from common_fate.shards.record import text_digest
 from pipeline.downloads.policy import Later, Missed
 from pipeline.downloads.store import Stored
-
-_MOST_VALUES = 2**22
-DOWNLOADED = "videos"
-"""The folder of a dataset that has these records. It is no column."""
 
 
 @dataclass(frozen=True)
@@ -50,20 +46,8 @@ class Downloads:
     @classmethod
     def read(cls, path: Path) -> "Downloads":
         """Reads a record. Raises `UserError` where it is missing or none."""
-        try:
-            values = parse_json(read_file(path, MAX_RECORD_BYTES), _MOST_VALUES)
-            return cls(str(values["source"]), {name: _entry(row) for name, row in values["videos"].items()})
-        except FileNotFoundError:
-            raise UserError(f"{path}: missing: run `snakemake --cores all {path}` to fetch its videos") from None
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise UserError(f"{path}: not a record of downloads ({error}): {again(path)}") from error
-
-
-def again(record: Path) -> str:
-    """What to run to have a record made again, and all that follows."""
-    return f"run `snakemake --cores all --forcerun {record}`"
+        source, _, videos = read_downloaded(path)
+        return cls(source, {video: _entry(row) for video, row in videos.items()})
 
 
 def _row(entry: Stored | Missing) -> dict[str, Any]:
@@ -75,6 +59,4 @@ def _row(entry: Stored | Missing) -> dict[str, Any]:
 def _entry(row: Mapping[str, Any]) -> Stored | Missing:
     if "failure" in row:
         return Missing(str(row["failure"]), row.get("temporary") is True)
-    if not is_sha256(row["sha256"]) or type(row["bytes"]) is not int:
-        raise ValueError("a video has neither a sha256 and its bytes nor a failure")
     return Stored(row["sha256"], row["bytes"])

@@ -15,11 +15,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError
 from common_fate.foreign.files import parse_json, read_file
 from common_fate.shards.files import advice, held, sync_folder, write_atomic
 from common_fate.shards.record import file_sha256, is_sha256, text_digest
-from pipeline.sources.source import Video
 
 _MOST_JSON = 2**16
 

@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from common_fate.datasets.adopted import Adopted, write_adopted
-from common_fate.datasets.catalog import Plan, read_catalog, write_catalog, write_plan
+from common_fate.datasets.catalog import Plan, Video, read_catalog, write_catalog, write_plan
+from common_fate.datasets.share.description import CATALOG, Shared
+from common_fate.datasets.share.recipe import distance, perceptual_hash, pixels_sha256, read_recipe
 from common_fate.errors import ShardError, UserError
 from common_fate.manifest.tables import write_manifest
 from common_fate.progress import progress
 from common_fate.shards.codecs import decode
+from common_fate.shards.keys import frame_key
 from common_fate.shards.record import Record
-from common_fate.sharing.copy import copy_shard
-from common_fate.sharing.description import CATALOG, Shared
-from common_fate.sharing.recipe import distance, perceptual_hash, pixels_sha256, read_recipe
+from common_fate.shards.writer import copy_shard
 from pipeline.columns.frames import stage as frames
-from pipeline.registry import VIEWS
+from pipeline.registry import STAGES, VIEWS
 from pipeline.sharing.adopt_view import Adoption, check_place, check_shards, present, put
 from pipeline.sharing.own_videos import own_copies
-from pipeline.sources.source import Video
 from pipeline.stages.runner import run_stage
 from pipeline.stages.stage import Failure, Items, Outcome, Outcomes, Stage
 from pipeline.views import View, build_view
@@ -61,6 +61,8 @@ def join(folder: Path, shared: Shared, dataset: Path, videos: str | None) -> tup
         UserError: no frame is one of the recipe's, or something else is in the way.
         ShardError: a shard is damaged.
     """
+    if unknown := [part for part in shared.parts if part not in STAGES]:
+        raise ShardError(f"{folder}: has a column {unknown[0]!r}, which no stage here makes: nothing was adopted")
     shards, missing = _present(folder, shared)
     check_shards(folder, missing)
     records = {part: {shard: Record.read(folder / part / f"{shard}.json") for shard in shards} for part in shared.parts}
@@ -164,7 +166,7 @@ def _paired(outcome: Outcome, rows: Rows, made: set[str]) -> Outcome:
     key, sample = outcome
     near = {name: rows[key][name] for name in ("next", "previous")}
     for name, number in near.items():
-        if number is not None and frames.frame_key(rows[key]["video"], number) not in made:
+        if number is not None and frame_key(rows[key]["video"], number) not in made:
             near[name] = None
     return key, {**sample, "json": {**sample["json"], **near}}
 

@@ -7,18 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common_fate.datasets.adopted import Adopted, read_adopted, write_adopted
-from common_fate.datasets.catalog import Plan, read_catalog, write_catalog, write_plan
+from common_fate.datasets.catalog import Plan, Video, read_catalog, write_catalog, write_plan
+from common_fate.datasets.share.description import CATALOG
 from common_fate.datasets.verify import verify
 from common_fate.errors import ShardError, UserError
-from common_fate.manifest.tables import SAMPLES, read_shards, write_manifest
+from common_fate.manifest.samples import SAMPLES
+from common_fate.manifest.shards import read_shards
+from common_fate.manifest.tables import write_manifest
 from common_fate.manifest.videos import VIDEOS, read_videos
 from common_fate.progress import progress
 from common_fate.shards.files import sync_folder
 from common_fate.shards.record import Record
-from common_fate.sharing.copy import copy_shard
-from common_fate.sharing.description import CATALOG
+from common_fate.shards.writer import copy_shard
 from pipeline.registry import STAGES, VIEWS
-from pipeline.sources.source import Video
 
 MOST_NAMED = 10
 

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError
 from pipeline.sources import SOURCES
 from pipeline.sources.ids import video_id
 from pipeline.sources.listing import Found, find
 from pipeline.sources.reading import MAX_PIXELS
-from pipeline.sources.source import Video
 
 WHERE = "--videos"
 _FOLDERS = ("frames", "davis", "sintel", "vip", "mpii")  # kinds whose videos are folders of frames

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError, UserError
-from pipeline.sources.source import Frame, Source, Unreadable, Video
+from pipeline.sources.source import Frame, Source, Unreadable
 
 
 @dataclass(frozen=True)

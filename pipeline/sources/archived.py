@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError, check_machine
 from common_fate.foreign.flow_files import read_flo, read_kitti_png
 from pipeline.sources.archives import Root, Tree
 from pipeline.sources.numbering import numbered, same_but_for_ending
 from pipeline.sources.reading import check_beside, is_image, no_flow, of_one_size, read_image, read_labels
-from pipeline.sources.source import Frame, State, Truth, Unreadable, Video
+from pipeline.sources.source import Frame, State, Truth, Unreadable
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError
 from common_fate.shards.limits import quoted
+from pipeline.option import option
 from pipeline.sources import archived
 from pipeline.sources.archived import Place, place_bytes
 from pipeline.sources.archives import DAMAGED, Root, Tree, has_folder
@@ -20,7 +22,7 @@ from pipeline.sources.coco import NO_FACTS, Facts, image_facts
 from pipeline.sources.ids import video_id
 from pipeline.sources.listing import Paths, check_paths, expanded, text_of
 from pipeline.sources.reading import is_image
-from pipeline.sources.source import Source, Video
+from pipeline.sources.source import Source
 
 _KITTI_CAMERAS = {2012: ("colored_0", "image_2", "image_0"), 2015: ("image_2",)}  # the left one, in colour if there
 _SYNSET = re.compile(r"n\d{8}")
@@ -42,12 +44,16 @@ class _Clip:
 class DavisOptions:
     """Where DAVIS is, and which of its sequences."""
 
-    path: Paths  # the folder DAVIS, or the zips
-    year: int = 2017
-    split: str = "train"  # of that year's lists, trainval, or all that is there
-    resolution: str = "480p"
-    masks: str | None = "Annotations"  # or Annotations_unsupervised; null: none
-    license: str | None = None
+    path: Paths = option(help="the folder DAVIS, the folder around it, a zip, or a list of these", minItems=1)
+    year: int = option(2017, "whose lists and masks", enum=[2016, 2017])
+    split: str = option(
+        "train", "a list in ImageSets, `trainval`, or `all` sequences that are there", pattern="^[a-z-]+$"
+    )
+    resolution: str = option(
+        "480p", "`1080p` is of 2016, `Full-Resolution` of 2017", enum=["480p", "1080p", "Full-Resolution"]
+    )
+    masks: str | None = option("Annotations", "null: none", enum=["Annotations", "Annotations_unsupervised"])
+    license: str | None = option(None, "carried into the catalog")
 
     def __post_init__(self) -> None:
         check_paths(self.path)
@@ -92,10 +98,12 @@ def _davis_names(options: DavisOptions, tree: Tree, where: str, there: Sequence[
 class SintelOptions:
     """Where MPI-Sintel is, and which of it."""
 
-    path: Paths
-    split: str = "training"  # or test
-    rendering: str = "final"  # or clean, albedo
-    license: str | None = None
+    path: Paths = option(help="the folder or the zip, or a list of these", minItems=1)
+    split: str = option("training", "the exact flow is of training", enum=["training", "test"])
+    rendering: str = option(
+        "final", "with all effects, without (`clean`), or the colours alone", enum=["clean", "final", "albedo"]
+    )
+    license: str | None = option(None, "carried into the catalog")
 
     def __post_init__(self) -> None:
         check_paths(self.path)
@@ -128,10 +136,10 @@ def _sintel(options: SintelOptions, where: str) -> Iterator[_Clip]:
 class KittiOptions:
     """Where KITTI 2012 or 2015 is, with its multi-view extension or without."""
 
-    path: Paths
-    year: int = 2015
-    split: str = "training"  # or testing
-    license: str | None = None
+    path: Paths = option(help="the folder or the zips", minItems=1)
+    year: int = option(2015, "which benchmark", enum=[2012, 2015])
+    split: str = option("training", "the true flow is of training", enum=["training", "testing"])
+    license: str | None = option(None, "carried into the catalog")
 
     def __post_init__(self) -> None:
         check_paths(self.path)
@@ -167,11 +175,15 @@ def _kitti(options: KittiOptions, where: str) -> Iterator[_Clip]:
 class VocOptions:
     """Where PASCAL VOC is, and which of its images."""
 
-    path: Paths
-    year: int = 2012
-    set: str = "Main/trainval"  # a list of ImageSets
-    masks: str | None = "SegmentationClass"  # or SegmentationObject, SegmentationClassAug; null: none
-    license: str | None = None
+    path: Paths = option(help="the folder VOCdevkit, the folder around it, or its tars", minItems=1)
+    year: int = option(2012, "which year's", minimum=2005, maximum=2012)
+    set: str = option(
+        "Main/trainval", "a list of ImageSets, such as `Segmentation/train`", pattern="^[A-Za-z0-9_]+/[A-Za-z0-9_]+$"
+    )
+    masks: str | None = option(
+        "SegmentationClass", "null: none", enum=["SegmentationClass", "SegmentationObject", "SegmentationClassAug"]
+    )
+    license: str | None = option(None, "carried into the catalog")
 
     def __post_init__(self) -> None:
         check_paths(self.path)
@@ -201,10 +213,12 @@ def _voc(options: VocOptions, where: str) -> Iterator[_Clip]:
 class CocoOptions:
     """Where COCO is, and which of its images."""
 
-    path: Paths
-    split: str = "train2017"
-    annotations: str | None = None  # a JSON file of it, for the licence of each image
-    license: str | None = None
+    path: Paths = option(help="the folder or the zips", minItems=1)
+    split: str = option("train2017", "which images", pattern="^[a-z]+[0-9]{4}$")
+    annotations: str | None = option(
+        None, "a JSON file of it, for the licence of each image, such as `annotations/instances_train2017.json`"
+    )
+    license: str | None = option(None, "carried into the catalog")
 
     def __post_init__(self) -> None:
         check_paths(self.path)
@@ -234,10 +248,16 @@ def _coco(options: CocoOptions, where: str) -> Iterator[_Clip]:
 class ImagenetOptions:
     """Where ImageNet is, and which of its images."""
 
-    path: Paths
-    split: str = "train"
-    synsets: tuple[str, ...] | None = None  # null: all
-    license: str | None = None
+    path: Paths = option(help="the folder or the tars", minItems=1)
+    split: str = option("train", "which images", enum=["train", "val", "test"])
+    synsets: tuple[str, ...] | None = option(
+        None,
+        "which classes, such as n01440764; null: all",
+        minItems=1,
+        uniqueItems=True,
+        items={"type": "string", "pattern": "^n[0-9]{8}$"},
+    )
+    license: str | None = option(None, "carried into the catalog")
 
     def __post_init__(self) -> None:
         check_paths(self.path)
@@ -267,11 +287,17 @@ def _imagenet(options: ImagenetOptions, where: str) -> Iterator[_Clip]:
 class VipOptions:
     """Where VIP is, and which of its videos."""
 
-    path: Paths
-    split: str = "all"
-    frames: str = "Images"  # annotated frames, one in 25, or adjacent_frames, those around them
-    masks: str | None = "Category_ids"  # of Images: or Human_ids, Instance_ids; null: none
-    license: str | None = None
+    path: Paths = option(help="the folder or the archives", minItems=1)
+    split: str = option("all", "which videos", enum=["all", "train", "val", "test", "trainval"])
+    frames: str = option(
+        "Images",
+        "annotated frames, one in 25, or those around them (`adjacent_frames`)",
+        enum=["Images", "adjacent_frames"],
+    )
+    masks: str | None = option(
+        "Category_ids", "of Images; null: none", enum=["Category_ids", "Human_ids", "Instance_ids"]
+    )
+    license: str | None = option(None, "carried into the catalog")
 
     def __post_init__(self) -> None:
         check_paths(self.path)
@@ -305,8 +331,8 @@ def _vip_names(options: VipOptions, tree: Tree, where: str, there: Sequence[str]
 class MpiiOptions:
     """Where the image sequences of MPII Human Pose are."""
 
-    path: Paths
-    license: str | None = None
+    path: Paths = option(help="the folder or the tars", minItems=1)
+    license: str | None = option(None, "carried into the catalog")
 
     def __post_init__(self) -> None:
         check_paths(self.path)

@@ -9,21 +9,23 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError, UserError, check_machine
 from common_fate.foreign.flow_files import read_flo, read_kitti_png
+from pipeline.option import option
 from pipeline.sources.listing import Paths, as_videos, check_paths, expanded, find
 from pipeline.sources.numbering import numbered, same_but_for_ending
 from pipeline.sources.reading import check_beside, is_image, no_flow, of_one_size, read_image
-from pipeline.sources.source import Frame, Source, State, Truth, Unreadable, Video
+from pipeline.sources.source import Frame, Source, State, Truth, Unreadable
 
 
 @dataclass(frozen=True)
 class FramesOptions:
     """Where the folders are, and the flow between their frames."""
 
-    path: Paths  # a glob of folders, or several
-    license: str | None = None
-    flow: str | None = None  # the folder of ground truth: {flow}/{folder's name}/{frame's stem}.flo
+    path: Paths = option(help="a glob of folders, or a list of globs", minItems=1)
+    license: str | None = option(None, "carried into the catalog")
+    flow: str | None = option(None, "the root of ground-truth flow, one folder a video")
 
     def __post_init__(self) -> None:
         check_paths(self.path)

@@ -4,10 +4,12 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError, UserError, check_machine, printable
+from pipeline.option import option
 from pipeline.sources.listing import Paths, as_videos, check_paths, file_state, find
 from pipeline.sources.reading import IMAGE_EXTENSIONS, is_image, read_image
-from pipeline.sources.source import Frame, Source, Unreadable, Video
+from pipeline.sources.source import Frame, Source, Unreadable
 
 _log = logging.getLogger(__name__)
 _NOT_READ = (
@@ -20,8 +22,8 @@ _NOT_READ = (
 class ImagesOptions:
     """Where the images are."""
 
-    path: Paths  # a glob of files, a .txt file that lists them, or several of these
-    license: str | None = None
+    path: Paths = option(help="a glob of files, a `.txt` file that lists them, or a list of these", minItems=1)
+    license: str | None = option(None, "carried into the catalog")
 
     def __post_init__(self) -> None:
         check_paths(self.path)

@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError, check_machine
 from pipeline.sources.ids import video_id
-from pipeline.sources.source import State, Video
+from pipeline.sources.source import State
 
 Paths = str | list[str]
 

@@ -8,25 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from common_fate.datasets.catalog import Video
 from pipeline.downloads.policy import Downloading
-
-
-@dataclass(frozen=True)
-class Video:
-    """One row of the catalog.
-
-    `video` is the id, `kind` the source kind that opens it, `uri` where it is (a path, or for `synthetic` all that
-    determines the rendering), `bytes` its size where the listing knows it (a changed size rebuilds the shard). `about`
-    is a JSON object of what else the source knows, such as title and attribution: it goes with the video and shapes
-    nothing.
-    """
-
-    video: str
-    kind: str
-    uri: str
-    license: str | None = None
-    bytes: int | None = None
-    about: str | None = None
 
 
 @dataclass(frozen=True)

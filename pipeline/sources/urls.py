@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError
 from common_fate.shards.limits import quoted
+from pipeline.option import option
 from pipeline.sources import web
 from pipeline.sources.ids import video_id
 from pipeline.sources.listing import expanded
 from pipeline.sources.rows import Row, RowError, read_rows
-from pipeline.sources.source import Source, Video
+from pipeline.sources.source import Source
 
 _ID = re.compile("[A-Za-z0-9_]{1,64}", re.ASCII)
 _READABLE = 40  # characters of an address's name that an id keeps
@@ -24,13 +26,13 @@ _HASH = 16  # hex digits: of millions of addresses no two share them
 class UrlsOptions:
     """The table, and which of its columns are which; all others go with the videos as what else is known of them."""
 
-    path: str
-    column: str = "url"
-    id: str | None = None  # else named by their addresses
-    license: str | None = None  # of all, or of those that the column leaves empty
-    license_column: str | None = None
-    sha256: str | None = None  # columns of what is checked when a video came
-    bytes: str | None = None
+    path: str = option(help="the table: `.csv`, `.tsv`, `.jsonl`, each with or without `.gz`, or `.parquet`")
+    column: str = option("url", "the column of addresses")
+    id: str | None = option(None, "the column of ids; without it, videos are named by their addresses")
+    license: str | None = option(None, "of all videos, or of those that `license_column` leaves empty")
+    license_column: str | None = option(None, "the column of licences")
+    sha256: str | None = option(None, "the column of sums: a video that differs is refused when it comes")
+    bytes: str | None = option(None, "the column of sizes, likewise")
 
 
 def _videos(options: UrlsOptions, where: str) -> list[Video]:

@@ -11,12 +11,14 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError
+from pipeline.option import option
 from pipeline.sources.decoding import pictures
 from pipeline.sources.demuxing import demuxed
 from pipeline.sources.listing import Paths, as_videos, check_paths, file_state, find
 from pipeline.sources.reading import check_pixels, of_one_size
-from pipeline.sources.source import Frame, Source, Unreadable, Video
+from pipeline.sources.source import Frame, Source, Unreadable
 
 _EXACT = (
     Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INT
@@ -29,8 +31,8 @@ _LIMITED = (0, 1)  # AVColorRange: unspecified, limited
 class VideosOptions:
     """Where the files are."""
 
-    path: Paths  # a glob of files, a .txt file that lists them, or several of these
-    license: str | None = None
+    path: Paths = option(help="a glob of files, a `.txt` file that lists them, or a list of these", minItems=1)
+    license: str | None = option(None, "carried into the catalog")
 
     def __post_init__(self) -> None:
         check_paths(self.path)

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError
 from pipeline.downloads.policy import Downloading
-from pipeline.sources.source import Frame, Unreadable, Video
+from pipeline.sources.source import Frame, Unreadable
 
 MAX_TEXT = 1_000  # characters of a fact in `about`
 MAX_ADDRESS = 4_096

@@ -10,11 +10,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import unquote_plus
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError
 from common_fate.shards.limits import quoted
+from pipeline.option import option
 from pipeline.sources import web
 from pipeline.sources.listing import Paths, check_paths, expanded, find
-from pipeline.sources.source import Source, Video
+from pipeline.sources.source import Source
 from pipeline.sources.yfcc import filters
 from pipeline.sources.yfcc.filters import Filter, license_name
 from pipeline.sources.yfcc.lines import Line, lines, videos
@@ -34,19 +36,31 @@ _HASH = re.compile("[0-9a-f]{16,32}", re.ASCII)
 class Yfcc100mOptions:
     """The metadata, and which of its videos."""
 
-    path: Paths  # the files of yfcc100m_dataset: plain, .bz2 or .parquet
-    licenses: list[str] | None = None
-    keywords: list[str] | None = None
-    countries: list[str] | None = None
-    places: str | None = None  # the file yfcc100m_places, which says in which country
-    taken: list[str | int] | None = None  # from and to, both included: years, months (YYYY-MM) or days
-    uploaded: list[str | int] | None = None
-    ids: str | list[str | int] | None = None  # a list, or a file with one a line
-    sample: int | None = None
-    seed: int = 0  # of the sample
-    preset: str | None = None
-    media: str = MEDIA
-    cache: str = "downloads/listings"
+    path: Paths = option(help="the files of yfcc100m_dataset: plain, `.bz2` or `.parquet`", minItems=1)
+    licenses: list[str] | None = option(None, "videos of one of these", minItems=1, items={"enum": [*LICENSES]})
+    keywords: list[str] | None = option(
+        None,
+        "those with one of the words in title, description or tags",
+        minItems=1,
+        items={"type": "string", "minLength": 1},
+    )
+    countries: list[str] | None = option(
+        None,
+        "those in one of the countries, as `places` has them",
+        minItems=1,
+        items={"type": "string", "minLength": 1},
+    )
+    places: str | None = option(None, "the file yfcc100m_places, plain or `.bz2`")
+    taken: list[str | int] | None = option(
+        None, "from one date to another, both included: years, or months or days in quotes", minItems=2, maxItems=2
+    )
+    uploaded: list[str | int] | None = option(None, "likewise", minItems=2, maxItems=2)
+    ids: str | list[str | int] | None = option(None, "a list, or a file with one a line", minItems=1)
+    sample: int | None = option(None, "so many at random of those that are left", minimum=1)
+    seed: int = option(0, "of the sample", minimum=0)
+    preset: str | None = option(None, "`cmp`: a sample of 205,000", enum=[*PRESETS])
+    media: str = option(MEDIA, "where the media are, in the layout of Multimedia Commons")
+    cache: str = option("downloads/listings", "the folder that keeps what was selected")
 
     def __post_init__(self) -> None:
         check_paths(self.path)

@@ -11,17 +11,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from common_fate.datasets.catalog import read_catalog, read_planned, shard_digests
+from common_fate.datasets.catalog import Video, read_catalog, read_planned, shard_digests
+from common_fate.datasets.download_records import DOWNLOADED
 from common_fate.errors import ShardError, UserError
 from common_fate.progress import progress
 from common_fate.shards.codecs import encode
-from common_fate.shards.column import Members, Shard
+from common_fate.shards.column import Members, Shard, sound_shard
 from common_fate.shards.limits import MAX_TEXT
-from common_fate.shards.record import Record
+from common_fate.shards.record import Record, summary
 from common_fate.shards.writer import write_shard
 from pipeline.downloads.copies import Copies, copies_of
-from pipeline.downloads.record import DOWNLOADED
-from pipeline.sources.source import Video
 from pipeline.stages.stage import Dropped, Failure, Items, Outcomes, Sample, Stage, failure, resolved
 
 SOURCE = "source"
@@ -49,7 +48,7 @@ def run_stage(
     """
     tally = Tally(stage)
     with opened_inputs(stage, inputs, to.stem, store) as read:
-        items = progress(items_of(stage, read, read.keys), len(read.keys), f"{stage.name} {to.stem}")
+        items = progress(items_of(stage, read, read.keys, options), len(read.keys), f"{stage.name} {to.stem}")
 
         def facts() -> dict[str, Any]:
             tally.check(min_success)
@@ -61,9 +60,7 @@ def run_stage(
 def opened(tar: Path) -> Shard:
     """A shard whose bytes are the ones that were written, so that damage never travels into what is made from it."""
     with advised(tar):
-        shard = Shard(tar)
-        shard.check_sum()
-    return shard
+        return sound_shard(tar)
 
 
 @contextmanager
@@ -117,18 +114,29 @@ def planned_videos(plan_path: Path, shard: str) -> tuple[list[Video], str]:
     return videos, shard_digests([ids], videos)[0]
 
 
-def items_of(stage: Stage, inputs: Inputs, keys: Iterable[str]) -> Items:
-    """The stage's items of these keys: videos, or the columns' samples joined."""
+def items_of(stage: Stage, inputs: Inputs, keys: Iterable[str], options: Any) -> Items:
+    """Returns the stage's items of these keys: videos, or the columns' samples joined.
+
+    Raises:
+        UserError: the stage wants the frame before each, and the frames were made without.
+    """
     if inputs.columns:
-        return _joined(stage, inputs, keys)
+        follow = stage.neighbours(options)
+        _check_triplets(stage, follow, next(iter(inputs.columns.values())))
+        return _joined(inputs, follow, keys)
     if inputs.copies:
         return ((key, inputs.copies.sample(key)) for key in keys)
     return ((key, {"video": inputs.videos[key]}) for key in keys)
 
 
-def _joined(stage: Stage, inputs: Inputs, keys: Iterable[str]) -> Items:
+def _check_triplets(stage: Stage, follow: Sequence[str], frames: Shard) -> None:
+    if "previous" in follow and frames.record.options.get("triplets") is False:
+        raise UserError(f"{stage.name}: reads the frame before each, too: set frames.triplets: true for this dataset")
+
+
+def _joined(inputs: Inputs, follow: Sequence[str], keys: Iterable[str]) -> Items:
     base, *others = inputs.columns.values()
-    nearby: deque[tuple[str, Members]] = deque(maxlen=4 * (len(stage.follow) + 1))
+    nearby: deque[tuple[str, Members]] = deque(maxlen=4 * (len(follow) + 1))
 
     def members(key: str) -> Members:
         """The base column's members of a key; kept for a while, since a frame's neighbour is soon its own turn."""
@@ -142,8 +150,8 @@ def _joined(stage: Stage, inputs: Inputs, keys: Iterable[str]) -> Items:
         if not all(key in other for other in others):
             continue  # it failed there, and that column's record says why
         parts: list[Sample] = [members(key), *(other[key] for other in others)]
-        if stage.follow:
-            neighbours = followed(stage, base, key)
+        if follow:
+            neighbours = followed(follow, base, key)
             if None in neighbours.values():
                 continue
             parts += [_Prefixed(name, members(neighbour)) for name, neighbour in neighbours.items() if neighbour]
@@ -155,9 +163,9 @@ def _joined(stage: Stage, inputs: Inputs, keys: Iterable[str]) -> Items:
         yield key, parts[0] if len(parts) == 1 else _Union(parts)
 
 
-def followed(stage: Stage, base: Shard, key: str) -> dict[str, str | None]:
-    """The keys of the frames that a stage joins to a frame, by field; None where the frame has no such neighbour."""
-    return {name: base.neighbour(key, name) for name in stage.follow}
+def followed(follow: Sequence[str], base: Shard, key: str) -> dict[str, str | None]:
+    """Returns the keys of the frames that join a frame, by field; None where the frame has no such neighbour."""
+    return {name: base.neighbour(key, name) for name in follow}
 
 
 def facts_of(stage: Stage, options: Any, inputs: Inputs, tally: "Tally") -> dict[str, Any]:
@@ -280,11 +288,3 @@ def _encoded(sample: Sample) -> dict[str, bytes]:
     if isinstance(sample, Members):
         return sample.encoded
     return {extension: encode(extension, value) for extension, value in sample.items()}
-
-
-def summary(measures: Mapping[str, Sequence[float]]) -> dict[str, dict[str, float]]:
-    """The mean, minimum and maximum of each measure."""
-    return {
-        name: {"mean": round(sum(values) / len(values), 6), "min": min(values), "max": max(values)}
-        for name, values in measures.items()
-    }

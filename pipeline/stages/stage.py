@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from itertools import groupby, islice
+from pathlib import Path
 from typing import Any
 
 from common_fate.errors import SampleError, UserError, check_machine
@@ -42,15 +43,13 @@ Items = Iterator[tuple[str, Sample]]
 Outcome = tuple[str, Sample] | Failure | Dropped
 Outcomes = Iterator[Outcome]
 
-ADDED = {"added": True}
-"""The metadata of an option that came later: see `resolved`."""
-
 
 def resolved(options: Any) -> dict[str, Any]:
-    """A stage's options as JSON. One that was added later is left out while it is off, so that shards stand that were
-    made before there was any.
+    """Returns a stage's options as JSON. One that was added later (`pipeline.option.option`) is left out while it is
+    off, so that shards stand that were made before there was any.
     """
-    off = {option.name for option in fields(options) if option.metadata == ADDED and not getattr(options, option.name)}
+    later = {option.name for option in fields(options) if option.metadata.get("added")}
+    off = {name for name in later if not getattr(options, name)}
     return {name: value for name, value in asdict(options).items() if name not in off}
 
 
@@ -60,6 +59,14 @@ def _measure_nothing(sample: Sample) -> dict[str, float]:
 
 def _no_provenance(options: Any) -> dict[str, Any]:
     return {}
+
+
+def _no_weights(options: Any) -> tuple[Path, ...]:
+    return ()
+
+
+def _never(options: Any) -> bool:
+    return False
 
 
 @dataclass(frozen=True)
@@ -75,11 +82,18 @@ class Stage:
         options: the frozen dataclass of options; its defaults are the defaults of config.yaml.
         run: `(items, options) -> outcomes` in the order of the items; see `each`, `in_batches`. Items it leaves out
             are not in the stage's domain, which is no failure; those it drops could be made, and are counted.
-        follow: fields of a frame's `json` that name another frame of the same video; that frame's members join the
-            sample under `"{field}.{extension}"`. Samples whose field is null are not in the stage's domain.
+        follow: fields of a frame's `json` that name another frame of the same video, or a function of the options that
+            says which; that frame's members join the sample under `"{field}.{extension}"`. Samples whose field is null
+            are not in the stage's domain. See `neighbours`.
         measure: numbers worth knowing about a made sample; the record keeps their mean, minimum and maximum.
         software: distributions whose version shapes the output; the record names them.
         provenance: further facts for the record, such as a checkpoint and its sha256.
+        weights: files that shape the bytes beside the inputs, such as a checkpoint: of the user's, or an experiment's.
+            The provenance has the sha256 of each. Other bytes under the same path make the column again.
+        gpu: whether a job with these options is a network's, which a GPU makes faster.
+        threads: cores that a job of this stage uses.
+        memory_mb: what a job asks of a cluster, in MB, on its first try; each retry asks for as much again.
+        minutes: likewise the time.
     """
 
     name: str
@@ -87,10 +101,23 @@ class Stage:
     reads: tuple[str, ...]
     options: type[Any]
     run: Callable[[Items, Any], Outcomes]
-    follow: tuple[str, ...] = ()
+    follow: tuple[str, ...] | Callable[[Any], tuple[str, ...]] = ()
     measure: Callable[[Sample], dict[str, float]] = _measure_nothing
     software: tuple[str, ...] = ()
     provenance: Callable[[Any], dict[str, Any]] = field(default=_no_provenance)
+    weights: Callable[[Any], tuple[Path, ...]] = field(default=_no_weights)
+    gpu: Callable[[Any], bool] = field(default=_never)
+    threads: int = 1
+    memory_mb: int = 2000
+    minutes: int = 60
+
+    def neighbours(self, options: Any) -> tuple[str, ...]:
+        """Returns the fields that lead to the frames that join a sample: `follow` with these options.
+
+        Raises:
+            UserError: they follow from a file that cannot be read.
+        """
+        return self.follow(options) if callable(self.follow) else self.follow
 
 
 def reason_of(error: Exception) -> str:

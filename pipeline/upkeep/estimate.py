@@ -14,6 +14,7 @@ from pipeline.registry import STAGES, VIEWS
 MACHINE = "two cores of an x86-64 cloud machine, busy with other work; processor time, of stages the least of three"
 SCALE = "python -m benchmarks.scale"
 PIXELS = 384 * 384
+NOT_MEASURED = "not measured"
 FILES_PER_JOB = 5  # tar and record, a log, and what Snakemake notes of tar and of record
 MANIFEST_FILES = 17  # eight, a note on each, and a log
 ROOT_FILES = 2  # catalog.parquet and plan.json
@@ -84,7 +85,7 @@ class Work:
 
     @property
     def columns(self) -> list[str]:
-        """The columns that the views join, as config.yaml would have them; no truth, which real videos lack."""
+        """The columns that the views join, as config.yaml would have them; no others, which most videos lack."""
         joined = {column for view in self.views for column in VIEWS[view].columns}
         return [name for name in STAGES if name == "frames" or name in joined]
 
@@ -111,24 +112,36 @@ class Work:
         return FILES_PER_JOB * self.shard_jobs + MANIFEST_FILES * len(self.views) + ROOT_FILES
 
     def samples(self, part: str) -> int:
-        """Of a column or view. A triplet is two pairs in a row: a clip whose pairs are all in a row has one less."""
-        if part == "selflow":
-            return round(self.clips * max(0.0, self.pairs_per_clip - 1))
-        return self.pairs if part in ("flow", "guidance", "cmp") else round(self.clips * self.frames_per_clip)
+        """Of a column or view: frames, pairs where anything in it needs the next one, or triplets."""
+        return round(self.clips * self._per_clip[frozenset(_neighbours(part))])
+
+    @property
+    def _per_clip(self) -> dict[frozenset[str], float]:
+        """How many of a clip's frames have these neighbours.
+
+        A triplet is two pairs in a row: a clip whose pairs are all in a row has one less.
+        """
+        triplets = max(0.0, self.pairs_per_clip - 1)
+        pairs = {frozenset(["next"]): self.pairs_per_clip, frozenset(["previous"]): self.pairs_per_clip}
+        return {frozenset(): self.frames_per_clip, **pairs, frozenset(["previous", "next"]): triplets}
+
+    def measured(self, part: str) -> bool:
+        """Whether there are figures of a column or view; sums are without those that have none."""
+        return part in COSTS
 
     def core_seconds(self, part: str) -> float:
         """Without the start of the jobs. Frames are mostly decoding, whatever size is kept; a core waits for a GPU."""
         if part == "flow" and self.gpu_ms is not None:
             return self.gpu_seconds
         grows = 1.0 if part == "frames" else self._scale
-        return self.samples(part) * COSTS[part][0].value / 1e3 * grows
+        return self.samples(part) * COSTS[part][0].value / 1e3 * grows if self.measured(part) else 0.0
 
     @property
     def gpu_seconds(self) -> float:
         return self.samples("flow") * (self.gpu_ms or 0.0) / 1e3 if "flow" in self.columns else 0.0
 
     def bytes(self, part: str) -> float:
-        return self.samples(part) * COSTS[part][1].value * 1e3 * self._scale
+        return self.samples(part) * COSTS[part][1].value * 1e3 * self._scale if self.measured(part) else 0.0
 
     @property
     def rows(self) -> int:
@@ -146,6 +159,16 @@ class Work:
     @property
     def _scale(self) -> float:
         return self.height * self.width / PIXELS
+
+
+def _neighbours(part: str) -> set[str]:
+    """The neighbours that a frame needs to be a sample of a column or view, with the defaults of all stages."""
+    if part in STAGES:
+        stage = STAGES[part]
+        found, reads = set(stage.neighbours(stage.options())), [name for name in stage.reads if name in STAGES]
+    else:
+        found, reads = set(VIEWS[part].follow), list(VIEWS[part].columns)
+    return found.union(*map(_neighbours, reads))
 
 
 @dataclass(frozen=True)
@@ -212,7 +235,10 @@ def report(work: Work, terms: Terms) -> str:
 def _made(work: Work, terms: Terms) -> list[list[Any]]:
     folders = {part: part for part in work.columns} | {view: f"shards/{view}" for view in work.views}
     rows: list[list[Any]] = [
-        [folder, work.samples(part), work.bytes(part) / 1e9, work.core_seconds(part) / 3600]
+        [
+            *(folder, work.samples(part)),
+            *((work.bytes(part) / 1e9, work.core_seconds(part) / 3600) if work.measured(part) else [NOT_MEASURED] * 2),
+        ]
         for part, folder in folders.items()
     ]
     return [
@@ -224,6 +250,7 @@ def _made(work: Work, terms: Terms) -> list[list[Any]]:
 
 def _taken(work: Work, terms: Terms, total: Cost) -> list[list[Any]]:
     seconds, memory = _planning(work)
+    unknown = [part for part in [*work.columns, *work.views] if not work.measured(part)]
     million = (total.computing(terms) + total.keeping(terms)) / max(1, work.pairs) * 1e6
     return [
         ["bytes", f"{total.bytes / 1e12:,.2f} TB"],
@@ -237,6 +264,7 @@ def _taken(work: Work, terms: Terms, total: Cost) -> list[list[Any]]:
         ["files", f"{work.files:,}"],
         [f"wall time, {terms.cores:,} cores", f"{total.wall_seconds(terms.cores) / 3600:,.1f} hours at most"],
         ["planning, once", f"{seconds / 60:,.1f} minutes, {memory:,.1f} GiB"],
+        *([[f"without {', '.join(unknown)}", NOT_MEASURED]] if unknown else []),
     ]
 
 
@@ -249,8 +277,8 @@ def _planning(work: Work) -> tuple[float, float]:
 
 def _gpu_hours(work: Work, total: Cost) -> str:
     if work.gpu_ms is None:
-        return "0; flow by a network and training: not measured"
-    return f"{total.gpu_seconds / 3600:,.1f}; training: not measured"
+        return f"0; flow by a network and training: {NOT_MEASURED}"
+    return f"{total.gpu_seconds / 3600:,.1f}; training: {NOT_MEASURED}"
 
 
 def _assumed(work: Work, terms: Terms) -> list[list[Any]]:
@@ -267,7 +295,7 @@ def _assumed(work: Work, terms: Terms) -> list[list[Any]]:
         ["months", f"{terms.months:g}", "--months that all columns and views are kept"],
         ["files of a job", str(FILES_PER_JOB), "tar, record, log, and a note of Snakemake's on tar and on record"],
     ]
-    figures = [figure for part in [*work.columns, *work.views] for figure in COSTS[part]]
+    figures = [figure for part in [*work.columns, *work.views] for figure in COSTS.get(part, ())]
     figures = [figure for figure in figures if work.gpu_ms is None or figure is not COSTS["flow"][0]]
     figures += [_start(terms.cluster), *MANIFEST, *PLANNING_START, *PLANNING, *LISTING]
     return told + [[figure.line, f"{figure.value:g}", figure.benchmark] for figure in figures]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common_fate.datasets.catalog import read_plan
+from common_fate.datasets.download_records import DOWNLOADED
 from common_fate.errors import UserError
-from pipeline.downloads.record import DOWNLOADED
 from pipeline.registry import STAGES, VIEWS
 
 PLAN = "plan.json"

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from common_fate.datasets.adopted import read_adopted
-from common_fate.datasets.catalog import read_catalog, read_plan, shard_digests
+from common_fate.datasets.catalog import Video, read_catalog, read_plan, shard_digests
+from common_fate.datasets.download_records import DOWNLOADED
 from common_fate.errors import UserError
-from common_fate.manifest.tables import SUMS, write_manifest
+from common_fate.manifest.sums import SUMS
+from common_fate.manifest.tables import write_manifest
 from common_fate.progress import progress
 from common_fate.shards.column import Shard
 from common_fate.shards.files import write_atomic
@@ -23,9 +25,8 @@ from common_fate.shards.record import Record, record_path
 from common_fate.shards.writer import write_shard
 from pipeline.downloads.copies import record_of, release
 from pipeline.downloads.policy import Blocked, Downloading
-from pipeline.downloads.record import DOWNLOADED, Downloads, Missing
+from pipeline.downloads.record import Downloads, Missing
 from pipeline.registry import STAGES, VIEWS
-from pipeline.sources.source import Video
 from pipeline.stages.runner import SOURCE, Inputs, Tally, facts_of, followed, items_of, opened, opened_inputs, tools_of
 from pipeline.stages.stage import Dropped, Failure, Outcome, Outcomes, Stage
 from pipeline.upkeep.snakemake_lock import check_unlocked
@@ -206,7 +207,7 @@ def _written(
         place = {item: number for number, item in enumerate(read.keys)}
         redo = _to_redo(stage, read, old, options, changes)
         again = [item for item in place if item in redo]
-        items = progress(items_of(stage, read, again), len(again), f"{stage.name} {tar.stem}")
+        items = progress(items_of(stage, read, again, options), len(again), f"{stage.name} {tar.stem}")
         kept = ((key, shard[key]) for key in shard if _item(stage, key) not in redo)
         still = (Failure(f["key"], f["reason"]) for f in old.failures if _item(stage, f["key"]) not in redo)
         dropped = _dropped(stage, old, {item: number for item, number in place.items() if item not in redo})
@@ -258,15 +259,15 @@ def _to_redo(stage: Stage, read: Inputs, old: Record, options: Any, changes: Map
     failed = {_item(stage, failure["key"]) for failure in old.failures}
     if read.copies:  # of a video that is deleted once its frames are made, what failed stays so
         failed = {item for item in failed if not read.copies.away(item)}
-    return failed | changed | _neighbours(stage, read, changed)
+    return failed | changed | _neighbours(stage.neighbours(options), read, changed)
 
 
-def _neighbours(stage: Stage, read: Inputs, changed: set[str]) -> set[str]:
+def _neighbours(follow: Sequence[str], read: Inputs, changed: set[str]) -> set[str]:
     """The samples that a changed frame is joined to."""
-    if not stage.follow or not changed:
+    if not follow or not changed:
         return set()
     base = next(iter(read.columns.values()))
-    return {key for key in base if not changed.isdisjoint(filter(None, followed(stage, base, key).values()))}
+    return {key for key in base if not changed.isdisjoint(filter(None, followed(follow, base, key).values()))}
 
 
 def _item(stage: Stage, key: str) -> str:

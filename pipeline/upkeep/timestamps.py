@@ -8,11 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from common_fate.datasets.download_records import DOWNLOADED
 from common_fate.errors import ShardError, UserError
-from common_fate.shards.record import Record, record_path
+from common_fate.shards.record import Record, file_sha256, record_path
 from pipeline.config.load import Dataset
 from pipeline.downloads.copies import record_of
-from pipeline.downloads.record import DOWNLOADED, Downloads
+from pipeline.downloads.record import Downloads
 from pipeline.registry import STAGES, VIEWS
 from pipeline.stages.runner import SOURCE
 
@@ -50,7 +51,8 @@ def in_order(folder: Path, dataset: Dataset, digests: Sequence[str]) -> None:
             inputs = {read: folder / read / name for read in stage.reads if read != SOURCE}
             known = {SOURCE: digest} if SOURCE in stage.reads else {}
             record = record_of(folder, name.removesuffix(".tar")) if known and dataset.downloading else None
-            _refresh(folder / column / name, inputs, known, stage.version, dataset.options(column), record)
+            weights = dataset.weights(column)
+            _refresh(folder / column / name, inputs, known, stage.version, dataset.options(column), record, weights)
         for view in dataset.views:
             inputs = {column: folder / column / name for column in VIEWS[view].columns}
             options = {column: dataset.options(column) for column in inputs}
@@ -71,10 +73,11 @@ def _refresh(
     version: int,
     options: Mapping[str, Any],
     downloads: Path | None = None,
+    weights: Sequence[Path] = (),
 ) -> None:
     files = (tar, record_path(tar))
     try:
-        made_from = [*inputs.values(), *([downloads] if downloads else [])]
+        made_from = [*inputs.values(), *weights, *([downloads] if downloads else [])]
         newest = max((path.stat().st_mtime_ns for path in made_from), default=0)
         if newest <= min(file.stat().st_mtime_ns for file in files):
             return
@@ -84,7 +87,8 @@ def _refresh(
             digests[DOWNLOADED] = Downloads.read(downloads).digest
         # Options were written as JSON.
         wanted = (version, json.loads(json.dumps(options)), {**digests, **known})
-        if (record.version, record.options, record.inputs) == wanted:
+        same_weights = all(file_sha256(path) in record.provenance.values() for path in weights)
+        if (record.version, record.options, record.inputs) == wanted and same_weights:
             for file in files:
                 os.utime(file, ns=(newest, newest))
     except (OSError, UserError):

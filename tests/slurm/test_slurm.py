@@ -72,7 +72,7 @@ def on_test_cluster(profile: dict[str, Any]) -> None:
 
 def too_little_at_first(profile: dict[str, Any]) -> None:
     """A first try of guidance lacks memory, and one of training lacks time."""
-    profile["set-resources"]["guidance_shard"]["mem_mb"] = "100 if attempt == 1 else 4000"
+    profile["set-resources"].setdefault("guidance_shard", {})["mem_mb"] = "100 if attempt == 1 else 4000"
     profile["set-resources"]["train"]["runtime"] = "1 if attempt == 1 else 60"
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from common_fate.datasets.catalog import read_catalog, read_plan, shard_digests, write_catalog, write_plan
+from common_fate.datasets.catalog import Video, read_catalog, read_plan, shard_digests, write_catalog, write_plan
 from common_fate.manifest.tables import write_manifest
 from common_fate.shards.codecs import encode
 from common_fate.shards.record import Record
 from common_fate.shards.writer import write_shard
-from pipeline.sources.source import Video
-from pipeline.views import CMP, build_view
+from pipeline.registry import VIEWS
+from pipeline.views import build_view
 
 VIDEOS = ("ape", "bee", "cat")
 PAIRS = 4  # a video; the second pair of bee has no flow
@@ -60,7 +60,8 @@ def make_manifest(folder: Path) -> None:
 
 
 def make_view(folder: Path, shard: str) -> None:
-    build_view(CMP, {column: folder / column / f"{shard}.tar" for column in CMP.columns}, view_tar(folder, shard))
+    cmp = VIEWS["cmp"]
+    build_view(cmp, {column: folder / column / f"{shard}.tar" for column in cmp.columns}, view_tar(folder, shard))
 
 
 def view_tar(folder: Path, shard: str) -> Path:

@@ -2,55 +2,99 @@
 
 import subprocess
 import sys
-from dataclasses import asdict, fields, is_dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import pytest
 import yaml
+from safetensors.numpy import save
 
 from common_fate.errors import UserError
-from pipeline.config import load as configuration
-from pipeline.config.load import SCHEMA
-from trainers.engine.options import build
-from trainers.evaluations.segmentation.options import SegmentationOptions, segmentation_options
-from trainers.experiments import METHODS, Experiment, grids, load
+from pipeline.config.load import load as configuration
+from trainers import schema
+from trainers.declarations import Evaluation, Method
+from trainers.engine.options import TrainingOptions, TransformOptions, build
+from trainers.experiments import Experiment, grids, load
 from trainers.methods.cmp.options import CMPOptions
+from trainers.models.weights_file import metadata
+from trainers.planning import check_videos
+from trainers.registry import EVALUATIONS, METHODS
 
-DEFINITIONS = yaml.safe_load(SCHEMA.read_text())["$defs"]
+ROOT = Path(__file__).resolve().parents[2]
 DATASETS: dict[str, Any] = {
     "demo": {"source": {"kind": "synthetic"}},
     "other": {"source": {"kind": "synthetic", "seed": 1}},
     "stills": {"source": {"kind": "images", "path": "*.jpg"}},
 }
-HELD: dict[str, Any] = {"method": "cmp", "train": ["demo"], "data": {"hold_out": 0.25}}
+HELD: dict[str, Any] = {"method": "cmp", "train": ["demo"], "validation": {"share": 0.25}}
 
 
-def resolve(**experiments: Any) -> dict[str, Experiment]:
-    config = {"datasets": DATASETS, "experiments": experiments}
-    return load(config, configuration.load(config, "c.yaml"), "c.yaml")
+def resolve(datasets: dict[str, Any] = DATASETS, /, **experiments: Any) -> dict[str, Experiment]:
+    config = {"datasets": datasets, "experiments": experiments}
+    return load(config, configuration(config, "c.yaml"), "c.yaml")
 
 
 def one(**keys: Any) -> Experiment:
     return resolve(x=HELD | keys)["x"]
 
 
+@dataclass(frozen=True)
+class Plain:
+    """A method's options with neither data nor model."""
+
+    training: TrainingOptions = field(default_factory=TrainingOptions)
+    transforms: TransformOptions = field(default_factory=TransformOptions)
+    width: int = field(default=8, metadata={"help": "of the net", "schema": {"minimum": 1}})
+
+
+@dataclass(frozen=True)
+class Counting:
+    """An evaluation's options."""
+
+    most: int = 5
+
+
+@pytest.fixture
+def toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Two methods of no encoder, of which one takes the other for a teacher, and what counts any method's samples."""
+    for method in (
+        Method("plain", Plain, 1, "grouping", "nowhere:Task", teachers=("taught",), evaluations=("counting",)),
+        Method("taught", Plain, 1, "cmp", "nowhere:Task"),
+    ):
+        monkeypatch.setitem(METHODS, method.name, method)
+    monkeypatch.setitem(EVALUATIONS, "counting", Evaluation("counting", Counting, 1, "nowhere:run", "model"))
+    schema.experiments_validator.cache_clear()
+    yield
+    schema.experiments_validator.cache_clear()
+
+
 def test_no_experiments_are_fine():
-    assert load({"datasets": DATASETS}, configuration.load({"datasets": DATASETS})) == {}
+    assert load({"datasets": DATASETS}, configuration({"datasets": DATASETS})) == {}
 
 
 def test_the_default_configuration_trains_on_the_demo():
-    config = yaml.safe_load((SCHEMA.parents[2] / "config.yaml").read_text())
-    (experiment,) = load(config, configuration.load(config)).values()
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    (experiment,) = load(config, configuration(config)).values()
     assert experiment.views == ["results/demo/shards/cmp"]
-    assert experiment.side == "held out"
+    assert experiment.evaluations["propagation"].side == "held out"
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/experiments").glob("*.yaml")), ids=lambda page: page.stem)
+def test_the_experiments_of_the_docs_are_valid(page: Path):
+    config = yaml.safe_load(page.read_text())
+    assert load(config, configuration(config))
 
 
 def test_what_is_left_out_has_its_default():
     experiment = one()
-    assert build(CMPOptions, experiment.options) == build(CMPOptions, {"data": {"hold_out": 0.25}})
+    assert build(CMPOptions, experiment.options) == CMPOptions()
+    assert experiment.split == {"validation_share": 0.25, "train_share": 1.0}
     assert (experiment.devices, experiment.workers) == (1, 2)
-    assert experiment.segmentation is experiment.place is None
+    assert experiment.start is experiment.teacher is experiment.place is None
+    assert list(experiment.evaluations) == ["propagation"]
+    assert list(experiment.evaluations["propagation"].starts) == ["model"]
 
 
 def test_an_option_goes_over_the_recipes_which_goes_over_the_default():
@@ -63,31 +107,47 @@ def test_an_option_goes_over_the_recipes_which_goes_over_the_default():
 
 
 def test_held_out_videos_of_the_training_views_are_evaluated():
-    experiment = one(train=["demo", "other"])
+    experiment = one(train=["demo", "other"], train_share=0.5)
     assert experiment.views == ["results/demo/shards/cmp", "results/other/shards/cmp"]
     assert experiment.validation_views == []
-    assert experiment.evaluated_views == experiment.views
-    assert experiment.side == "held out"
+    assert experiment.split == {"validation_share": 0.25, "train_share": 0.5}
+    assert experiment.evaluations["propagation"].views == experiment.views
+    assert experiment.evaluations["propagation"].side == "held out"
 
 
 def test_other_datasets_are_evaluated_whole():
-    experiment = resolve(x={"method": "cmp", "train": ["demo"], "validate": ["other"]})["x"]
-    assert experiment.validation_views == experiment.evaluated_views == ["results/other/shards/cmp"]
-    assert experiment.evaluated == ("other",)
-    assert experiment.side == "all"
+    experiment = one(validation={"on": ["other"]})
+    assert experiment.validation_views == ["results/other/shards/cmp"]
+    assert experiment.split["validation_share"] == 0
+    found = experiment.evaluations["propagation"]
+    assert (found.on, found.side) == (("other",), "all")
+    found = one(evaluate={"propagation": {"on": ["other"]}}).evaluations["propagation"]
+    assert (found.on, found.side) == (("other",), "all")
+
+
+def test_the_key_on_needs_no_quotes():
+    """YAML 1.1 reads it as true."""
+    text = "{method: cmp, train: [demo], validation: {on: [other]}, evaluate: {propagation: {on: [other]}}}"
+    experiment = resolve(x=yaml.safe_load(text))["x"]
+    assert experiment.validate == experiment.evaluations["propagation"].on == ("other",)
+    with pytest.raises(UserError, match=r"experiments\.x\.evaluate\.propagation\.on\[0\]: there is no dataset 'nil'"):
+        resolve(x=yaml.safe_load(text.replace("propagation: {on: [other]}", "propagation: {on: [nil]}")))
 
 
 def test_a_grid_stands_for_its_variants():
     grid = {
-        "nets": {"a": {"model": {"strides": [1]}}, "b": {"model": {"strides": [1, 2]}}},
-        "data": {"both": {"train": ["demo", "other"]}},
+        "nets": {"a": {"model": {"strides": [1]}}, "b": {"model": {"strides": [1, 2]}, "devices": 2}},
+        "data": {"both": {"train": ["demo", "other"]}, "else": {"validation": {"on": ["other"]}}},
     }
     found = resolve(first=HELD, x=HELD | {"grid": grid, "model": {"encoder": "resnet18"}})
-    assert list(found) == ["first", "x-nets-a", "x-nets-b", "x-data-both"]
-    assert grids(found) == {"x": ["x-nets-a", "x-nets-b", "x-data-both"]}
+    names = ["x-nets-a", "x-nets-b", "x-data-both", "x-data-else"]
+    assert list(found) == ["first", *names]
+    assert grids(found) == {"x": names}
     assert found["x-nets-b"].options["model"] == {"encoder": "resnet18", "decoder": "plain", "strides": [1, 2]}
+    assert (found["x-nets-a"].devices, found["x-nets-b"].devices) == (1, 2)
     assert found["x-data-both"].train == ("demo", "other")
-    assert asdict(found["x-nets-a"])["place"] == {"grid": "x", "axis": "nets", "variant": "a"}
+    assert (found["x-data-else"].validate, found["x-data-else"].split["validation_share"]) == (("other",), 0)
+    assert vars(found["x-nets-a"].place) == {"grid": "x", "axis": "nets", "variant": "a"}
     assert found["x-nets-a"].folder == "results/experiments/x-nets-a"
 
 
@@ -96,8 +156,8 @@ def test_the_papers_grid_has_its_three_axes():
     axes = [experiment.place.axis for experiment in found.values() if experiment.place]
     assert list(dict.fromkeys(axes)) == ["guidance", "nets", "data"]
     assert found["x-nets-s1_2_4_8"].options["model"]["strides"] == [1, 2, 4, 8]
-    assert found["x-data-half"].options["data"] == {"hold_out": 0.25, "share": 0.5}
-    assert all(experiment.options["model"]["encoder"] == "alexnet" for experiment in found.values())
+    assert found["x-data-half"].split == {"validation_share": 0.25, "train_share": 0.5}
+    assert all(experiment.encoder == "alexnet" for experiment in found.values())
 
 
 @pytest.fixture
@@ -106,32 +166,48 @@ def images(tmp_path: Path) -> dict[str, Any]:
     return {"kind": "folder", "images": str(tmp_path), "masks": str(tmp_path), "classes": ["a", "b"], "hold_out": 0.5}
 
 
-def test_segmentation_starts_from_the_encoder_and_from_scratch(images: dict[str, Any]):
-    found = one(recipe="alexnet", segmentation={"data": images, "training": {"iterations": 7}}).segmentation
-    assert found is not None
-    assert found.encoder == "alexnet"
+def test_an_evaluation_of_the_encoder_starts_from_it_and_from_scratch(images: dict[str, Any]):
+    entry = {"data": images, "training": {"iterations": 7}}
+    experiment = one(recipe="alexnet", evaluate={"segmentation": entry})
+    found = experiment.evaluations["segmentation"]
+    assert list(experiment.evaluations) == ["segmentation"], "no others than those that are asked for"
     assert found.starts == {"encoder": "encoder", "scratch": "scratch"}
-    wanted = segmentation_options("alexnet", {"data": images, "training": {"iterations": 7}})
-    assert build(SegmentationOptions, found.options) == wanted
+    assert experiment.weights("segmentation", "encoder") == "results/experiments/x/encoder.safetensors"
+    assert experiment.weights("segmentation", "scratch") is None
+    assert experiment.shaping("segmentation", "encoder") == {"encoder": "alexnet"}
+    assert found.options["training"]["iterations"] == 7
+    assert found.options["training"]["batch_size"] == 20, "the recipe of its encoder"
+    assert found.views == []
 
 
-def test_variants_of_a_grid_start_from_their_encoders_alone(images: dict[str, Any]):
-    grid = {"data": {"half": {"data": {"share": 0.5}}}}
-    (variant,) = resolve(x=HELD | {"grid": grid, "segmentation": {"data": images}}).values()
-    assert variant.segmentation is not None
-    assert list(variant.segmentation.starts) == ["encoder"]
+def test_an_evaluation_may_run_again_under_another_name(images: dict[str, Any]):
+    entries = {
+        "segmentation": {"data": images},
+        "short": {"evaluation": "segmentation", "data": images | {"hold_out": 0.1}},
+    }
+    found = one(evaluate=entries).evaluations
+    assert {name: evaluated.evaluation for name, evaluated in found.items()} == dict.fromkeys(entries, "segmentation")
+    assert found["short"].options["data"]["hold_out"] == 0.1
+    assert one().result("short", "encoder") == "results/experiments/x/evaluations/short/encoder.json"
+
+
+def test_variants_of_a_grid_start_from_what_they_trained_alone(images: dict[str, Any]):
+    grid = {"data": {"half": {"train_share": 0.5}}}
+    (variant,) = resolve(x=HELD | {"grid": grid, "evaluate": {"segmentation": {"data": images}}}).values()
+    assert list(variant.evaluations["segmentation"].starts) == ["encoder"]
     both = {"data": images, "start": ["encoder", "scratch"]}
-    (variant,) = resolve(x=HELD | {"grid": grid, "segmentation": both}).values()
-    assert variant.segmentation is not None
-    assert list(variant.segmentation.starts) == ["encoder", "scratch"]
+    (variant,) = resolve(x=HELD | {"grid": grid, "evaluate": {"segmentation": both}}).values()
+    assert list(variant.evaluations["segmentation"].starts) == ["encoder", "scratch"]
 
 
 def test_a_checkpoint_is_called_as_its_file_is(images: dict[str, Any], tmp_path: Path):
     (tmp_path / "resnet50-0676.v2.pth").touch()
     starts = [f"{tmp_path}/resnet50-0676.v2.pth", "results/experiments/walker/encoder.safetensors"]
-    found = one(segmentation={"data": images, "start": starts}).segmentation
-    assert found is not None
-    assert found.starts == dict(zip(("resnet50-0676_v2", "walker"), starts, strict=True))
+    entry = {"segmentation": {"data": images, "start": starts}}
+    found = resolve(walker=HELD, x=HELD | {"evaluate": entry})["x"]
+    names = ("resnet50-0676_v2", "walker")
+    assert found.evaluations["segmentation"].starts == dict(zip(names, starts, strict=True))
+    assert found.weights("segmentation", "walker") == starts[1]
 
 
 def test_two_checkpoints_of_one_name_are_refused(images: dict[str, Any], tmp_path: Path):
@@ -139,49 +215,98 @@ def test_two_checkpoints_of_one_name_are_refused(images: dict[str, Any], tmp_pat
     for path in paths:
         path.touch()
     with pytest.raises(UserError) as refused:
-        one(segmentation={"data": images, "start": [str(path) for path in paths]})
-    assert str(refused.value).startswith(f"c.yaml: experiments.x.segmentation.start[1]: '{paths[1]}' would be called")
+        one(evaluate={"segmentation": {"data": images, "start": [str(path) for path in paths]}})
+    says = f"c.yaml: experiments.x.evaluate.segmentation.start[1]: '{paths[1]}' would be called"
+    assert str(refused.value).startswith(says)
 
 
-def keys_of(options: type) -> set[str]:
-    return {field.name for field in fields(options)}
+def test_an_experiment_may_start_from_another(tmp_path: Path):
+    (tmp_path / "a.pth").touch()
+    found = resolve(a=HELD, b=HELD | {"start": "a"}, c=HELD | {"start": f"{tmp_path}/a.pth"})
+    assert found["b"].start == "results/experiments/a/model.safetensors"
+    assert found["c"].start == f"{tmp_path}/a.pth"
+    encoder = "results/experiments/a/encoder.safetensors"
+    assert resolve(a=HELD, b=HELD | {"start": encoder})["b"].start == encoder
 
 
-def options_in(options: type, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], type]:
-    """A dataclass and those within it, by their path."""
-    hints = get_type_hints(options)
-    inner = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
-    found = {path: options}
-    for name, hint in inner.items():
-        found |= options_in(hint, (*path, name))  # type: ignore[arg-type]
-    return found
+GROUPED = {"demo": DATASETS["demo"] | {"views": ["cmp", "grouping"]}, "other": DATASETS["other"]}
+PLAIN: dict[str, Any] = {"method": "plain", "train": ["demo"], "validation": {"share": 0.5}}
 
 
-def definition(start: str, path: tuple[str, ...]) -> dict[str, Any]:
-    """What the schema has at a path below one of its definitions."""
-    found = DEFINITIONS[start]
-    for key in path:
-        found = found["properties"][key]
-        found = DEFINITIONS[found["$ref"].rpartition("/")[2]]
-    return found
+@pytest.mark.usefixtures("toys")
+def test_a_method_needs_neither_data_nor_model_nor_encoder():
+    taught = HELD | {"method": "taught"}
+    found = resolve(GROUPED, a=taught, x=PLAIN | {"width": 3, "teacher": "a"})["x"]
+    assert (found.options["width"], found.encoder) == (3, None)
+    assert found.teacher == "results/experiments/a/model.safetensors"
+    assert found.views == ["results/demo/shards/grouping"]
+    assert found.evaluations["counting"].starts == {"model": "model", "scratch": "scratch"}
+    assert found.weights("counting", "model") == "results/experiments/x/model.safetensors"
+    assert found.shaping("counting", "scratch")["seed"] == 0
+    assert found.evaluations["counting"].views == []
 
 
-OF_EXPERIMENTS = {"method", "recipe", "train", "validate", "nodes", "devices", "workers", "segmentation", "grid"}
-
-
+@pytest.mark.usefixtures("toys")
 @pytest.mark.parametrize(
-    ("start", "path", "options", "others"),
+    ("experiments", "says"),
     [
-        *(("cmp", path, options, OF_EXPERIMENTS) for path, options in options_in(CMPOptions).items()),
-        *(("cmp_variant", path, options, {"train", "validate"}) for path, options in options_in(CMPOptions).items()),
-        *(("segmentation", path, options, {"start"}) for path, options in options_in(SegmentationOptions).items()),
+        ({"x": PLAIN | {"width": 0}}, "experiments.x.width is 0: should be at least 1"),
+        ({"x": PLAIN | {"model": {}}}, "experiments.x.model is not a key"),
+        ({"x": HELD | {"teacher": "x"}}, "experiments.x.teacher is not a key"),
+        (
+            {"a": HELD, "x": PLAIN | {"teacher": "a"}},
+            "experiments.x.teacher: 'a' is of the method cmp: should be of taught",
+        ),
+        (
+            {"a": HELD, "x": PLAIN | {"start": "a"}},
+            "x.start: 'a', of the method cmp, has no more for it than an encoder, and plain has none: should be an "
+            "experiment of plain",
+        ),
+        (
+            {"x": PLAIN | {"evaluate": {"propagation": {}}}},
+            "x.evaluate.propagation: propagation is of cmp, and this experiment of plain: leave it out",
+        ),
+        (
+            {"x": PLAIN | {"evaluate": {"segmentation": {"data": {"path": "a"}}}}},
+            "x.evaluate.segmentation: segmentation needs an image encoder, and plain has none: leave it out",
+        ),
+        (
+            {"x": PLAIN | {"train": ["other"]}},
+            "x.train[0]: dataset 'other' has no view grouping: should be one of demo",
+        ),
     ],
-    ids=lambda value: ".".join(value) if isinstance(value, tuple) else None,
 )
-def test_the_schema_has_the_options_there_are(start: str, path: tuple[str, ...], options: type, others: set[str]):
-    found = definition(start, path)
-    assert found["additionalProperties"] is False
-    assert set(found["properties"]) == keys_of(options) | (others if not path else set())
+def test_what_a_method_does_not_fit_is_named(experiments: dict[str, Any], says: str):
+    with pytest.raises(UserError) as refused:
+        resolve(GROUPED, **experiments)
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+FLOW = {"flow": {"estimator": "network:experiments.x"}}
+
+
+def test_what_waits_for_itself_names_the_circle():
+    with pytest.raises(UserError) as refused:
+        resolve(a=HELD | {"start": "c"}, b=HELD | {"start": "a"}, c=HELD | {"start": "b"})
+    assert str(refused.value) == (
+        "c.yaml: experiments.a waits for experiments.c, which waits for experiments.b, which waits for experiments.a: "
+        "none of them could be made first"
+    )
+    with pytest.raises(UserError) as refused:
+        resolve(DATASETS | {"demo": DATASETS["demo"] | FLOW}, x=HELD)
+    assert "datasets.demo.flow waits for experiments.x, which waits for datasets.demo.flow" in str(refused.value)
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_network_may_make_the_flow_of_what_it_does_not_train_on():
+    assert resolve(DATASETS | {"other": DATASETS["other"] | FLOW}, x=HELD)
+    # Of what it trains on, too, where no column that it reads is made from the flow.
+    assert resolve({"demo": GROUPED["demo"] | FLOW}, x=PLAIN)
+    with pytest.raises(
+        UserError, match=r"c\.yaml: datasets\.other\.flow: there is no experiment 'x': should be one of y"
+    ):
+        resolve(DATASETS | {"other": DATASETS["other"] | FLOW}, y=HELD)
 
 
 def test_the_schema_accepts_every_default():
@@ -189,19 +314,29 @@ def test_the_schema_accepts_every_default():
     assert one(**values).options == values
 
 
-def test_the_schema_names_the_methods_and_presets_there_are():
-    assert DEFINITIONS["experiment"]["properties"]["method"]["enum"] == list(METHODS)
-    for name, method in METHODS.items():
-        assert DEFINITIONS[name]["properties"]["recipe"]["enum"] == list(method.recipes)
-        assert DEFINITIONS[name]["properties"]["grid"]["then"]["enum"] == list(method.grids)
+def test_the_schema_and_the_docs_tables_are_those_of_the_options():
+    """`make schema` writes them anew."""
+    stale = [str(path.relative_to(ROOT)) for path, text in schema.generated().items() if path.read_text() != text]
+    assert not stale, "run: make schema"
+
+
+def test_every_option_says_what_it_is():
+    silent = [
+        f"{name}.{option}"
+        for name, options in schema.documented()
+        for option, known in options.__dataclass_fields__.items()
+        if not known.metadata.get("help") and not is_dataclass(known.default_factory)  # which says so itself
+    ]
+    assert not silent
 
 
 def test_snakemake_reads_experiments_without_torch():
     code = "import sys, trainers.experiments; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).resolve().parents[2]).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 VOC = {"kind": "voc", "path": "nowhere/VOC2012"}
+NAMED: dict[str, Any] = {"segmentation": {"data": VOC}}
 
 
 @pytest.mark.parametrize(
@@ -219,6 +354,7 @@ VOC = {"kind": "voc", "path": "nowhere/VOC2012"}
         ),
         (HELD | {"trian": ["demo"]}, "experiments.x.trian is not a key: did you mean train?"),
         (HELD | {"train": []}, "experiments.x.train is empty: should have at least 1 entry"),
+        (HELD | {"train": ["demo", "demo"]}, "experiments.x.train names demo twice: leave one out"),
         (
             HELD | {"train": ["demo", "dmeo"]},
             "experiments.x.train[1]: there is no dataset 'dmeo': should be one of demo, other, stills",
@@ -227,33 +363,78 @@ VOC = {"kind": "voc", "path": "nowhere/VOC2012"}
             HELD | {"train": ["stills"]},
             "experiments.x.train[0]: dataset 'stills' has no view cmp: should be one of demo",
         ),
-        (HELD | {"validate": ["nil"]}, "experiments.x.validate[0]: there is no dataset 'nil': should be one of demo,"),
-        (HELD | {"validate": ["demo"]}, "experiments.x.validate[0]: 'demo' is trained on: leave it out here"),
+        (
+            HELD | {"validation": {"on": ["nil"]}},
+            "experiments.x.validation.on[0]: there is no dataset 'nil': should be one of demo,",
+        ),
+        (
+            HELD | {"validation": {"on": ["demo"]}},
+            "experiments.x.validation.on[0]: 'demo' is trained on: leave it out here",
+        ),
         ({"method": "cmp", "train": ["demo"]}, "experiments.x: nothing is left to measure it on: hold out a share"),
+        (HELD | {"validation": {"share": 1}}, "experiments.x.validation.share is 1: should be below 1"),
+        (
+            HELD | {"validation": {"share": 0.1, "on": ["other"]}},
+            "x.validation has 2 keys: should have one of share, on",
+        ),
+        (HELD | {"train_share": 0}, "experiments.x.train_share is 0: should be above 0"),
         (HELD | {"devices": 0}, "experiments.x.devices is 0: should be at least 1"),
         (HELD | {"training": {"iteration": 5}}, "x.training.iteration is not a key: did you mean iterations?"),
         (HELD | {"training": {"iterations": "42k"}}, "x.training.iterations is '42k': should be an integer"),
-        (HELD | {"training": {"iterations": 0}}, "experiments.x.training.iterations is 0: from 1 up"),
-        (HELD | {"training": {"device_batch": 7}}, "x.training.device_batch is 7: should divide batch_size, 160"),
+        (HELD | {"training": {"iterations": 0}}, "experiments.x.training.iterations is 0: "),
+        (HELD | {"training": {"accumulation": 7}}, "x.training.accumulation is 7: should divide batch_size, 160"),
         (HELD | {"model": {"encoder": "vgg"}}, "experiments.x.model.encoder is 'vgg': should be one of resnet50,"),
-        (HELD | {"data": {"hold_out": 1}}, "experiments.x.data.hold_out is 1: a share of the videos"),
-        (HELD | {"transforms": {"scale": [1]}}, "experiments.x.transforms.scale"),
+        (HELD | {"transforms": {"scale": [1]}}, "experiments.x.transforms.scale has 1 entries: should have 2"),
         (HELD | {"guidance": {"grid_stride": "none"}}, "grid_stride is 'none': should be an integer or null"),
+        (
+            HELD | {"transforms": {"crop": 417}},
+            "experiments.x.transforms.crop is 417, and no frame is larger than 416 pixels at its shorter side "
+            "(experiments.x.transforms.shorter_side): should be at most that",
+        ),
+        (
+            HELD | {"transforms": {"crop": 417, "shorter_side": None}},
+            "crop is 417, and no frame is larger than 416 pixels at its shorter side "
+            "(datasets.demo.frames.shorter_side)",
+        ),
         (HELD | {"grid": "papr"}, "experiments.x.grid is 'papr': should be one of paper (did you mean paper?)"),
         (HELD | {"grid": {}}, "experiments.x.grid is empty"),
-        (HELD | {"grid": {"a-b": {"c": {}}}}, "x.grid.a-b: the name of an axis or a variant has letters, digits and _"),
-        (HELD | {"grid": {"a": {"b": {"devices": 2}}}}, "experiments.x.grid.a.b.devices is not a key"),
+        (HELD | {"grid": {"a-b": {"c": {}}}}, "x.grid.a-b: the name of an axis has letters, digits and _"),
+        (HELD | {"grid": {"a": {2016: {}}}}, "x.grid.a.2016: YAML reads the name of a variant here as a number: write"),
+        (HELD | {"grid": {"a": {"b": {"grid": {}}}}}, "experiments.x.grid.a.b.grid is not a key"),
         (
             HELD | {"grid": {"a": {"b": {"train": ["nil"]}}}},
             "experiments.x.grid.a.b.train[0]: there is no dataset 'nil'",
         ),
         (HELD | {"grid": {"a": {"b": {"loss": {"bins": 4}}}}}, "experiments.x.grid.a.b.loss.bins is 4: odd"),
-        (HELD | {"segmentation": {}}, "experiments.x.segmentation lacks data"),
-        (HELD | {"segmentation": {"data": VOC}}, "segmentation.data.path: there is no folder 'nowhere/VOC2012'"),
-        (HELD | {"segmentation": {"data": {}}}, "experiments.x.segmentation.data.path is missing: where VOCdevkit"),
+        (HELD | {"start": "y"}, "experiments.x.start: there is no experiment 'y': should be one of x, or a checkpoint"),
+        (HELD | {"start": "a/b.pth"}, "experiments.x.start: there is no file 'a/b.pth'"),
         (
-            HELD | {"segmentation": {"data": VOC, "start": ["scratch", "a.pth"]}},
-            "x.segmentation.start[1]: there is no file 'a.pth': should be encoder, scratch, or a checkpoint's path",
+            HELD | {"evaluate": {"segmentaton": {}}},
+            "x.evaluate.segmentaton: there is no evaluation 'segmentaton': should be one of propagation, segmentation "
+            "(did you mean segmentation?)",
+        ),
+        (
+            HELD | {"evaluate": {"mine": {"evaluation": "voc"}}},
+            "experiments.x.evaluate.mine: there is no evaluation 'voc'",
+        ),
+        (HELD | {"evaluate": {"segmentation": {}}}, "experiments.x.evaluate.segmentation lacks data"),
+        (HELD | {"evaluate": {"segmentation": {"data": VOC, "on": ["demo"]}}}, "evaluate.segmentation.on is not a key"),
+        (HELD | {"evaluate": NAMED}, "evaluate.segmentation.data.path: there is no file or folder 'nowhere/VOC2012'"),
+        (
+            HELD | {"evaluate": {"segmentation": {"data": {}}}},
+            "x.evaluate.segmentation.data.path is missing: where VOCdevkit",
+        ),
+        (
+            HELD | {"evaluate": {"segmentation": {"data": VOC, "start": ["scratch", "a.pth"]}}},
+            "segmentation.start[1]: there is no file 'a.pth': should be encoder, scratch, or a checkpoint's path",
+        ),
+        (
+            HELD | {"evaluate": {"propagation": {"on": ["demo", "other"]}}},
+            "propagation.on[0]: 'demo' is trained on: give the others an evaluation of their own",
+        ),
+        (
+            HELD | {"validation": {"on": ["other"]}, "evaluate": {"propagation": {"on": ["demo"]}}},
+            "x.evaluate.propagation.on[0]: 'demo' is trained on: leave it out here, or hold some of its videos out",
         ),
     ],
 )
@@ -265,6 +446,57 @@ def test_what_is_wrong_is_named_with_what_would_be_right(experiment: dict[str, A
     assert "\n" not in str(refused.value)
 
 
+def test_two_encoders_are_no_start():
+    with pytest.raises(
+        UserError, match=r"x\.start: 'a', of the method cmp, has the encoder resnet18, and this experiment's is"
+    ):
+        resolve(a=HELD | {"model": {"encoder": "resnet18"}}, x=HELD | {"start": "a"})
+
+
+def saved(path: Path, **about: Any) -> str:
+    """A file of weights of this project, with nothing in it but what it says about itself."""
+    path.write_bytes(save({}, metadata(**about)))
+    return str(path)
+
+
+def test_a_file_that_does_not_fit_is_no_start(tmp_path: Path):
+    fits = saved(tmp_path / "a.safetensors", method="else", encoder="resnet50")
+    assert one(start=fits).start == fits
+    for number, (about, says) in enumerate(
+        (
+            ({"encoder": "alexnet"}, "has the encoder alexnet, and this"),
+            ({"encoder": None}, "has no image encoder, and"),
+        )
+    ):
+        with pytest.raises(UserError, match=says):
+            one(start=saved(tmp_path / f"{number}.safetensors", method="else", **about))
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_file_may_teach_where_it_is_of_a_method_that_does(tmp_path: Path):
+    fits = saved(tmp_path / "a.safetensors", method="taught", encoder=None)
+    assert resolve(GROUPED, x=PLAIN | {"teacher": fits})["x"].teacher == fits
+    with pytest.raises(UserError, match=r"x\.teacher: '.*b\.safetensors' is of the method cmp: should be of taught"):
+        resolve(GROUPED, x=PLAIN | {"teacher": saved(tmp_path / "b.safetensors", method="cmp")})
+    (tmp_path / "c.pth").touch()
+    with pytest.raises(UserError, match=r"'.*c\.pth' is no model\.safetensors of an experiment: should be of taught"):
+        resolve(GROUPED, x=PLAIN | {"teacher": f"{tmp_path}/c.pth"})
+
+
+def test_a_grid_is_no_start_but_its_variants_are():
+    grid = HELD | {"grid": {"a": {"b": {"train_share": 0.5}}}}
+    assert resolve(g=grid, x=HELD | {"start": "g-a-b"})["x"].start == "results/experiments/g-a-b/model.safetensors"
+    with pytest.raises(UserError, match=r"experiments\.x\.start: 'g' is a grid: should be one of g-a-b"):
+        resolve(g=grid, x=HELD | {"start": "g"})
+
+
+@pytest.mark.parametrize(("name", "kind"), [(2016, "a number"), (False, "true or false"), (None, "nothing")])
+def test_a_name_that_yaml_takes_for_something_else_is_to_be_quoted(name: Any, kind: str):
+    config = {"datasets": DATASETS, "experiments": {name: HELD}}
+    with pytest.raises(UserError, match=f"YAML reads an experiment's name here as {kind}: write it in quotes"):
+        load(config, configuration(config))
+
+
 def test_a_name_has_letters_digits_and_underscores():
     with pytest.raises(UserError, match=r"experiments\.a-b: an experiment's name has letters, digits and _ only"):
         resolve(**{"a-b": HELD})
@@ -272,6 +504,28 @@ def test_a_name_has_letters_digits_and_underscores():
 
 def test_where_no_dataset_has_the_view_it_is_to_be_added():
     datasets = {"stills": DATASETS["stills"]}
-    config = {"datasets": datasets, "experiments": {"x": HELD | {"train": ["stills"]}}}
     with pytest.raises(UserError, match=r"dataset 'stills' has no view cmp: add cmp to datasets\.stills\.views"):
-        load(config, configuration.load(config))
+        resolve(datasets, x=HELD | {"train": ["stills"]})
+
+
+VIDEOS = [f"v{number}" for number in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("videos", "shares", "says"),
+    [
+        (VIDEOS, (0.001, 1), "validation.share is 0.001: none of 8 videos is held out: should be at least 0.01"),
+        (VIDEOS, (0.99, 1), "validation.share is 0.99: none of 8 videos is left to train on: should be at most 0.98"),
+        (VIDEOS[:1], (0.5, 1), "validation.share is 0.5: none of 1 videos is left to train on: add videos, or"),
+        (VIDEOS[:4], (0.3, 0.01), "train_share is 0.01: none of 2 videos is trained on: should be at least 0.067"),
+    ],
+)
+def test_videos_too_few_for_a_share_name_the_share_that_works(
+    videos: list[str], shares: tuple[float, float], says: str
+):
+    with pytest.raises(UserError) as refused:
+        check_videos(videos, *shares, "c.yaml: experiments.x")
+    assert says in str(refused.value)
+    if "should be" in says:
+        right = float(says.split()[-1])
+        check_videos(videos, *((shares[0], right) if "train_share" in says else (right, shares[1])), "")

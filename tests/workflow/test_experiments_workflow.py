@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import shutil
 import subprocess
 from collections import Counter
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.support.workspace import ROOT, SMALL, Workspace, changed
+from trainers.engine.options import merged
 from trainers.methods.cmp.recipes import RECIPES
 
 pytestmark = pytest.mark.slow
@@ -24,12 +26,10 @@ from pathlib import Path
 
 command, to = sys.argv[1:], Path(sys.argv[sys.argv.index("--to") + 1])
 files = {
-    "train": [to / name for name in ("model.safetensors", "encoder.safetensors", "curves.csv", "train.json")],
-    "evaluate": [to, to.parent / "samples.png"],
-    "segmentation": [to],
-    "report": [Path(command[1]) / "metrics.json", to / "curves.svg", to / "flow.html", to / "segmentation.html"],
-    "compare": [to / "comparison.html", to / "comparison.svg"],
-}[command[1] if command[0] == "cmp" else command[0]]
+    "train": [to / name for name in ("model.safetensors", "curves.csv", "train.json")],
+    "report": [Path(command[1]) / "metrics.json", to / "index.html"],
+    "compare": [to / "index.html"],
+}.get(command[0], [to])
 for file in files:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()
@@ -41,7 +41,7 @@ TINY: dict[str, Any] = {
     "method": "cmp",
     "recipe": "demo",
     "train": ["small"],
-    "data": {"hold_out": 0.3},
+    "validation": {"share": 0.3},
     "model": {"strides": [1]},
     "loss": {"bins": 9},
     "guidance": {"kernel_size": 9, "grid_stride": 16},
@@ -54,10 +54,11 @@ SEGMENTATION: dict[str, Any] = {
     "transforms": {"crop": 32},
     "training": {"iterations": 2, "batch_size": 2},
 }
+EVALUATIONS: dict[str, Any] = {"propagation": {"pictured": 2}, "segmentation": SEGMENTATION}
 GRID = {"nets": {"one": {"model": {"strides": [1]}}, "two": {"model": {"strides": [1, 2]}}}}
 ALL: dict[str, Any] = {
-    "tiny": TINY | {"segmentation": SEGMENTATION},
-    "other": TINY | {"training": {**TINY["training"], "seed": 1}},
+    "tiny": TINY | {"evaluate": EVALUATIONS},
+    "other": TINY | {"start": "tiny", "training": {**TINY["training"], "seed": 1}},
     "many": TINY | {"grid": GRID},
 }
 
@@ -65,9 +66,7 @@ ALL: dict[str, Any] = {
 def given(**changes: Any) -> dict[str, Any]:
     """The experiments of ALL with some keys of `tiny` changed; mappings are merged."""
     experiments = copy.deepcopy(ALL)
-    for key, value in changes.items():
-        old = experiments["tiny"].get(key)
-        experiments["tiny"][key] = {**old, **value} if isinstance(old, dict) else value
+    experiments["tiny"] = merged(experiments["tiny"], changes)
     return experiments
 
 
@@ -75,7 +74,7 @@ def given(**changes: Any) -> dict[str, Any]:
 def trained(made: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Experiments on `made`'s dataset as Snakemake leaves them, by a copy of the code in which a script stands in."""
     folder = tmp_path_factory.mktemp("trained")
-    for name in ("pipeline", "trainers", "workflow", "profiles"):
+    for name in ("common_fate", "pipeline", "trainers", "workflow", "profiles"):
         shutil.copytree(ROOT / name, folder / "code" / name)
     shutil.copy(ROOT / "Snakefile", folder / "code")
     (folder / "code/trainers/__main__.py").write_text(STAND_IN)
@@ -86,10 +85,7 @@ def trained(made: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Worksp
     workspace.configure({"small": SMALL}, ALL)
     ran = workspace.make()
     assert not {"frames_shard", "view_shard", "manifest"} & set(ran), "the dataset was there"
-    assert ran == {
-        **{"train": 4, "evaluate": 4, "segmentation": 2},
-        **{"experiment_report": 3, "segmentation_report": 1, "grid_report": 1},
-    }
+    assert ran == {"train": 4, "encoder": 4, "evaluate": 6, "experiment_report": 4, "grid_report": 1, "home": 1}
     return workspace
 
 
@@ -110,33 +106,48 @@ def option(line: list[str], name: str) -> str:
 
 
 def test_training_is_asked_with_resolved_options(experiments: Workspace):
-    lines = {Path(option(line, "--to")).name: line for line in asked(experiments, "cmp", "train")}
+    lines = {Path(option(line, "--to")).name: line for line in asked(experiments, "train", "cmp")}
     assert set(lines) == {"tiny", "other", "many-nets-one", "many-nets-two"}
     assert lines["tiny"][0] == "results/small/shards/cmp"
-    assert "--validate" not in lines["tiny"]
+    assert not {"--validate", "--start", "--teacher"} & set(lines["tiny"])
+    assert option(lines["other"], "--start") == "results/experiments/tiny/model.safetensors"
     assert option(lines["tiny"], "--workers") == "0"
     assert option(lines["tiny"], "--threads") == "2", "all cores of this run"
+    assert json.loads(option(lines["tiny"], "--split")) == {"validation_share": 0.3, "train_share": 1.0}
     options = json.loads(option(lines["many-nets-two"], "--options"))
     assert options["model"] == {"encoder": "resnet18", "decoder": "plain", "strides": [1, 2]}
     assert options["training"]["learning_rate"] == RECIPES["demo"]["training"]["learning_rate"]
 
 
 def test_the_held_out_videos_are_evaluated(experiments: Workspace):
-    for line in asked(experiments, "cmp", "evaluate"):
-        model, view = line[:2]
-        assert model == str(Path(option(line, "--to")).parent / "model.safetensors")
-        assert (view, option(line, "--side")) == ("results/small/shards/cmp", "held out")
+    lines = asked(experiments, "evaluate", "propagation")
+    assert len(lines) == 4
+    for line in lines:
+        folder = Path(option(line, "--to")).parents[2]
+        assert option(line, "--weights") == str(folder / "model.safetensors")
+        assert option(line, "--to") == str(folder / "evaluations/propagation/model.json")
+        assert (line[0], option(line, "--side")) == ("results/small/shards/cmp", "held out")
+        assert json.loads(option(line, "--split"))["validation_share"] == 0.3
 
 
 def test_segmentation_starts_from_the_encoder_and_from_scratch(experiments: Workspace):
-    lines = {option(line, "--start"): line for line in asked(experiments, "segmentation")}
+    lines = {option(line, "--start"): line for line in asked(experiments, "evaluate", "segmentation")}
     assert set(lines) == {"encoder", "scratch"}
     assert option(lines["encoder"], "--weights") == "results/experiments/tiny/encoder.safetensors"
     assert "--weights" not in lines["scratch"]
     for start, line in lines.items():
-        assert option(line, "--encoder") == "resnet18"
-        assert option(line, "--to") == f"results/experiments/tiny/segmentation/{start}.json"
+        assert json.loads(option(line, "--method-options"))["model"]["encoder"] == "resnet18"
+        assert option(line, "--to") == f"results/experiments/tiny/evaluations/segmentation/{start}.json"
         assert json.loads(option(line, "--options"))["training"]["iterations"] == 2
+
+
+def test_a_report_has_the_evaluations_there_are(experiments: Workspace):
+    lines = {line[0]: line for line in asked(experiments, "report")}
+    folder = "results/experiments/tiny"
+    names = ("propagation/model", "segmentation/encoder", "segmentation/scratch")
+    assert lines[folder].count("--evaluation") == 3
+    assert {f"{folder}/evaluations/{name}.json" for name in names} <= set(lines[folder])
+    assert lines["results/experiments/other"].count("--evaluation") == 1
 
 
 def test_a_grids_variants_are_compared_in_their_order(experiments: Workspace):
@@ -149,15 +160,17 @@ def test_nothing_to_do_means_no_jobs(experiments: Workspace):
     assert not experiments.planned()
 
 
-def test_other_devices_and_workers_redo_nothing(experiments: Workspace):
+def test_other_devices_and_workers_redo_nothing(experiments: Workspace, monkeypatch: pytest.MonkeyPatch):
     experiments.configure({"small": SMALL}, given(devices=2, workers=5))
+    with_gpus(experiments, monkeypatch, 2)
     assert not experiments.planned()
 
 
 def test_a_changed_option_redoes_that_experiment_and_what_follows(experiments: Workspace):
     experiments.configure({"small": SMALL}, given(guidance={"kernel_size": 11}))
-    wanted = {"train": 1, "evaluate": 1, "segmentation": 1, "segmentation_report": 1}
-    assert experiments.planned() == wanted, "from scratch, there is nothing new"
+    planned = experiments.planned()
+    # From scratch, there is nothing new; what starts from its weights is trained again, too.
+    assert planned == {"train": 2, "encoder": 2, "evaluate": 3, "experiment_report": 2, "home": 1}
     experiments.make()
     assert not experiments.planned()
 
@@ -166,23 +179,23 @@ def test_a_changed_variant_redoes_that_one_and_the_comparison(experiments: Works
     changes = given()
     changes["many"]["grid"]["nets"]["two"]["model"]["strides"] = [1, 4]
     experiments.configure({"small": SMALL}, changes)
-    assert experiments.planned() == {"train": 1, "evaluate": 1, "experiment_report": 1, "grid_report": 1}
+    once = ("train", "encoder", "evaluate", "experiment_report", "grid_report", "home")
+    assert experiments.planned() == dict.fromkeys(once, 1)
 
 
-def test_changed_fine_tuning_trains_nothing_again(experiments: Workspace):
-    training = {**SEGMENTATION["training"], "iterations": 3}
-    experiments.configure({"small": SMALL}, given(segmentation={"training": training}))
-    assert experiments.planned() == {"segmentation": 2, "segmentation_report": 1}
+def test_changed_evaluation_trains_nothing_again(experiments: Workspace):
+    experiments.configure({"small": SMALL}, given(evaluate={"segmentation": {"training": {"iterations": 3}}}))
+    assert experiments.planned() == {"evaluate": 2, "experiment_report": 1, "home": 1}
 
 
 def test_another_start_runs_alone(experiments: Workspace):
     (experiments.folder / "imagenet.pth").touch()
     starts = ["encoder", "scratch", "imagenet.pth"]
-    experiments.configure({"small": SMALL}, given(segmentation={"start": starts}))
-    assert experiments.make() == {"segmentation": 1, "segmentation_report": 1}
-    line = asked(experiments, "segmentation")[-1]
-    assert (option(line, "--start"), "--weights" in line) == ("imagenet.pth", False)
-    assert option(line, "--to") == "results/experiments/tiny/segmentation/imagenet.json"
+    experiments.configure({"small": SMALL}, given(evaluate={"segmentation": {"start": starts}}))
+    assert experiments.make() == {"evaluate": 1, "experiment_report": 1, "home": 1}
+    line = asked(experiments, "evaluate", "segmentation")[-1]
+    assert (option(line, "--start"), option(line, "--weights")) == ("imagenet", "imagenet.pth")
+    assert option(line, "--to") == "results/experiments/tiny/evaluations/segmentation/imagenet.json"
 
 
 def test_more_videos_train_again(experiments: Workspace):
@@ -198,23 +211,33 @@ def test_a_new_option_of_a_dataset_is_made_before_it_is_trained_on(experiments: 
     assert (planned["guidance_shard"], planned["manifest"], planned["train"]) == (3, 1, 1)
 
 
-def test_several_devices_start_as_many_processes(experiments: Workspace):
+def with_gpus(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """A machine whose driver says that it has so many GPUs."""
+    driver = workspace.folder / "bin/nvidia-smi"
+    driver.parent.mkdir()
+    driver.write_text("".join(["#!/bin/sh\n", *(f"echo 'GPU {one}: H200 (UUID: x)'\n" for one in range(number))]))
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{driver.parent}:{os.environ['PATH']}")
+
+
+def test_several_devices_start_as_many_processes(experiments: Workspace, monkeypatch: pytest.MonkeyPatch):
+    with_gpus(experiments, monkeypatch, 2)
     experiments.configure({"small": SMALL}, given(devices=2, guidance={"kernel_size": 11}))
     said = experiments.snakemake("--dry-run", "--printshellcmds")
-    assert "torchrun --standalone --nproc-per-node 2 -m -- trainers cmp train results/small/shards/cmp" in said.stdout
+    assert "torchrun --standalone --nproc-per-node 2 -m -- trainers train cmp results/small/shards/cmp" in said.stdout
     assert "--workers 0 --threads 1 " in said.stdout
     assert "gpu=2" in said.stdout
 
 
 def test_other_datasets_are_made_and_evaluated_whole(experiments: Workspace):
     other = changed(source={"seed": 5, "videos": 1})["small"]
-    experiments.configure({"small": SMALL, "more": other}, {"tiny": TINY | {"validate": ["more"]}})
+    experiments.configure({"small": SMALL, "more": other}, {"tiny": TINY | {"validation": {"on": ["more"]}}})
     ran = experiments.make()
     assert (ran["manifest"], ran["train"], ran["evaluate"]) == (1, 1, 1)
-    training, evaluation = asked(experiments, "cmp", "train")[-1], asked(experiments, "cmp", "evaluate")[-1]
+    training, evaluation = asked(experiments, "train", "cmp")[-1], asked(experiments, "evaluate", "propagation")[-1]
     assert training[:1] == ["results/small/shards/cmp"]
     assert option(training, "--validate") == "results/more/shards/cmp"
-    assert (evaluation[1], option(evaluation, "--side")) == ("results/more/shards/cmp", "all")
+    assert (evaluation[0], option(evaluation, "--side")) == ("results/more/shards/cmp", "all")
 
 
 def test_a_run_that_was_killed_keeps_its_checkpoint(experiments: Workspace):
@@ -223,7 +246,7 @@ def test_a_run_that_was_killed_keeps_its_checkpoint(experiments: Workspace):
     checkpoint.write_bytes(b"steps")
     assert not experiments.planned()
     experiments.configure({"small": SMALL}, given(guidance={"kernel_size": 11}))
-    assert experiments.make()["train"] == 1
+    assert experiments.make()["train"] == 2, "it, and what starts from its weights"
     assert checkpoint.read_bytes() == b"steps"
 
 
@@ -234,7 +257,13 @@ def test_a_run_that_was_killed_keeps_its_checkpoint(experiments: Workspace):
             {"train": ["smal"]},
             "config.yaml: experiments.tiny.train[0]: there is no dataset 'smal': should be one of small",
         ),
-        ({"data": {"hold_out": 0}}, "config.yaml: experiments.tiny: nothing is left to measure it on"),
+        ({"validation": {}}, "config.yaml: experiments.tiny.validation is empty"),
+        (
+            {"validation": {"share": 0.001}},
+            "config.yaml: experiments.tiny.validation.share is 0.001: none of 3 videos is held out: should be at least",
+        ),
+        ({"start": "tiny"}, "config.yaml: experiments.tiny waits for experiments.tiny: none of them could be made"),
+        ({"devices": 2}, "config.yaml: experiments.tiny.devices is 2, and this machine has 0 GPUs: should be 1"),
         ({"recipe": "resnet"}, "config.yaml: experiments.tiny.recipe is 'resnet': should be one of alexnet"),
         ({"loss": {"bins": 10}}, "config.yaml: experiments.tiny.loss.bins is 10: odd"),
     ],
@@ -264,29 +293,55 @@ def masked_images(folder: Path) -> None:
         cv2.imwrite(str(folder / f"masks/{number}.png"), mask)
 
 
+def test_a_key_that_is_written_twice_is_one_line_with_both_lines(workspace: Workspace):
+    workspace.configure({"small": SMALL})
+    text = (workspace.folder / "config.yaml").read_text()
+    (workspace.folder / "config.yaml").write_text(f"{text}datasets: {{}}\n")
+    done = workspace.snakemake()
+    assert done.returncode != 0
+    lines = f"lines 1 and {text.count(chr(10)) + 1}"
+    assert f"error: config.yaml: datasets is written twice, in {lines}: leave one out, or join them" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_weights_that_are_missing_are_one_line_before_any_job(workspace: Workspace):
+    for flow, says in (
+        ({"estimator": "ptlflow:liteflownet", "checkpoint": "things"}, "checkpoints/liteflownet-things-"),
+        ({"estimator": "ptlflow:liteflownat", "checkpoint": "things"}, "ptlflow has no model 'liteflownat': did you"),
+        ({"estimator": "network:none.safetensors"}, "there is no file 'none.safetensors'"),
+        ({"estimator": "network:experiments.none"}, "there is no experiment 'none'"),
+    ):
+        workspace.configure(changed(flow=flow))
+        done = workspace.snakemake("--dry-run")
+        assert done.returncode != 0
+        says = f"error: config.yaml: datasets.small.flow: {says}"
+        assert [line for line in done.stderr.splitlines() if line.startswith(says)], done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_experiments_train_and_are_measured(made: Workspace, tmp_path: Path):
     subprocess.run(["cp", "-a", str(made.folder), str(tmp_path / "copy")], check=True)
     workspace = Workspace(tmp_path / "copy")
     masked_images(workspace.folder)
     workspace.configure({"small": SMALL}, {"tiny": ALL["tiny"], "many": ALL["many"]})
     assert workspace.make() == Counter(
-        {
-            **{"train": 3, "evaluate": 3, "segmentation": 2},
-            **{"experiment_report": 2, "segmentation_report": 1, "grid_report": 1},
-        }
+        {"train": 3, "encoder": 3, "evaluate": 5, "experiment_report": 3, "grid_report": 1, "home": 1}
     )
     files = workspace.tree()
     metrics = json.loads(files["experiments/tiny/metrics.json"])
     assert metrics["training"]["iterations"] == 4
-    assert {(row["dataset"], row["flow"]) for row in metrics["flow"]} == {("small", "estimated"), ("small", "exact")}
-    assert all(row["epe"] > 0 for row in metrics["flow"])
-    assert set(metrics["segmentation"]) == {"encoder", "scratch"}
-    assert files["experiments/tiny/samples.png"].startswith(b"\x89PNG")
-    for name in ("tiny/curves.svg", "many/comparison.svg"):
-        assert b"<svg" in files[f"report/experiments/{name}"]
+    rows = metrics["evaluations"]["propagation"]["model"]
+    measured = {(row["dataset"], row["metric"], row["subset"]) for row in rows}
+    assert measured == {("small", "epe", "estimated flow"), ("small", "epe", "exact flow")}
+    assert all(row["value"] > 0 for row in rows)
+    assert set(metrics["evaluations"]["segmentation"]) == {"encoder", "scratch"}
+    for name in ("experiments/tiny/", "experiments/many/", ""):
+        page = files[f"report/{name}index.html"]
+        assert page.startswith(b"<!DOCTYPE html>")
+        assert b"<svg" in page or not name
     assert not workspace.planned()
     bound = workspace.snakemake("--report", "report.html")
     assert bound.returncode == 0, bound.stderr
     page = (workspace.folder / "report.html").read_text()
-    for path in ("experiments/tiny/samples.png", "report/experiments/many/comparison.svg"):
+    for path in ("report/experiments/tiny/index.html", "report/experiments/many/index.html", "report/index.html"):
         assert path in page

@@ -16,10 +16,10 @@ class StepSampler(Sampler[list[tuple[int, int]]]):
     Args:
         length: samples in the dataset.
         batch_size: samples of a step.
-        device_batch: samples of one pass on one device; with the ranks it divides `batch_size`.
+        accumulation: passes of a step; with the ranks they divide `batch_size`.
 
     Raises:
-        ValueError: it does not.
+        ValueError: they do not.
     """
 
     def __init__(
@@ -29,27 +29,27 @@ class StepSampler(Sampler[list[tuple[int, int]]]):
         seed: int,
         iterations: int,
         batch_size: int,
-        device_batch: int,
+        accumulation: int = 1,
         start: int = 0,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        if batch_size % (device_batch * world_size):
+        if batch_size % (accumulation * world_size):
             raise ValueError(
-                f"batch_size {batch_size} is not a multiple of {world_size} devices times {device_batch} samples a pass"
+                f"batch_size {batch_size} is not a multiple of {world_size} devices times {accumulation} passes"
             )
         self.length, self.seed, self.start, self.iterations = length, seed, start, iterations
-        self.batch_size, self.device_batch = batch_size, device_batch
+        self.batch_size, self.accumulation = batch_size, accumulation
         self.rank, self.world_size = rank, world_size
-        self.passes = batch_size // (device_batch * world_size)
+        self.device_batch = batch_size // (accumulation * world_size)
 
     def __len__(self) -> int:
-        return (self.iterations - self.start) * self.passes
+        return (self.iterations - self.start) * self.accumulation
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         drawn, order = -1, np.empty(0, np.int64)
         for step in range(self.start, self.iterations):
-            for number in range(self.passes):
+            for number in range(self.accumulation):
                 first = step * self.batch_size + (number * self.world_size + self.rank) * self.device_batch
                 batch = []
                 for position in range(first, first + self.device_batch):

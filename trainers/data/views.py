@@ -11,12 +11,12 @@ from torch.utils.data import Dataset
 
 from common_fate.datasets.holdout import in_share
 from common_fate.errors import ShardError, UserError
-from common_fate.manifest.tables import SAMPLES
+from common_fate.manifest.samples import SAMPLES
 from common_fate.remote.address import is_address
 from common_fate.remote.cache import Cache
 from common_fate.torch.dataset import ShardDataset
 from common_fate.torch.sample import Transform
-from trainers.engine.options import DataOptions
+from trainers.data.split import Split
 
 Side = Literal["train", "held out", "all"]
 
@@ -78,21 +78,21 @@ class Views(Dataset[Any]):
 def open_views(
     folders: Sequence[str | Path],
     transform: Transform | None,
-    data: DataOptions,
+    split: Split,
     side: Side,
     *,
     needs: Sequence[str] = ("flow",),
     damaged: Literal["raise", "skip"] = "raise",
     cache: Cache | None = None,
 ) -> Views:
-    """The samples of one side of some views.
+    """Returns the samples of one side of some views.
 
     A video is held out if its id's hash says so, and if not, trained on if a second hash says so: videos that are added
     move no other, a larger share holds all of a smaller one, and a video of two datasets is on the same side in both.
 
     Args:
         folders: `results/DATASET/shards/VIEW` each, or an address of such a folder.
-        side: `"train"`; `"held out"`; or `"all"`, whatever `data` says.
+        side: `"train"`; `"held out"`; or `"all"`, whatever `split` says.
         needs: what every sample must have, by its name in a sample (`image`, `flow`, `guidance`).
         damaged, cache: as for `ShardDataset`.
 
@@ -105,9 +105,9 @@ def open_views(
     for view in views:
         ids = pc.list_element(pc.split_pattern(view.keys, "-", max_splits=1, reverse=True), 0).dictionary_encode()
         names = ids.dictionary.to_pylist()
-        held = np.array([in_share(data.hold_out, name) for name in names], np.bool_)
+        held = np.array([in_share(split.validation_share, name) for name in names], np.bool_)
         taken = {
-            "train": ~held & np.array([in_share(data.share, f"share/{name}") for name in names], np.bool_),
+            "train": ~held & np.array([in_share(split.train_share, f"share/{name}") for name in names], np.bool_),
             "held out": held,
             "all": np.ones(len(names), np.bool_),
         }[side]
@@ -115,7 +115,7 @@ def open_views(
         videos.update(names)
         held_out.update(name for name, out in zip(names, held, strict=True) if out)
     if not any(len(chosen) for chosen in rows):
-        raise UserError(_nothing_left(views, data, side, len(videos), len(held_out)))
+        raise UserError(_nothing_left(views, split, side, len(videos), len(held_out)))
     return Views(views, rows)
 
 
@@ -147,13 +147,14 @@ def _check_distinct(views: Sequence[ShardDataset]) -> None:
         seen |= dict.fromkeys(view.sums, str(view.folder))
 
 
-def _nothing_left(views: Sequence[ShardDataset], data: DataOptions, side: Side, videos: int, held_out: int) -> str:
+def _nothing_left(views: Sequence[ShardDataset], split: Split, side: Side, videos: int, held_out: int) -> str:
     where = ", ".join(str(view.folder) for view in views)
     if not videos:
         return f"{where}: no samples: every one failed, or none was made yet"
     if side == "held out":
-        return f"{where}: none of {videos} videos is held out: raise hold_out, {data.hold_out}"
+        return f"{where}: none of {videos} videos is held out: raise the validation share, {split.validation_share}"
     return (
-        f"{where}: no samples to train on: of {videos} videos {held_out} are held out (hold_out {data.hold_out}), "
-        f"and none of the others is in the share of {data.share}: lower hold_out or raise share"
+        f"{where}: no samples to train on: of {videos} videos {held_out} are held out (validation share "
+        f"{split.validation_share}), and none of the others is in the train share of {split.train_share}: lower the "
+        "one or raise the other"
     )

@@ -1,32 +1,48 @@
 """What a method brings to training: a network, samples, named losses, and what accumulates over held-out samples."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from common_fate.torch import Transform
+from common_fate.torch import Sample
 
 Batch = dict[str, Any]
 """`key` is a list; the other members are stacked tensors."""
+
+
+class Samples(Protocol):
+    """Turns a sample of a view into one to collate.
+
+    Attributes:
+        needs: the members that a view must have, by their names in a sample: `image`, `flow`, `guidance`.
+    """
+
+    @property
+    def needs(self) -> tuple[str, ...]: ...
+
+    def __call__(self, sample: Sample) -> Any: ...
 
 
 class Task(nn.Module):
     """A module whose call on a batch gives named losses, whose sum is minimised.
 
     Everything that has to survive a kill is part of the module's state: frozen teachers and averaged weights are
-    submodules, queues are buffers. Its checkpoint has them, and a run that is taken up goes on with them exactly.
+    submodules, queues are buffers. Its checkpoint has them, and a run that is taken up goes on with them exactly. On
+    several devices each step begins with the first one's buffers.
 
     Attributes:
         net: what is trained, saved as `model.safetensors`, and, where asked, averaged (`training.ema`). Where the
             method has an image encoder, it is `net.encoder`.
         options: of the method, as its declaration has them.
+        teacher: the trained network of another experiment; whatever the task does, it stays frozen and in evaluation
+            mode.
 
     Args:
         options: the method's own dataclass.
-        teacher: the trained network of another experiment, frozen and in evaluation mode; None without one.
+        teacher: None without one.
     """
 
     net: nn.Module
@@ -34,14 +50,22 @@ class Task(nn.Module):
     def __init__(self, options: Any, teacher: nn.Module | None = None) -> None:
         super().__init__()
         self.options = options
+        self.teacher = teacher.requires_grad_(False).eval() if teacher else None
+
+    def train(self, mode: bool = True) -> "Task":
+        """Sets the mode of everything but the teacher."""
+        super().train(mode)
+        if self.teacher is not None:
+            self.teacher.eval()
+        return self
 
     @classmethod
     def network(cls, options: Any) -> nn.Module:
         """Builds the network with random weights from torch's global generator, which the caller seeds."""
         raise NotImplementedError
 
-    def samples(self, train: bool) -> Transform:
-        """Returns what turns a view's sample into one to collate; its `needs` names the members that a view must have.
+    def samples(self, train: bool) -> Samples:
+        """Returns what turns a view's sample into one to collate.
 
         Args:
             train: varied by `(seed, epoch, key)`; else always the same.

@@ -8,7 +8,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from common_fate.progress import progress
 from common_fate.torch import Sample
-from trainers.evaluations.segmentation.options import IGNORED
+from trainers.data.transforms import IGNORED
 
 
 @torch.no_grad()

@@ -1,38 +1,97 @@
-"""Weights on disk: safetensors with what is needed to use them again. Nothing is pickled."""
+"""Networks on disk: what an experiment saves, and what starts from it, or learns from it."""
 
-import json
-from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
+import torch
 from safetensors.torch import save
-from torch import Tensor
+from torch import nn
 
 from common_fate.errors import UserError
-from common_fate.foreign.files import parse_json
 from common_fate.shards.files import write_atomic
+from trainers.data.split import Split
+from trainers.declarations import Method, entry_point
+from trainers.engine.options import build
+from trainers.models.encoders import load_encoder, load_strictly
+from trainers.models.weights_file import ENCODER, metadata, read_about, read_weights
+from trainers.registry import METHODS
 
 
-def save_weights(path: Path, weights: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
-    """Writes named tensors, and JSON `about` them, atomically."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    write_atomic(path, save(tensors, {"about": json.dumps(about, sort_keys=True)}))
+@dataclass(frozen=True)
+class Trained:
+    """A network that was trained, in evaluation mode, and what it was trained as."""
+
+    method: Method
+    options: Any
+    split: Split
+    net: nn.Module
 
 
-def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors of a file, and what it says about them.
+def save_model(path: Path, net: nn.Module, method: Method, options: Any, split: Split) -> None:
+    """Writes a network, and all that it takes to build and to evaluate it again, as safetensors, atomically."""
+    about = {
+        "method": method.name,
+        "version": method.version,
+        "options": asdict(options),
+        "split": asdict(split),
+        "encoder": method.encoder(options) if method.encoder else None,
+    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    write_atomic(path, save(tensors, metadata(**about)))
+
+
+def load_model(path: Path) -> Trained:
+    """Returns the network of an experiment's `model.safetensors`.
 
     Raises:
-        UserError: there is no such file, it is not a safetensors file, or not one of `save_weights`.
+        UserError: the file is missing, damaged, or not a network that `save_model` wrote.
+    """
+    about = read_about(path)
+    method = METHODS.get(about["method"]) if isinstance(about.get("method"), str) else None
+    if method is None:
+        raise UserError(f"{path}: not a model of {', '.join(METHODS)}: give the model.safetensors of an experiment")
+    try:
+        options = build(method.options, about.get("options"))
+        split = build(Split, about.get("split"))
+        net = create_network(method, options)
+    except ValueError as error:
+        raise UserError(f"{path}: its options do not fit this version: {error}") from error
+    load_strictly(net, read_weights(path, "pt"), f"{path}: its weights do not fit its options")
+    return Trained(method, options, split, net.eval())
+
+
+def create_network(method: Method, options: Any) -> nn.Module:
+    """Returns a method's network with the weights that training starts from, drawn by its seed."""
+    with torch.random.fork_rng(devices=[]):  # costs the caller no random numbers
+        torch.manual_seed(options.training.seed)
+        net: nn.Module = entry_point(method.task).network(options)
+    return net
+
+
+def load_start(path: Path, net: nn.Module, method: Method, options: Any) -> None:
+    """Loads the weights that training starts from into a method's network: all of them, or its encoder's alone.
+
+    Args:
+        path: a model of the same method; one of another method with the same image encoder; or an encoder, see
+            `load_encoder`.
+
+    Raises:
+        UserError: the file cannot be read, or what is in it does not fit.
     """
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            about = parse_json((file.metadata() or {})["about"].encode())
-            if not isinstance(about, dict):
-                raise ValueError("what it says about itself is no JSON object")
-            return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118 (it is no dict)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: there is no such file: train a model first") from error
-    except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
-        raise UserError(f"{path}: not weights that this project saved ({error})") from error
+        about = read_about(path)
+    except UserError:  # none of ours
+        about = {}
+    if about.get("method") == method.name:
+        load_strictly(net, read_weights(path, "pt"), f"{path}: does not fit the options of this experiment")
+        return
+    if method.encoder is None:
+        raise UserError(f"{path}: not a model of {method.name}, which has no image encoder that could start from it")
+    name = method.encoder(options)
+    if "method" not in about:
+        net.encoder.load_state_dict(load_encoder(path, name).state_dict())  # type: ignore[union-attr]
+        return
+    if about.get("encoder") != name:
+        raise UserError(f"{path}: its image encoder is {about.get('encoder')}, and this experiment's is {name}")
+    load_strictly(net.encoder, read_weights(path, "pt", ENCODER), f"{path}: its image encoder does not fit")  # type: ignore[arg-type]

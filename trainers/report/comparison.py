@@ -1,6 +1,6 @@
 """The experiments of a grid beside each other: one axis varied at a time, as in Figures 4 and 5 of Zhan et al."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,53 +12,68 @@ from matplotlib.ticker import MaxNLocator
 
 from common_fate.errors import UserError
 from common_fate.shards.files import write_atomic
-from common_fate.tables import html_table
-from trainers.report.figures import BLUE, FAINT, ORANGE, STYLE, svg
-from trainers.report.results import FlowRow, headline, read_flow, read_json, read_segmentations
+from trainers.evaluations.result import Row, headlines
+from trainers.report.figures import BLUE, COLORS, DASHES, FAINT, GREEN, STYLE, svg
+from trainers.report.page import cell, decimals_of, element, numeral, page, table, text
+from trainers.report.results import Metrics, number, read_metrics
+from trainers.report.rows import ARROWS
+from trainers.report.summary import PAGE
 
-START = "encoder"  # the segmentation that says how good the learned encoder is
-PANEL = 3.4, 2.6  # inches
+HEIGHT = 3.1  # inches, of a plot
+WIDTH = 1.0, 3.2  # of a variant in it, and of an axis at least
 NOTE = (
-    "Samples: trained on. End-point errors in pixels; nearest point: each pixel moves as the nearest guidance point. "
-    "Better: how far the model's error is below that. mIoU: of semantic segmentation after fine-tuning."
+    "One axis is varied at a time, with all else as the experiment has it. Bold: the best of its axis. The share is "
+    "how much better a variant is than the best baseline on the same samples; where an axis changes what the baselines "
+    "are told, that share is what can be compared. Samples: trained on."
 )
+
+Headline = tuple[str, str]  # evaluation, metric
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One experiment of a grid; None is what has not been measured."""
+    """One experiment of a grid, with the headlines of what was measured of it."""
 
     axis: str
     name: str
     training: dict[str, Any]
-    flow: FlowRow | None
-    mean_iou: float | None  # a share
-
-    @property
-    def percent(self) -> float | None:
-        """Mean IoU."""
-        return None if self.mean_iou is None else 100 * self.mean_iou
-
-    @property
-    def better(self) -> float | None:
-        """Than the motion of the nearest guidance point, percent."""
-        return self.flow.better_than_nearest if self.flow else None
+    rows: dict[Headline, Row]
 
 
 def compare(experiments: Sequence[Path], to: Path, title: str) -> None:
-    """Writes `comparison.html`, a row for each experiment, and `comparison.svg`, a panel for each axis, into `to`.
+    """Writes `index.html` into `to`: a table with a row for each experiment, and plots by axis.
+
+    Of each evaluation the first start counts: what the experiment trained.
 
     Args:
-        experiments: folders named GRID-AXIS-VARIANT, variants in the order of their axis.
+        experiments: folders named GRID-AXIS-VARIANT, with their `metrics.json`, variants in the order of their axis.
 
     Raises:
         UserError: a folder is not named so or not there, nothing has been measured, or a file cannot be read.
     """
     variants = [_read(experiment) for experiment in experiments]
-    if not any(variant.flow or variant.mean_iou is not None for variant in variants):
+    found: dict[Headline, Row] = {}
+    for variant in variants:
+        for headline, row in variant.rows.items():
+            found.setdefault(headline, row)
+    if not found:
         raise UserError(f"{title}: nothing has been measured of these experiments: evaluate them first")
-    write_atomic(to / "comparison.html", _page(title, variants).encode())
-    write_atomic(to / "comparison.svg", _picture(title, variants))
+    plots = []
+    for count, (headline, row) in enumerate(found.items()):
+        values = [one.value for variant in variants if (one := variant.rows.get(headline))]
+        if any(value is not None for value in values):
+            plots += [
+                element("h3", text(_title(headline, row))),
+                element("div", _plot(variants, headline, row, count), kind="wide"),
+            ]
+    parts = [
+        element("h1", text(title)),
+        element("p", text(_lead(variants)), kind="lead"),
+        _table(variants, found),
+        element("p", text(NOTE), kind="note"),
+        *plots,
+    ]
+    write_atomic(to / PAGE, page(title, *parts))
 
 
 def _read(experiment: Path) -> Variant:
@@ -67,59 +82,120 @@ def _read(experiment: Path) -> Variant:
         raise UserError(f"{experiment}: should be named GRID-AXIS-VARIANT, as the experiments of a grid are")
     if not experiment.is_dir():
         raise UserError(f"{experiment}: there is no such experiment: train it first")
-    rows = read_flow(experiment / "flow.json")
-    segmentation = experiment / "segmentation" / f"{START}.json"
-    segmented = read_segmentations([segmentation] if segmentation.exists() else [])
-    facts = read_json(experiment / "train.json") or {}
-    return Variant(
-        parts[1], parts[2], facts, headline(rows) if rows else None, segmented[0].mean_iou if segmented else None
-    )
+    metrics = read_metrics(experiment / "metrics.json")
+    return Variant(parts[1], parts[2], metrics.training, first_headlines(metrics))
 
 
-def _page(title: str, variants: Sequence[Variant]) -> str:
-    cells: dict[str, Callable[[Variant], Any]] = {
-        "samples": lambda variant: variant.training.get("samples"),
-        "guidance points": lambda variant: variant.flow and variant.flow.points,
-        "decoder parameters": lambda variant: (variant.training.get("parameters") or {}).get("decoder"),
-        "error": lambda variant: variant.flow and variant.flow.epe,
-        "nearest point": lambda variant: variant.flow and variant.flow.epe_nearest,
-        "better, %": lambda variant: variant.better,
-        "mIoU, %": lambda variant: variant.percent,
-    }
-    shown = {name: cell for name, cell in cells.items() if any(cell(variant) is not None for variant in variants)}
-    rows = [[variant.axis, variant.name, *(cell(variant) for cell in shown.values())] for variant in variants]
-    return html_table(title, ["axis", "variant", *shown], rows, NOTE)
+def first_headlines(metrics: Metrics) -> dict[Headline, Row]:
+    """Returns the headlines of each evaluation's first start, by evaluation and metric."""
+    found: dict[Headline, Row] = {}
+    for evaluation, starts in metrics.evaluations.items():
+        for rows in list(starts.values())[:1]:
+            found |= {(evaluation, row.metric): row for row in headlines(rows)}
+    return found
 
 
-def _picture(title: str, variants: Sequence[Variant]) -> bytes:
-    """Panels: a column for each axis, a row for each measure that any variant has."""
+def _lead(variants: Sequence[Variant]) -> str:
     axes = list(dict.fromkeys(variant.axis for variant in variants))
-    measures: dict[str, tuple[Callable[[Variant], float | None], str]] = {
-        "segmentation, mIoU %": (lambda variant: variant.percent, BLUE),
-        "better than nearest point, %": (lambda variant: variant.better, ORANGE),
+    return f"{len(variants)} experiments on {'one axis' if len(axes) == 1 else f'{len(axes)} axes'}: {', '.join(axes)}"
+
+
+def _title(headline: Headline, row: Row) -> str:
+    evaluation, metric = headline
+    unit = f", {row.unit}" if row.unit else ""
+    return f"{evaluation}: {metric} {ARROWS[row.better]}{unit}, {row.dataset}{f', {row.subset}' if row.subset else ''}"
+
+
+def _table(variants: Sequence[Variant], found: Mapping[Headline, Row]) -> str:
+    columns = ["axis", "variant", "samples", "parameters"]
+    for headline, row in found.items():
+        columns.append(_title(headline, row))
+        if _has_baselines(variants, headline):
+            columns.append("than the best baseline, %")
+    best = _best(variants, found)
+    shown = {
+        headline: decimals_of(variant.rows[headline].value for variant in variants if headline in variant.rows)
+        for headline in found
     }
-    shown = {name: how for name, how in measures.items() if any(how[0](variant) is not None for variant in variants)}
+    rows = []
+    for place, variant in enumerate(variants):
+        again = place > 0 and variants[place - 1].axis == variant.axis
+        total = variant.training.get("parameters")
+        cells = [
+            cell("" if again else variant.axis),
+            cell(variant.name),
+            cell(number(variant.training.get("samples"))),
+            cell(number(total.get("total")) if isinstance(total, dict) else None),
+        ]
+        for headline in found:
+            one = variant.rows.get(headline)
+            is_best = one is not None and one.value is not None and best.get((variant.axis, headline)) == one.value
+            cells.append(cell(one.value if one else None, shown[headline], "best" if is_best else ""))
+            if _has_baselines(variants, headline):
+                better = one.improvement() if one else None
+                cells.append(element("td", text(f"{better:+.1f}"), kind="number") if better is not None else cell(None))
+        rows.append(cells)
+    return table(columns, rows, range(2, len(columns)))
+
+
+def _has_baselines(variants: Sequence[Variant], headline: Headline) -> bool:
+    return any(variant.rows[headline].baselines for variant in variants if headline in variant.rows)
+
+
+def _best(variants: Sequence[Variant], found: Mapping[Headline, Row]) -> dict[tuple[str, Headline], float]:
+    """The best value on each axis, where there are several."""
+    best = {}
+    for headline, row in found.items():
+        for axis in dict.fromkeys(variant.axis for variant in variants):
+            of_axis = [
+                variant.rows[headline] for variant in variants if variant.axis == axis and headline in variant.rows
+            ]
+            values = [one.value for one in of_axis if one.value is not None]
+            if len(values) > 1:
+                best[axis, headline] = (max if row.better == "higher" else min)(values)
+    return best
+
+
+def _plot(variants: Sequence[Variant], headline: Headline, row: Row, count: int) -> str:
+    """A panel for each axis, on one scale."""
+    axes = list(dict.fromkeys(variant.axis for variant in variants if headline in variant.rows))
+    of_axis = [[variant for variant in variants if variant.axis == axis] for axis in axes]
+    widths = [max(WIDTH[1], WIDTH[0] * len(these)) for these in of_axis]
+    decimals = decimals_of(variant.rows[headline].value for variant in variants if headline in variant.rows)
     with matplotlib.rc_context(STYLE):
-        size = PANEL[0] * len(axes), PANEL[1] * len(shown) + 0.5
-        figure = Figure(figsize=size, layout="constrained")
-        figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
-        panels = figure.subplots(len(shown), len(axes), sharey="row", squeeze=False)
-        for row, (name, (measure, color)) in zip(panels, shown.items(), strict=True):
-            for panel, axis in zip(row, axes, strict=True):
-                _panel(panel, [variant for variant in variants if variant.axis == axis], measure, color)
-            row[0].set_ylabel(name)
-        for panel, axis in zip(panels[-1], axes, strict=True):
-            panel.set_xlabel(axis.replace("_", " "))
-        return svg(figure)
+        figure = Figure(figsize=(max(sum(widths), 2 * WIDTH[1]), HEIGHT), layout="constrained")
+        panels = figure.subplots(1, len(axes), sharey=True, squeeze=False, width_ratios=widths)[0]
+        for panel, axis, these in zip(panels, axes, of_axis, strict=True):
+            _panel(panel, these, headline, row.better, decimals)
+            panel.set_title(axis.replace("_", " "))
+        panels[0].set_ylabel(f"{row.metric}{f', {row.unit}' if row.unit else ''}")
+        handles = {
+            label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=min(4, len(handles)))
+        return svg(figure, f"comparison-{count}")
 
 
-def _panel(axes: Axes, variants: Sequence[Variant], measure: Callable[[Variant], float | None], color: str) -> None:
-    measured = [(place, value) for place, variant in enumerate(variants) if (value := measure(variant)) is not None]
-    axes.plot([place for place, _ in measured], [value for _, value in measured], "o-", color=color, markersize=5)
+def _panel(axes: Axes, variants: Sequence[Variant], headline: Headline, better: str, decimals: int) -> None:
+    rows = [variant.rows.get(headline) for variant in variants]
+    measured = [(place, row.value) for place, row in enumerate(rows) if row and row.value is not None]
+    for name, color, dash in zip(
+        dict.fromkeys(name for row in rows if row for name in row.baselines),
+        (FAINT, *COLORS[1:2], *COLORS[3:]) * 4,
+        DASHES * 8,
+        strict=False,
+    ):
+        told = [(place, row.baselines.get(name)) for place, row in enumerate(rows) if row]
+        known = [(place, value) for place, value in told if value is not None]
+        axes.plot(*zip(*known, strict=True), color=color, linewidth=1.2, linestyle=(0, dash), label=name)
+    axes.plot([place for place, _ in measured], [value for _, value in measured], "o-", color=BLUE, label="trained")
+    if len(measured) > 1:
+        place, value = (max if better == "higher" else min)(measured, key=lambda one: one[1])
+        axes.plot(place, value, "o", color=GREEN, markersize=9, label="best of its axis")
     for place, value in measured:
         axes.annotate(
-            f"{value:.1f}", (place, value), (0, 8), textcoords="offset points", ha="center", color=FAINT, fontsize=8,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+            numeral(value, decimals), (place, value), (0, 9), textcoords="offset points", ha="center", color=FAINT,
+            fontsize=8, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
         )  # fmt: skip
     axes.set_xticks(range(len(variants)), [variant.name for variant in variants])
     axes.set_xlim(-0.5, len(variants) - 0.5)

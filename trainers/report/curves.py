@@ -1,6 +1,7 @@
-"""The curves of a training run: loss, and end-point error on held-out videos beside the baselines."""
+"""The curves of a training run, whatever they are called: a panel for the losses, one for each other column."""
 
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import matplotlib
 import numpy as np
@@ -9,74 +10,47 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from common_fate.errors import UserError
-from trainers.report.figures import BLUE, FAINT, GREEN, ORANGE, STYLE, note, svg
-from trainers.report.results import Curve, FlowRow, read_curve
+from trainers.report.figures import BLUE, COLORS, DASHES, FAINT, GREEN, STYLE, note, svg
+from trainers.report.results import LOSS, RATE, VALIDATION, Curves
 
 SMOOTHED = 0.04  # the window of the running mean, a share of the rows
 STEP = 0.7  # a rate that falls below this share of the last is a step
+PANEL = 6.6, 3.5  # inches
+MOST_PANELS = 32
 
 
-def curves(csv: Path, baselines: FlowRow | None = None) -> bytes:
-    """Draws a `curves.csv` as SVG: training loss above, validation below where there was any.
+@dataclass(frozen=True)
+class Reference:
+    """What a validation metric can be held against: its unit, the better direction, and baselines by name."""
+
+    unit: str = ""
+    better: str = ""  # higher, lower, or nothing where that is not known
+    baselines: Mapping[str, float] = field(default_factory=dict)
+
+
+def curve_panels(curves: Curves, references: Mapping[str, Reference]) -> list[str]:
+    """Draws a panel for the losses, one for each `validation.METRIC`, and one for any other column, as SVG.
+
+    A learning rate that falls in steps is noted in the panel of the losses; any other that changes has its own.
 
     Args:
-        baselines: whose errors of no motion and of the nearest guidance point are drawn beside the validation's.
-
-    Raises:
-        UserError: the file is missing or cannot be read.
+        references: by the name of the metric.
     """
-    curve = read_curve(csv)
-    if curve is None:
-        raise UserError(f"{csv}: there is no such file: train a model first")
-    validated = any(value is not None for value in curve.epe)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8, 6.4 if validated else 3.4), layout="constrained")
-        panels = list(figure.subplots(1 + validated, 1, sharex=True, squeeze=False)[:, 0])
-        _loss(panels[0], curve)
-        if validated:
-            _error(panels[1], curve, baselines)
-        panels[-1].set_xlabel("iteration")
-        panels[-1].xaxis.set_major_formatter(EngFormatter(sep=""))
-        panels[-1].set_xlim(0, curve.iteration[-1])
-        return svg(figure)
-
-
-def _loss(axes: Axes, curve: Curve) -> None:
-    iterations, losses = _measured(curve.iteration, curve.loss)
-    axes.set_title("training loss")
-    axes.plot(iterations, losses, color=BLUE, alpha=0.28, linewidth=0.9, label="as measured")
-    axes.plot(iterations, smoothed(losses), color=BLUE, label="running mean")
-    for iteration, rate in rate_steps(curve):
-        note(axes, iteration, f"learning rate {rate:g}")
-    axes.legend(loc="lower right", bbox_to_anchor=(1.01, 0.99), ncols=2)
-    # The first iterations may be far above all others: they would flatten what matters.
-    if len(losses) > 20:
-        top, low = float(np.percentile(losses, 99)), float(losses.min())
-        axes.set_ylim(low - 0.05 * (top - low), top + 0.25 * (top - low))
-
-
-def _error(axes: Axes, curve: Curve, baselines: FlowRow | None) -> None:
-    iterations, errors = _measured(curve.iteration, curve.epe)
-    axes.set_title("end-point error on held-out videos, pixels")
-    axes.plot(iterations, errors, color=BLUE, marker="o", markersize=3.5, label="model", clip_on=False)
-    if baselines:
-        for error, name, color in (
-            (baselines.epe_no_motion, "no motion", FAINT),
-            (baselines.epe_nearest, "nearest guidance point", ORANGE),
-        ):
-            axes.axhline(error, color=color, linewidth=1.2, linestyle=(0, (5, 3)), label=f"{name}: {error:.2f}")
-    best = int(errors.argmin())
-    axes.plot(
-        iterations[best], errors[best], "o", color=GREEN, markersize=6, clip_on=False, label=f"best: {errors[best]:.2f}"
-    )
-    axes.set_ylim(0, None)
-    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=4)
+        losses = [name for name in curves.columns if name == LOSS or name.startswith(f"{LOSS}.")]
+        panels = [_losses(curves, losses)] if any(curves.measured(name)[0] for name in losses) else []
+        for name in [name for name in curves.columns if name not in losses and name != RATE][:MOST_PANELS]:
+            if curves.measured(name)[0]:
+                metric = name.removeprefix(VALIDATION)
+                panels.append(_metric(curves, name, metric, references.get(metric, Reference()), len(panels)))
+        rates = curves.measured(RATE)[1]
+        if not rate_steps(curves) and len(set(rates)) > 1:
+            panels.append(_metric(curves, RATE, "learning rate", Reference(), len(panels)))
+        return panels
 
 
 def smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The running mean over a window centred on each value; at the ends, over as much of it as there is."""
+    """Returns the running mean over a window centred on each value; at the ends, over as much of it as there is."""
     half = max(1, round(len(values) * SMOOTHED / 2))
     sums = np.concatenate([[0.0], np.cumsum(values)])
     places = np.arange(len(values))
@@ -85,18 +59,80 @@ def smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return means
 
 
-def rate_steps(curve: Curve) -> list[tuple[int, float]]:
-    """Where the learning rate drops at once: the first iteration of each lower rate, and that rate.
+def rate_steps(curves: Curves) -> list[tuple[int, float]]:
+    """Returns where the learning rate drops at once: the first iteration of each lower rate, and that rate.
 
     A rate that was falling already, as a polynomial schedule's does, makes no step.
     """
-    iterations, rates = _measured(curve.iteration, curve.learning_rate)
+    at, of = curves.measured(RATE)
+    rates = np.array(of, np.float64)
     steady = np.concatenate([[True], rates[1:-1] == rates[:-2]])
-    drops = np.flatnonzero(steady[: len(rates) - 1] & (rates[1:] < STEP * rates[:-1])) + 1
-    return [(int(iterations[drop]), float(rates[drop])) for drop in drops]
+    drops = np.flatnonzero(steady[: max(len(rates) - 1, 0)] & (rates[1:] < STEP * rates[:-1])) + 1
+    return [(at[drop], of[drop]) for drop in drops]
 
 
-def _measured(iterations: list[int], values: list[float | None]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    pairs = [(iteration, value) for iteration, value in zip(iterations, values, strict=True) if value is not None]
-    at, of = np.array(pairs, np.float64).reshape(-1, 2).T
-    return at, of
+def _losses(curves: Curves, names: Sequence[str]) -> str:
+    figure, axes = _panel("training loss", curves)
+    for name, color in zip(names, COLORS * len(names), strict=False):
+        iterations, values = curves.measured(name)
+        if not iterations:
+            continue
+        if name == LOSS:
+            axes.plot(iterations, values, color=color, alpha=0.28, linewidth=0.9)
+            label = "sum" if len(names) > 1 else "running mean"
+        else:
+            label = name.removeprefix(f"{LOSS}.")
+        axes.plot(
+            iterations, smoothed(np.array(values)), color=color, label=label, linewidth=1.8 if name == LOSS else 1.3
+        )
+    for iteration, rate in rate_steps(curves):
+        note(axes, iteration, f"learning rate {rate:g}")
+    every = [value for name in names for value in curves.measured(name)[1]]
+    # The first iterations may be far above all others: they would flatten what matters.
+    if len(every) > 20:
+        top, low = float(np.percentile(every, 99)), min(every)
+        if top > low:
+            axes.set_ylim(low - 0.05 * (top - low), top + 0.2 * (top - low))
+    _legend(figure, axes)
+    return svg(figure, "curve-loss")
+
+
+def _metric(curves: Curves, column: str, name: str, reference: Reference, number: int) -> str:
+    held_out = column.startswith(VALIDATION)
+    unit = f", {reference.unit}" if reference.unit else ""
+    figure, axes = _panel(f"{name}{unit}{' on held-out videos' if held_out else ''}", curves)
+    iterations, values = curves.measured(column)
+    marker = {"marker": "o", "markersize": 3.5} if len(values) <= 100 else {}
+    last = f"{name}: {values[-1]:.4g} at last"
+    axes.plot(iterations, values, color=BLUE, label=last, clip_on=False, **marker)  # type: ignore[arg-type]
+    if reference.better:
+        best = int(np.argmax(values) if reference.better == "higher" else np.argmin(values))
+        label = f"best: {values[best]:.4g}"
+        axes.plot(iterations[best], values[best], "o", color=GREEN, markersize=6, clip_on=False, label=label)
+    colors = (FAINT, *COLORS[1:2], *COLORS[3:])
+    for (baseline, value), color, dash in zip(reference.baselines.items(), colors * 4, DASHES * 8, strict=False):
+        axes.axhline(value, color=color, linewidth=1.3, linestyle=(0, dash), label=f"{baseline}: {value:.4g}")
+    shown = [*values, *reference.baselines.values()]
+    if held_out and min(shown) >= 0:
+        axes.set_ylim(0, None)
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    _legend(figure, axes)
+    return svg(figure, f"curve-{number}")
+
+
+def _panel(title: str, curves: Curves) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=PANEL, layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(title)
+    axes.set_xlabel("iteration")
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.set_xlim(0, max(curves.iteration[-1], 1))
+    return figure, axes
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    """Below the axes, so that it hides nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    longest = max((len(label) for label in labels), default=0)
+    columns = max(1, min(4, 84 // (longest + 8)))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)

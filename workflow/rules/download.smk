@@ -8,28 +8,16 @@ rule download_shard:
     wildcard_constraints:
         dataset=one_of(FROM_WEB),
     conda:
-        "../envs/pipeline.yaml"
+        "../envs/data.yaml"
     resources:
         min_success=min_success,
         downloading=downloading,
         downloads=1,
     params:
         plan="results/{dataset}/plan.json",
-        frames=lambda wildcards: stage_options("frames", wildcards.dataset),
+        frames=options_of_stage(STAGES["frames"]),
         frames_version=STAGES["frames"].version,
         videos=shard_digest,
     shell:
         "python -m pipeline download {params.plan} --to {output.record} --downloading {resources.downloading:q} "
         "--min-success {resources.min_success} 2> {log}"
-
-
-# Frames before further downloads: with keep_videos: no, that makes room.
-use rule frames_shard as frames_shard_of_downloads with:
-    input:
-        record="results/{dataset}/videos/{shard}.json",
-    wildcard_constraints:
-        dataset=one_of(FROM_WEB),
-    priority: 1
-    resources:
-        min_success=min_success,
-        videos=of_downloads,

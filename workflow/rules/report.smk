@@ -17,7 +17,7 @@ rule contact_sheet:
     wildcard_constraints:
         dataset=one_of(DATASETS),
     conda:
-        "../envs/pipeline.yaml"
+        "../envs/data.yaml"
     params:
         folder=lambda wildcards: f"shards/{wildcards.shown}" if wildcards.shown in VIEWS else wildcards.shown,
     shell:
@@ -51,7 +51,7 @@ rule statistics:
     wildcard_constraints:
         dataset=one_of(DATASETS),
     conda:
-        "../envs/pipeline.yaml"
+        "../envs/data.yaml"
     params:
         folder="results/report/{dataset}",
     shell:
@@ -76,7 +76,7 @@ rule flow_error:
     log:
         "logs/report/flow_error.log",
     conda:
-        "../envs/pipeline.yaml"
+        "../envs/data.yaml"
     params:
         datasets=[f"results/{dataset}" for dataset in WITH_TRUTH],
     shell:
@@ -87,83 +87,61 @@ rule experiment_report:
     input:
         "results/experiments/{experiment}/train.json",
         "results/experiments/{experiment}/curves.csv",
-        "results/experiments/{experiment}/flow.json",
-        segmentations=lambda wildcards: segmentations_of(wildcards.experiment),
+        evaluations=lambda wildcards: evaluations_of(wildcards.experiment),
     output:
         metrics="results/experiments/{experiment}/metrics.json",
-        flow=report(
-            "results/report/experiments/{experiment}/flow.html",
-            caption="../report/flow.rst",
+        page=report(
+            "results/report/experiments/{experiment}/index.html",
+            caption="../report/experiment.rst",
             category="Experiments",
-            labels={"experiment": "{experiment}", "what": "flow error"},
-        ),
-        curves=report(
-            "results/report/experiments/{experiment}/curves.svg",
-            caption="../report/curves.rst",
-            category="Experiments",
-            labels={"experiment": "{experiment}", "what": "curves"},
+            labels={"experiment": "{experiment}"},
         ),
     log:
         "logs/report/experiments/{experiment}.log",
-    wildcard_constraints:
-        experiment=one_of([name for name in EXPERIMENTS if name not in SEGMENTED]),
     conda:
-        "../envs/pipeline.yaml"
+        "../envs/learning.yaml"
     params:
         folder="results/report/experiments/{experiment}",
-        segmentations=lambda wildcards, input: [f"--segmentation {path}" for path in input.segmentations],
+        evaluations=lambda wildcards, input: [f"--evaluation {path}" for path in input.evaluations],
     shell:
-        "python -m trainers report results/experiments/{wildcards.experiment} {params.segmentations} "
+        "python -m trainers report results/experiments/{wildcards.experiment} {params.evaluations} "
         "--to {params.folder} > {log} 2>&1"
-
-
-use rule experiment_report as segmentation_report with:
-    output:
-        metrics="results/experiments/{experiment}/metrics.json",
-        flow=report(
-            "results/report/experiments/{experiment}/flow.html",
-            caption="../report/flow.rst",
-            category="Experiments",
-            labels={"experiment": "{experiment}", "what": "flow error"},
-        ),
-        curves=report(
-            "results/report/experiments/{experiment}/curves.svg",
-            caption="../report/curves.rst",
-            category="Experiments",
-            labels={"experiment": "{experiment}", "what": "curves"},
-        ),
-        segmentation=report(
-            "results/report/experiments/{experiment}/segmentation.html",
-            caption="../report/segmentation.rst",
-            category="Experiments",
-            labels={"experiment": "{experiment}", "what": "segmentation"},
-        ),
-    wildcard_constraints:
-        experiment=one_of(SEGMENTED),
 
 
 rule grid_report:
     input:
         lambda wildcards: expand("results/experiments/{experiment}/metrics.json", experiment=GRIDS[wildcards.grid]),
     output:
-        table=report(
-            "results/report/experiments/{grid}/comparison.html",
-            caption="../report/comparison.rst",
+        report(
+            "results/report/experiments/{grid}/index.html",
+            caption="../report/grid.rst",
             category="Experiments",
-            labels={"experiment": "{grid}", "what": "comparison"},
-        ),
-        plot=report(
-            "results/report/experiments/{grid}/comparison.svg",
-            caption="../report/comparison.rst",
-            category="Experiments",
-            labels={"experiment": "{grid}", "what": "comparison, plotted"},
+            labels={"experiment": "{grid}: comparison"},
         ),
     log:
         "logs/report/experiments/{grid}.log",
     conda:
-        "../envs/pipeline.yaml"
+        "../envs/learning.yaml"
     params:
         experiments=lambda wildcards: [EXPERIMENTS[name].folder for name in GRIDS[wildcards.grid]],
         folder="results/report/experiments/{grid}",
     shell:
         "python -m trainers compare {params.experiments} --to {params.folder} --title {wildcards.grid} > {log} 2>&1"
+
+
+rule home:
+    input:
+        overview(),
+    output:
+        report(
+            "results/report/index.html",
+            caption="../report/home.rst",
+            category="All at once",  # the report has its categories in alphabetical order
+            labels={"what": "the best pictures and numbers"},
+        ),
+    log:
+        "logs/report/home.log",
+    conda:
+        "../envs/learning.yaml"
+    shell:
+        "python -m trainers home {input} --to {output} > {log} 2>&1"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common_fate.errors import SampleError
-from pipeline.columns.flow.estimators import Estimator
+from pipeline.columns.flow.estimator import Estimator
 
 # On smaller images OpenCV 4.13 raises, returns not-a-number, or reads outside its arrays and crashes: four patches of
 # 8 pixels is the least that every preset takes whatever the other side.
@@ -19,7 +19,7 @@ MIN_SIDE = 32
 
 
 def dis(preset: str = "medium") -> Estimator:
-    """OpenCV's DIS with one of `DIS_PRESETS`; the images of a batch one after the other.
+    """Returns OpenCV's DIS with one of its presets; the pairs of a batch one after the other.
 
     Raises:
         SampleError: (the estimator) the images are smaller than `MIN_SIDE` on a side.
@@ -31,12 +31,12 @@ def dis(preset: str = "medium") -> Estimator:
         """One for each size: a small image changes the scales of its search for all that follow."""
         return cv2.DISOpticalFlow.create(getattr(cv2, f"DISOPTICAL_FLOW_PRESET_{preset.upper()}"))
 
-    def estimate(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
-        height, width = first.shape[2:]
+    def estimate(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        height, width = frames.shape[3:]
         if min(height, width) < MIN_SIDE:
             raise SampleError(f"{width}x{height} is too small for DIS: each side needs {MIN_SIDE} pixels")
         search = search_of(height, width)
-        flows = [search.calc(_grey(a), _grey(b), None) for a, b in zip(first, second, strict=True)]
+        flows = [search.calc(_grey(this), _grey(following), None) for this, following in frames]
         return np.stack(flows).transpose(0, 3, 1, 2)
 
     return estimate

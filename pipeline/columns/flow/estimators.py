@@ -1,40 +1,48 @@
-"""What an estimator is, which there are, and how one is made from its name."""
+"""Which estimators there are, and how one is made from its name."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from common_fate.errors import UserError
-
-Estimator = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
-"""From first and second frames, `(B, 3, H, W)` RGB in [0, 1] each, to flow `(B, 2, H, W)` in pixels, all float32.
-
-NumPy on both sides, so that an estimator without a network needs no torch. Raises `SampleError` for images that it
-cannot take.
-"""
+from pipeline.columns.flow.estimator import Estimator
 
 DIS_PRESETS = ("ultrafast", "fast", "medium")
+NAMES = "'dis', 'ptlflow:' and the name of a ptlflow model, or 'network:' and the path of a model.safetensors"
 
 
 @dataclass(frozen=True)
 class Family:
     """Estimators that are made alike, named `family` or `family:model`.
 
+    All take `(model, **options)`, with those of `FlowOptions` that `options` names. What plans calls only `frames` and
+    `weights`, which import no torch.
+
     Args:
-        options: the fields of `FlowOptions` that `create` and `provenance` take as keywords.
+        options: the fields of `FlowOptions` that the others take as keywords.
         models: whether a model has to be named.
-        create: `(model, **options) -> Estimator`; may take long.
-        provenance: `(model, **options)` to what of software and weights shapes the flow, for the record.
+        network: whether it is one, which a GPU makes faster.
+        create: to the estimator; may take long.
+        provenance: to what of software and weights shapes the flow, for the record.
+        check: raises `UserError` where the estimator could not be made.
+        frames: how many frames it reads, 2 or 3.
+        weights: files of weights of which the name alone does not say what is in them.
     """
 
     options: tuple[str, ...]
     models: bool
+    network: bool
     create: Callable[..., Estimator]
     provenance: Callable[..., dict[str, Any]]
+    check: Callable[..., None]
+    frames: Callable[..., int]
+    weights: Callable[..., tuple[Path, ...]]
+
+
+def _two_frames(model: str, **options: Any) -> int:
+    return 2
 
 
 # Imports wait until an estimator is made: a DIS job never loads torch, and a plan loads neither.
@@ -52,6 +60,18 @@ def _dis_provenance(model: str, **options: Any) -> dict[str, Any]:
     return dis_provenance()
 
 
+DIS = Family(
+    options=("preset",),
+    models=False,
+    network=False,
+    create=_create_dis,
+    provenance=_dis_provenance,
+    check=lambda model, **options: None,
+    frames=_two_frames,
+    weights=lambda model, **options: (),
+)
+
+
 def _create_ptlflow(model: str, **options: Any) -> Estimator:
     from pipeline.columns.flow.networks.ptlflow_models import ptlflow_estimator
 
@@ -64,35 +84,116 @@ def _ptlflow_provenance(model: str, **options: Any) -> dict[str, Any]:
     return checkpoint_provenance(model, **options)
 
 
-FAMILIES = {
-    "dis": Family(options=("preset",), models=False, create=_create_dis, provenance=_dis_provenance),
-    "ptlflow": Family(
-        options=("checkpoint", "checkpoint_dir"), models=True, create=_create_ptlflow, provenance=_ptlflow_provenance
-    ),
-}
+def _check_ptlflow(model: str, **options: Any) -> None:
+    from pipeline.columns.flow.networks.weights import checkpoint_path, model_class
+
+    model_class(model)
+    checkpoint_path(model, **options)
+
+
+def _ptlflow_weights(model: str, checkpoint: str | None, checkpoint_dir: str) -> tuple[Path, ...]:
+    """A file of the user's. A published one has its digest in its name, and is compared with that when it is read."""
+    return (Path(checkpoint),) if checkpoint and Path(checkpoint).is_file() else ()
+
+
+PTLFLOW = Family(
+    options=("checkpoint", "checkpoint_dir"),
+    models=True,
+    network=True,
+    create=_create_ptlflow,
+    provenance=_ptlflow_provenance,
+    check=_check_ptlflow,
+    frames=_two_frames,
+    weights=_ptlflow_weights,
+)
+
+
+def _create_trained(model: str) -> Estimator:
+    from pipeline.columns.flow.networks.trained import trained_estimator
+
+    return trained_estimator(Path(model))
+
+
+def _trained_provenance(model: str) -> dict[str, Any]:
+    from pipeline.columns.flow.networks.trained_file import trained_provenance
+
+    return trained_provenance(Path(model))
+
+
+def _check_trained(model: str) -> None:
+    from pipeline.columns.flow.networks.trained import trained_estimator
+
+    trained_estimator(Path(model))
+
+
+def _trained_frames(model: str) -> int:
+    """Of a file that an experiment is still to make: 2, until it is there."""
+    from pipeline.columns.flow.networks.trained_file import read_about
+
+    return read_about(Path(model)).frames if Path(model).exists() else 2
+
+
+TRAINED = Family(
+    options=(),
+    models=True,
+    network=True,
+    create=_create_trained,
+    provenance=_trained_provenance,
+    check=_check_trained,
+    frames=_trained_frames,
+    weights=lambda model: (Path(model),),
+)
+
+FAMILIES = {"dis": DIS, "ptlflow": PTLFLOW, "network": TRAINED}
+_OF_EXPERIMENT = "network:experiments."
+
+
+def at_its_path(name: str, results: Path) -> str:
+    """Returns an estimator's name with `network:experiments.NAME` as the path of the network that it trains."""
+    if not name.startswith(_OF_EXPERIMENT):
+        return name
+    return f"network:{results / 'experiments' / name.removeprefix(_OF_EXPERIMENT) / 'model.safetensors'}"
 
 
 def family_of(name: str) -> tuple[Family, str]:
-    """The family and the model that an estimator's name means; raises `ValueError` saying which names there are."""
+    """Returns the family and the model that an estimator's name means; raises `ValueError` with the names there are."""
     kind, colon, model = name.partition(":")
     family = FAMILIES.get(kind)
     if family is None or family.models != bool(model) or (colon and not model):
-        raise ValueError(f"there is no estimator {name!r}: it is 'dis', or 'ptlflow:' and the name of a ptlflow model")
+        raise ValueError(f"there is no estimator {name!r}: it is {NAMES}")
     return family, model
+
+
+def _known(name: str) -> tuple[Family, str]:
+    try:
+        return family_of(name)
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 @lru_cache(maxsize=4)
 def create_estimator(name: str, **options: Any) -> Estimator:
-    """An estimator by name, `dis` or `ptlflow:NAME`; the same name and options give the same one.
+    """Returns an estimator by name; the same name and options give the same one.
 
     Args:
+        name: `dis`, `ptlflow:NAME`, or `network:PATH`.
         options: `preset` of `dis`; `checkpoint` and `checkpoint_dir` of ptlflow models.
 
     Raises:
-        UserError: there is no such estimator, or its weights are missing.
+        UserError: there is no such estimator, or its weights are missing or not its own.
     """
-    try:
-        family, model = family_of(name)
-    except ValueError as error:
-        raise UserError(str(error)) from None
+    family, model = _known(name)
     return family.create(model, **options)
+
+
+def check_estimator(name: str, **options: Any) -> None:
+    """Checks that there is an estimator of that name, and that its weights are there.
+
+    Args:
+        options: as `create_estimator` takes them; those of other families are left out.
+
+    Raises:
+        UserError: says what is wrong and what to do.
+    """
+    family, model = _known(name)
+    family.check(model, **{option: value for option, value in options.items() if option in family.options})

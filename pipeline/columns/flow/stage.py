@@ -1,17 +1,19 @@
 """The flow stage: frames and their next frames to flow, and where asked flow back and occlusion."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from common_fate.errors import SampleError
+from common_fate.errors import SampleError, UserError
 from common_fate.shards.flow_coding import encode_flow
 from pipeline.columns.flow.estimators import DIS_PRESETS, create_estimator, family_of
 from pipeline.columns.flow.occlusion import occluded_pixels
-from pipeline.stages.stage import ADDED, Drop, Items, Outcomes, Sample, Stage, in_batches
+from pipeline.option import option
+from pipeline.stages.stage import Drop, Items, Outcomes, Sample, Stage, in_batches
 
 STILL = "still pair"
 
@@ -20,23 +22,32 @@ STILL = "still pair"
 class FlowOptions:
     """Which estimator, whether it also looks back, and which pairs move too little."""
 
-    estimator: str = "dis"  # or `ptlflow:NAME`
-    preset: str = "medium"  # of dis: ultrafast, fast or medium
-    checkpoint: str | None = None  # of ptlflow models: a path, or a published name such as things
-    checkpoint_dir: str = "checkpoints"  # where published checkpoints lie
-    batch_size: int = 8  # pairs estimated together
-    backward: bool = False  # also flow from the next frame back, and the occlusion mask that follows
-    min_motion: float | None = field(default=None, metadata=ADDED)  # pixels: pairs of a lower median flow are dropped
+    estimator: str = option(
+        "dis",
+        "`dis` (OpenCV), `ptlflow:NAME`, such as `ptlflow:liteflownet`, or a network trained here: "
+        "`network:experiments.NAME`",
+    )
+    preset: str = option("medium", "of `dis`", enum=[*DIS_PRESETS])
+    checkpoint: str | None = option(None, "of ptlflow models: a file, or a published name such as `things`")
+    checkpoint_dir: str = option("checkpoints", "where published checkpoints lie")
+    batch_size: int = option(8, "pairs estimated together", minimum=1)
+    backward: bool = option(False, "also flow back from the next frame, and the occlusion mask that follows")
+    min_motion: float | None = option(
+        None,
+        "pairs whose median flow is less, in pixels, are left out; null keeps all; 0.1 for what is on the web",
+        added=True,
+        exclusiveMinimum=0,
+    )
 
     def __post_init__(self) -> None:
-        family, model = family_of(self.estimator)
+        family, _ = family_of(self.estimator)
         fields = type(self).__dataclass_fields__
         for name in ("preset", "checkpoint", "checkpoint_dir"):
             if name not in family.options and getattr(self, name) != fields[name].default:
                 raise ValueError(f"{name} is not for the estimator {self.estimator!r}: leave it out")
         if self.preset not in DIS_PRESETS:
             raise ValueError(f"preset is one of {', '.join(DIS_PRESETS)}, not {self.preset!r}")
-        if model and not self.checkpoint:
+        if "checkpoint" in family.options and not self.checkpoint:
             raise ValueError(f"{self.estimator!r} needs a checkpoint: a path, or a published name such as 'things'")
         if self.batch_size < 1:
             raise ValueError(f"batch_size is at least 1, not {self.batch_size}")
@@ -55,16 +66,44 @@ def _provenance(options: FlowOptions) -> dict[str, Any]:
     return family.provenance(model, **_settings(options))
 
 
+def _weights(options: FlowOptions) -> tuple[Path, ...]:
+    family, model = family_of(options.estimator)
+    return family.weights(model, **_settings(options))
+
+
+def _gpu(options: FlowOptions) -> bool:
+    family, _ = family_of(options.estimator)
+    return family.network
+
+
+def _follow(options: FlowOptions) -> tuple[str, ...]:
+    """The neighbours that the estimator reads. Raises `UserError` where it reads three frames and is to look back."""
+    family, model = family_of(options.estimator)
+    if family.frames(model, **_settings(options)) == 2:
+        return ("next",)
+    if options.backward:
+        raise UserError(f"{options.estimator} reads three frames and cannot look back: leave backward out")
+    return ("previous", "next")
+
+
+def _members(sample: Sample) -> list[str]:
+    """A sample's frames, in the order of their time."""
+    return [name for name in ("previous.jpg", "jpg", "next.jpg") if name in sample]
+
+
 def _size(sample: Sample) -> tuple[int, ...]:
-    first, second = sample["jpg"].shape, sample["next.jpg"].shape
-    if first != second:
-        raise SampleError(f"the frames differ in size: {first[1]}x{first[0]} and {second[1]}x{second[0]}")
-    return tuple(first)
+    shapes: list[tuple[int, ...]] = [sample[name].shape for name in _members(sample)]
+    this = sample["jpg"].shape
+    for other in shapes:
+        if other != this:
+            raise SampleError(f"the frames differ in size: {this[1]}x{this[0]} and {other[1]}x{other[0]}")
+    return tuple(this)
 
 
-def _images(frames: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    """`(H, W, 3)` uint8 frames to `(B, 3, H, W)` in [0, 1]."""
-    return np.stack([frame.transpose(2, 0, 1) for frame in frames]).astype(np.float32) / np.float32(255)
+def _images(samples: Sequence[Sample], names: Sequence[str]) -> NDArray[np.float32]:
+    """Members `(H, W, 3)` uint8 of each sample to `(B, N, 3, H, W)` in [0, 1]."""
+    frames = [[sample[name].transpose(2, 0, 1) for name in names] for sample in samples]
+    return np.array(frames).astype(np.float32) / np.float32(255)
 
 
 def median_motion(flow: NDArray[np.float32]) -> float:
@@ -74,10 +113,9 @@ def median_motion(flow: NDArray[np.float32]) -> float:
 
 def _annotate(samples: list[Sample], options: FlowOptions) -> list[Sample | Drop]:
     estimate = create_estimator(options.estimator, **_settings(options))
-    first = _images(sample["jpg"] for sample in samples)
-    second = _images(sample["next.jpg"] for sample in samples)
-    forward = estimate(first, second)
-    backward = estimate(second, first) if options.backward else [None] * len(samples)
+    frames = _images(samples, _members(samples[0]))
+    forward = estimate(frames)
+    backward = estimate(frames[:, ::-1]) if options.backward else [None] * len(samples)
     return [_made(*pair, options) for pair in zip(samples, forward, backward, strict=True)]
 
 
@@ -131,10 +169,13 @@ STAGE = Stage(
     name="flow",
     version=1,
     reads=("frames",),
-    follow=("next",),
+    follow=_follow,
     options=FlowOptions,
     run=_run,
     measure=_measure,
     software=("blosc2", "numpy"),
     provenance=_provenance,
+    weights=_weights,
+    gpu=_gpu,
+    minutes=120,
 )

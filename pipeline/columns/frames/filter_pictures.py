@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from common_fate.pictures.sheet import DARK, GREY, WHITE, Picture
+from common_fate.pictures import Picture
+from common_fate.pictures.sheet import DARK, GREY, WHITE
 from pipeline.columns.flow.stage import STILL
 from pipeline.columns.frames.filters import DARK as BLACK
 from pipeline.columns.frames.filters import DUPLICATE, HEIGHT, LEAST_CHANGE, MOST_RATIO, PLAIN, WIDTH, Thumbnail

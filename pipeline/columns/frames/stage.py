@@ -5,7 +5,7 @@ Pairs as in Zhan et al., "Self-Supervised Learning via Conditional Motion Propag
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from tempfile import SpooledTemporaryFile, gettempdir
 from typing import Any
@@ -14,14 +14,32 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError, UserError, check_machine
 from common_fate.shards.files import advice
+from common_fate.shards.keys import frame_key
 from pipeline.columns.frames.filters import CUT, CUTS, FILTERS, Sieve, watched
 from pipeline.columns.frames.selection import Selection, check_pairs, check_select, select
-from pipeline.sources.source import Frame, Source, Unreadable, Video
-from pipeline.stages.stage import ADDED, Dropped, Failure, Items, Outcomes, Sample, Stage, failure, reason_of
+from pipeline.option import option
+from pipeline.sources.source import Frame, Source, Unreadable
+from pipeline.stages.stage import Dropped, Failure, Items, Outcomes, Sample, Stage, failure, reason_of
 
 _SPOOLED = 2**26  # bytes of a video's frames that are kept in memory until it is known which of them form pairs
+_NUMBER = {"type": "integer", "minimum": 1}
+_ONE_KEY: dict[str, Any] = {
+    "type": ["string", "object"],
+    "minProperties": 1,
+    "maxProperties": 1,
+    "additionalProperties": False,
+}
+SELECT: dict[str, Any] = _ONE_KEY | {
+    "properties": {
+        "every": _NUMBER,
+        "random": _NUMBER,
+        "list": {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0}},
+    }
+}
+PAIRS: dict[str, Any] = _ONE_KEY | {"properties": {"max_gap": _NUMBER, "offset": _NUMBER}}
 LIST_ANEW = "run snakemake again, which lists it anew"
 
 
@@ -29,13 +47,33 @@ LIST_ANEW = "run snakemake again, which lists it anew"
 class FramesOptions:
     """Which frames, in which pairs, at what size."""
 
-    select: Any = "all"  # all, {every: n}, {random: n} or {list: [frame numbers]}
-    pairs: Any = field(default_factory=lambda: {"max_gap": 9})  # none, {max_gap: n} or {offset: n}
-    triplets: bool = False  # a pair's first frame also needs a neighbour before it
-    shorter_side: int | None = 416  # pixels; smaller frames keep their size, and so do all where it is null
-    jpeg_quality: int = 95
-    seed: int = 0  # of a random selection
-    filters: Any = field(default_factory=list, metadata=ADDED)  # which of cuts, black and duplicates are dropped
+    select: Any = option(
+        "all",
+        "`all`, `{every: n}`, `{random: n}` of each video, or `{list: [numbers]}`; "
+        "by default `{every: 5}` of `videos` and of what is on the web",
+        **SELECT,
+    )
+    pairs: Any = option(
+        {"max_gap": 9},
+        "`{max_gap: n}`: consecutive selected frames at most n apart; "
+        "`{offset: n}`: each selected frame and the one n later; `none`, as images have it",
+        **PAIRS,
+    )
+    triplets: bool = option(False, "a pair's first frame also has a neighbour before it")
+    shorter_side: int | None = option(
+        416, "larger frames are reduced to this many pixels; null keeps every size", minimum=16
+    )
+    jpeg_quality: int = option(95, "of the frames as they are kept", minimum=1, maximum=100)
+    seed: int = option(0, "of `{random: n}`", minimum=0)
+    filters: Any = option(
+        [],
+        "of `cuts`, `black`, `duplicates`: no pair across a scene cut, no black or repeated frame; "
+        "all three for what is on the web",
+        added=True,
+        type="array",
+        uniqueItems=True,
+        items={"enum": [*FILTERS]},
+    )
 
     def __post_init__(self) -> None:
         check_select(self.select)
@@ -64,11 +102,6 @@ def resized_shape(height: int, width: int, shorter_side: int | None) -> tuple[in
         return height, width
     longer = (2 * max(height, width) * shorter_side + shorter) // (2 * shorter)
     return (longer, shorter_side) if height > width else (shorter_side, longer)
-
-
-def frame_key(video: str, frame: int) -> str:
-    """The key of a frame in every column."""
-    return f"{video}-{frame:06d}"
 
 
 def _run(items: Items, options: FramesOptions) -> Outcomes:
@@ -284,4 +317,5 @@ STAGE = Stage(
     measure=_measure,
     software=("av", "opencv-contrib-python-headless"),
     provenance=_provenance,
+    minutes=120,
 )

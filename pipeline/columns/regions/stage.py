@@ -4,6 +4,7 @@ Zhang and Maire, "Self-Supervised Visual Representation Learning from Hierarchic
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from common_fate.shards.record import file_sha256
 from pipeline.columns.regions.contours.detectors import ContourOptions, create_detector, forest_path
 from pipeline.kernels.orientation import boundary_orientation
+from pipeline.option import option
 from pipeline.stages.stage import Items, Outcomes, Sample, Stage, each
 
 SCALE = "ultrametric contour map, [0, 1]"  # of the tree's heights, for the record
@@ -21,9 +23,11 @@ SCALE = "ultrametric contour map, [0, 1]"  # of the tree's heights, for the reco
 class RegionOptions(ContourOptions):
     """Which contours, and how they become regions."""
 
-    leaves: int = 40  # regions at the finest, at most
-    spectral: bool = True  # contours are averaged with their spectral signal
-    oriented: bool = False  # a boundary's strength counts in the boundary's own direction
+    leaves: int = option(40, "regions at the finest, at most", minimum=1, maximum=256)
+    spectral: bool = option(
+        True, "contours are averaged with their spectral signal: what the image's normalised cuts say"
+    )
+    oriented: bool = option(False, "a boundary's strength counts in the boundary's own direction")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -80,4 +84,6 @@ STAGE = Stage(
     measure=_measure,
     software=("numba", "numpy", "opencv-contrib-python-headless", "scipy"),
     provenance=_provenance,
+    weights=lambda options: (Path(options.forest),) if options.forest else (),
+    minutes=240,
 )

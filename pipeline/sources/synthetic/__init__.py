@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from urllib.parse import parse_qsl, urlencode
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError
-from pipeline.sources.source import Frame, Source, Truth, Unreadable, Video
+from pipeline.option import option
+from pipeline.sources.source import Frame, Source, Truth, Unreadable
 from pipeline.sources.synthetic.layers import Scene, flow_between, image_at
 from pipeline.sources.synthetic.scene import LICENSE, compose
 
@@ -31,13 +33,13 @@ _LIMITS = {
 class SyntheticOptions:
     """How many videos, and what they show. Raises `ValueError` where a number is out of range."""
 
-    videos: int = 8  # raising it adds videos and leaves those there are as they are
-    frames: int = 24  # a video
-    height: int = 384  # pixels
-    width: int = 512
-    objects: int = 5  # cut-outs before the background, some of them with limbs
-    seed: int = 0
-    speed: float = 20  # pixels a frame that nothing exceeds; the fastest object comes close to it
+    videos: int = option(8, "how many; raising it adds videos and leaves those there are", minimum=1)
+    frames: int = option(24, "of a video", minimum=1)
+    height: int = option(384, "pixels", minimum=32)
+    width: int = option(512, "pixels", minimum=32)
+    objects: int = option(5, "cut-outs before the background, some of them with limbs", minimum=0)
+    seed: int = option(0, "another one renders other videos", minimum=0)
+    speed: float = option(20, "pixels a frame that nothing exceeds", minimum=0)
 
     def __post_init__(self) -> None:
         for name, (low, high) in _LIMITS.items():

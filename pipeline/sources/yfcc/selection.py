@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError
-from pipeline.sources.source import Video
 
 _VERSION = 1  # raised when the same lines give other videos
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError, printable
 from common_fate.shards.files import advice
 from pipeline.downloads.policy import Blocked, Downloading, Gone, Later
-from pipeline.sources.source import Video
 
 if TYPE_CHECKING:
     from pipeline.sources.youtube.guard import GuardedYoutubeDL, Messages

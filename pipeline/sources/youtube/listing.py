@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError, printable
 from common_fate.foreign.files import open_file
 from common_fate.shards.limits import quoted
+from pipeline.option import option
 from pipeline.sources.listing import expanded
-from pipeline.sources.source import Video
 from pipeline.sources.youtube.addresses import address_of, is_youtube, name_of
 
 STANDARD = "standard YouTube licence unless the page says otherwise"
@@ -28,13 +29,20 @@ _STREAMS = re.compile(
 class YouTubeOptions:
     """Which videos, and what of each is fetched."""
 
-    ids: tuple[str, ...] = ()  # YouTube's ids, or addresses
-    path: str | None = None  # a text file: an id or address a line, its categories after tabs
-    categories: tuple[str, ...] = ()  # of the file's videos, those of these alone
-    height: int = 480  # pixels, at most
-    format: str | None = None  # as yt-dlp's --format; one stream
-    section: Any = None  # [start, end] or "start-end", in seconds
-    license: str | None = None  # where it is not given: of YouTube, its standard one; of other sites, none
+    ids: tuple[str, ...] = option((), "YouTube's ids of 11 characters, in quotes, or addresses", minItems=1)
+    path: str | None = option(None, "a text file: an id or address a line, then, after tabs, its categories")
+    categories: tuple[str, ...] = option((), "of the file's videos, those of these alone", minItems=1)
+    height: int = option(480, "the highest picture that is taken, pixels", minimum=16, maximum=8192)
+    format: str | None = option(None, "one stream, as yt-dlp's `--format` says it")
+    section: Any = option(
+        None,
+        "seconds: `[start, end]`, or `start-end`",
+        type=["string", "array"],
+        minItems=2,
+        maxItems=2,
+        items={"type": "number", "minimum": 0},
+    )
+    license: str | None = option(None, "where it is not given: of YouTube, its standard one; of other sites, none")
 
     def __post_init__(self) -> None:
         for name in ("ids", "categories"):

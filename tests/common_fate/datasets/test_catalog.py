@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common_fate.datasets.catalog import (
+    Video,
     extended,
     read_catalog,
     read_plan,
@@ -20,7 +21,6 @@ from common_fate.datasets.catalog import (
     write_plan,
 )
 from common_fate.errors import UserError
-from pipeline.sources.source import Video
 
 ROOT = Path(__file__).resolve().parents[3]
 ids = st.lists(st.integers(0, 99).map(lambda number: f"v{number:02d}"), unique=True)

@@ -140,6 +140,6 @@ def test_verify_at_an_address_looks_at_sizes(server, view):
     assert lines[1].startswith(f"{server.url}/000002.tar: has 5 bytes, the manifest says ")
     assert not server.asked_for("000001.tar")  # but its size
     with pytest.raises(
-        UserError, match=r"--full reads every byte: copy it \(python -m pipeline fetch http.* --to DIR\)"
+        UserError, match=r"--full reads every byte: copy it \(python -m common_fate fetch http.* --to DIR\)"
     ):
         run("verify", server.url, "--full")

@@ -9,7 +9,7 @@ from PIL import Image
 from common_fate.datasets import show as module
 from common_fate.datasets.show import show, spread
 from common_fate.errors import ShardError, UserError
-from common_fate.pictures.sheet import Picture, Tile
+from common_fate.pictures import Picture, Tile
 from common_fate.shards.column import Shard
 from common_fate.shards.writer import write_shard
 from tests.support.made_dataset import make_dataset

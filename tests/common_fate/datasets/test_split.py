@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from common_fate.datasets.catalog import read_catalog, read_plan, write_catalog, write_plan
+from common_fate.datasets.catalog import Video, read_catalog, read_plan, write_catalog, write_plan
 from common_fate.datasets.holdout import in_share
 from common_fate.datasets.split import split
 from common_fate.datasets.verify import verify
@@ -22,10 +22,9 @@ from common_fate.shards.record import Record
 from common_fate.shards.writer import write_shard
 from common_fate.torch import ShardDataset
 from pipeline.cli.app import app
-from pipeline.sources.source import Video
 from tests.support.made_dataset import make_dataset
+from trainers.data.split import Split
 from trainers.data.views import open_views
-from trainers.engine.options import DataOptions
 
 VIEW = "shards/cmp"
 VIDEOS = [f"video{number:02d}" for number in range(40)]
@@ -51,7 +50,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "still pair": [f"{video}-000003" for video in videos],
             "black frame": [f"{videos[0]}-000004"],
         }
-        measured = {"width": {"mean": 8, "min": 8, "max": 8}, "points": {"mean": 1.0, "min": 1, "max": 1}}
+        names = ("width", "magnitude_mean", "points", "not_in_the_samples")
+        measured = {name: {"mean": 1.0, "min": 1, "max": 1} for name in names}
         samples = [(key, sample(key)) for key in keys if key != FAILED]
         write_shard(whole / VIEW / f"{number:06d}.tar", samples, lambda f=facts, m=measured: f | {"statistics": m})
     write_manifest(whole / VIEW, [f"{number:06d}" for number in range(len(PLAN))], "whole (cmp)")
@@ -90,7 +90,7 @@ def test_what_was_dropped_goes_with_its_video(results: Path, tmp_path: Path):
 @pytest.mark.parametrize("hold_out", [0.1, 0.3, 0.9])
 def test_a_split_on_disk_and_hold_out_in_training_agree(results: Path, tmp_path: Path, hold_out: float):
     for side, view in zip(("train", "held out"), sides(results, tmp_path, hold_out), strict=True):
-        chosen = open_views([results / "whole" / VIEW], None, DataOptions(hold_out=hold_out), side, needs=())
+        chosen = open_views([results / "whole" / VIEW], None, Split(validation_share=hold_out), side, needs=())
         assert ShardDataset(view, check_sums=True).keys.to_pylist() == chosen.keys
         assert verify(view.parents[1], full=True) == []
 
@@ -120,6 +120,7 @@ def test_records_say_what_they_are_of_and_measure_what_they_hold(results: Path, 
         assert set(record.keys) < set(source.keys)
         if record.samples:
             speeds = [VIDEOS.index(key.partition("-")[0]) / 3 for key in record.keys]
+            assert list(record.statistics) == ["width", "magnitude_mean", "points"]
             assert record.statistics["points"] == {"mean": 2.0, "min": 1.0, "max": 3.0}
             assert record.statistics["magnitude_mean"] == {
                 "mean": pytest.approx(np.mean(speeds), abs=1e-6),

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from common_fate.datasets.catalog import write_plan
-from common_fate.datasets.stats import Table, flow_errors, stats
+from common_fate.datasets.stats import stats
 from common_fate.errors import ShardError, UserError
 from common_fate.shards.record import Record
 from common_fate.shards.writer import write_shard
-from common_fate.tables import html_table, text_table
+from common_fate.tables import Table, html_table, text_table
 from tests.support.made_dataset import HEIGHT, PAIRS, SHARDS, VIDEOS, WIDTH, make_dataset, points, true_flow
 
 MADE = [(shard, frame) for shard in range(3) for frame in range(PAIRS) if (shard, frame) != (1, 1)]
@@ -147,7 +147,7 @@ def test_frames_of_several_sizes_have_no_one_grid(tmp_path: Path):
 
 @pytest.mark.parametrize("page", [False, True])
 def test_the_tables_render(dataset: Path, page: bool):
-    for table in [*stats(dataset), flow_errors(dataset)]:
+    for table in stats(dataset):
         if page:
             assert "<table" in html_table(table.title, table.columns, table.rows, table.note)
         else:
@@ -165,44 +165,11 @@ def test_a_damaged_record_is_named(dataset: Path, tmp_path: Path):
         stats(tmp_path)
 
 
-# Flow against the truth: the flow is half a pixel off wherever it moves, in the right half of the frame.
-
-
-def test_flow_errors_are_means_over_the_pixels_of_all_pairs(dataset: Path):
-    table = flow_errors(dataset)
-    row, still = (dict(zip(table.columns, cells, strict=True)) for cells in table.rows)
-    assert (row["dataset"], row["estimator"], row["pairs"]) == ("small", "dis medium", len(MADE))
-    moving = [int((true_flow(*pair)[0] > 0).sum()) for pair in MADE]
-    hidden = 8 * HEIGHT
-    assert row["all"] == pytest.approx(0.5 * sum(moving) / (len(MADE) * HEIGHT * WIDTH))
-    assert row["occluded"] == pytest.approx(0.5)
-    assert row["visible"] == pytest.approx(
-        0.5 * sum(m - hidden for m in moving) / (len(MADE) * (HEIGHT * WIDTH - hidden))
-    )
-    assert (row["s10-40"], row["s40+"], row["Fl-all %"]) == (0.5, 0.5, 0.0)
-    assert still["estimator"] == "no motion"
-    assert (still["s10-40"], still["s40+"]) == (11, 41)
-    assert still["Fl-all %"] == pytest.approx(
-        100 * sum(m for m, (s, _) in zip(moving, MADE, strict=True) if s) / (len(MADE) * HEIGHT * WIDTH)
-    )
-
-
-def test_without_truth_there_is_no_error(dataset: Path, tmp_path: Path):
-    assert flow_errors(tmp_path).rows == []
-
-
-@pytest.mark.parametrize(
-    ("options", "name"),
-    [
-        ({"estimator": "dis", "preset": "fast", "checkpoint": None}, "dis fast"),
-        ({"estimator": "ptlflow:raft", "preset": "medium", "checkpoint": "things"}, "ptlflow:raft things"),
-    ],
-)
-def test_the_estimator_is_named_with_what_matters(tmp_path: Path, options: dict[str, Any], name: str):
-    folder = make_dataset(tmp_path / "small")
-    for shard in SHARDS:
-        path = folder / f"flow/{shard}.json"
-        record = Record.read(path)
-        object.__setattr__(record, "options", options)
-        record.write(path)
-    assert flow_errors(folder).rows[0][1] == name
+def test_what_a_stage_of_ones_own_measures_is_shown_by_its_name(tmp_path: Path):
+    names = ["bright", "width", "not a name", "x" * 50]
+    measured = {name: {"mean": 0.25, "min": 0.0, "max": 1.0} for name in names}
+    facts = {"stage": "dark", "version": 1, "options": {}, "inputs": {}, "statistics": measured}
+    write_shard(tmp_path / "dark/000000.tar", [("v-000000", {"dark.png": b"1"})], lambda: facts)
+    by_shard = stats(tmp_path / "dark")[1]
+    assert by_shard.columns == ["shard", "videos", "dark", "failures", "bright mean", "MB"]
+    assert by_name(by_shard)["all"]["bright mean"] == 0.25

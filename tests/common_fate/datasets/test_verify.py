@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from common_fate.datasets.catalog import read_catalog, read_plan, write_catalog, write_plan
-from common_fate.datasets.verify import MANIFEST, verify
+from common_fate.datasets.verify import verify
+from common_fate.datasets.verify.manifest import MANIFEST
 from common_fate.errors import UserError
 from common_fate.manifest.tables import write_manifest
 from common_fate.shards.codecs import encode

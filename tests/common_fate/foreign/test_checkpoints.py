@@ -12,7 +12,7 @@ from common_fate.errors import UserError
 from common_fate.foreign.checkpoints import check_unpacked
 from tests.support.hostile import Payload
 from trainers.models.encoders import load_encoder
-from trainers.models.saving import load_weights
+from trainers.models.weights_file import read_weights
 
 
 def packed(path: Path, megabytes: int) -> Path:
@@ -52,7 +52,7 @@ def test_a_file_that_runs_code_is_refused(tmp_path: Path, name: str):
         with pytest.raises(UserError, match=r"not a file of weights"):
             load_encoder(path, "resnet18")
         with pytest.raises(UserError, match=r"not weights that this project saved"):
-            load_weights(path)
+            read_weights(path, "pt")
     assert not marker.exists()
 
 
@@ -62,4 +62,4 @@ def test_what_weights_say_of_themselves_is_not_trusted(tmp_path: Path, about: st
 
     save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors", {"about": about})
     with pytest.raises(UserError, match="not weights that this project saved"):
-        load_weights(tmp_path / "a.safetensors")
+        read_weights(tmp_path / "a.safetensors", "pt")

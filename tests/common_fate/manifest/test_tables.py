@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from common_fate.errors import ShardError
-from common_fate.manifest.tables import read_samples, read_shards, write_manifest
+from common_fate.manifest.samples import read_samples
+from common_fate.manifest.shards import read_shards
+from common_fate.manifest.tables import write_manifest
 from common_fate.shards.codecs import decode
 from common_fate.shards.record import file_sha256
 from tests.support.made_dataset import (
@@ -159,7 +161,7 @@ def test_writing_twice_gives_the_same_bytes(view: Path):
 def test_whole_shards_stand_in_row_groups(view: Path, monkeypatch: pytest.MonkeyPatch):
     """As of a manifest too large to be held: in groups that say by their least and greatest key what they may hold."""
     rows = read_samples(view)
-    monkeypatch.setattr("common_fate.manifest.tables.GROUP", PAIRS + 1)
+    monkeypatch.setattr("common_fate.manifest.samples.GROUP", PAIRS + 1)
     make_manifest(view.parents[1])
     metadata = pq.read_metadata(view / "samples.parquet")
     groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]

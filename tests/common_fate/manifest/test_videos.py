@@ -6,11 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from common_fate.datasets.catalog import about_digest, shard_digests
+from common_fate.datasets.catalog import Video, about_digest, shard_digests
+from common_fate.datasets.share.description import portable_video
 from common_fate.errors import ShardError
 from common_fate.manifest.videos import licence_table, read_videos, videos_file
-from common_fate.sharing.description import portable_video
-from pipeline.sources.source import Video
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,10 @@
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.cluster.hierarchy import cophenet, fcluster
+from scipy.spatial.distance import squareform
 
-from common_fate.pictures.segments import draw_cut, draw_regions, draw_superpixels
+from common_fate.pictures.segments import _cut, _merge_heights, draw_cut, draw_regions, draw_superpixels
 
 LABELS = np.repeat(np.array([[0, 0, 1, 1, 2, 2]], np.uint8), 4, axis=0)
 TREE = np.array([[0, 1, 0.2, 2], [3, 2, 0.8, 3]], np.float32)
@@ -34,3 +38,26 @@ def test_a_cut_has_mean_colours_of_what_it_merges():
         assert picture[0, :, 0].tolist() == first_row
     picture, count = draw_cut(IMAGE, np.zeros_like(LABELS), np.zeros((0, 4), np.float32), 4)
     assert (count, picture[0, 0, 0]) == (1, 100)
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> np.ndarray:
+    """A linkage of up to 12 leaves, whose heights may be the same."""
+    leaves = draw(st.integers(2, 12))
+    heights = sorted(
+        draw(st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0]), min_size=leaves - 1, max_size=leaves - 1))
+    )
+    roots, rows, sizes = list(range(leaves)), [], [1] * leaves
+    for height in heights:
+        left, right = (roots.pop(draw(st.integers(0, len(roots) - 1))) for _ in range(2))
+        sizes.append(sizes[left] + sizes[right])
+        rows.append([left, right, height, sizes[-1]])
+        roots.append(leaves + len(rows) - 1)
+    return np.array(rows, np.float32)
+
+
+@given(trees(), st.integers(1, 13))
+def test_heights_and_cuts_of_trees_are_scipys(tree: np.ndarray, regions: int):
+    np.testing.assert_array_equal(_merge_heights(tree), squareform(cophenet(tree.astype(float))).astype(np.float32))
+    ours, theirs = _cut(tree, regions), fcluster(tree.astype(float), regions, "maxclust")
+    assert len({*zip(ours, theirs, strict=True)}) == len({*ours}) == len({*theirs})

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from common_fate.errors import SampleError
+from common_fate.shards import flow_arrays, flow_kernels
 from common_fate.shards.flow_coding import LIMIT, decode_flow, encode_flow
 
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 40))
@@ -200,3 +201,31 @@ def test_every_single_bit_flip_of_a_header_gives_an_error_or_a_field():
                 decode_flow(bytes(flipped))
             except ValueError:
                 continue
+
+
+@settings(deadline=None)
+@given(
+    shape=shapes,
+    seed=seeds,
+    scale=st.sampled_from([0.0, 0.01, 1.0, LIMIT, 1000.0, 3e38]),
+    odd=st.sampled_from([None, 0.5 / 64, 1.5 / 64, -0.0, np.inf, -np.inf, np.nan]),
+)
+def test_numpy_and_numba_code_alike(shape: tuple[int, int], seed: int, scale: float, odd: float | None):
+    rng = np.random.default_rng(seed)
+    flow = (rng.uniform(-1, 1, (2, *shape)) * scale).astype(np.float32)
+    if odd is not None:
+        flow[tuple(rng.integers(0, flow.shape))] = odd
+    (code, clipped), (compiled, counted) = flow_arrays.code_of(flow), flow_kernels.code_of(flow)
+    assert clipped == counted
+    if clipped >= 0:
+        np.testing.assert_array_equal(code, compiled)
+        assert code.dtype == compiled.dtype
+
+
+@settings(deadline=None)
+@given(shape=shapes, seed=seeds)
+def test_numpy_and_numba_decode_any_code_alike(shape: tuple[int, int], seed: int):
+    code = np.random.default_rng(seed).integers(0, 2**16, (2, *shape), np.uint16)
+    field = flow_arrays.field_of(code.copy())
+    np.testing.assert_array_equal(field, flow_kernels.field_of(code))
+    assert field.dtype == np.float32

@@ -15,7 +15,7 @@ from common_fate.datasets.verify import verify
 from common_fate.errors import UserError
 from common_fate.foreign.parquet import ParquetFile
 from common_fate.foreign.thrift import read_struct
-from common_fate.manifest.tables import parse_shards
+from common_fate.manifest.shards import parse_shards
 from common_fate.shards.codecs import decode
 from common_fate.shards.column import Shard
 from common_fate.shards.limits import MAX_ROWS

@@ -14,8 +14,8 @@ from common_fate.remote.cache import Cache
 from common_fate.remote.download import Patience
 from common_fate.torch import ShardDataset, stream
 from tests.support.faulty_server import flipped, serving, status
-from trainers.data import open_views
-from trainers.engine.options import DataOptions
+from trainers.data.split import Split
+from trainers.data.views import open_views
 
 
 @pytest.fixture
@@ -75,11 +75,11 @@ def test_streaming_workers(view, server, cache):
 
 def test_open_views_takes_addresses_beside_folders(view, server, cache, foreign_tar):
     folders = [server.url, foreign_tar.parent]
-    views = open_views(folders, None, DataOptions(), "all", cache=cache)
+    views = open_views(folders, None, Split(), "all", cache=cache)
     assert len(views) == 22 + 7
     assert_same([views[row] for row in range(22)], in_order(ShardDataset(view.folder)))
     with pytest.raises(UserError, match=rf"^{view.folder} has the same samples as {server.url}: give each view once"):
-        open_views([server.url, view.folder], None, DataOptions(), "all", cache=cache)
+        open_views([server.url, view.folder], None, Split(), "all", cache=cache)
 
 
 def test_pickled_it_stays_with_the_manifest_it_has_read(view, server, cache):

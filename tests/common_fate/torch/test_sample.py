@@ -51,3 +51,12 @@ def test_white_is_exactly_one():
 def test_a_member_that_cannot_be_decoded_is_named(extension):
     with pytest.raises(ValueError, match=f"its {extension} cannot be decoded"):
         to_sample("a-000001", {extension: b"\x80nonsense"}, 0)
+
+
+def test_masks_are_bool():
+    mask = np.array([[0, 255]], np.uint8)
+    sample = to_sample(
+        "a-000001", {"valid.png": encode("valid.png", mask), "truth.occlusion.png": encode("x.png", mask)}, 0
+    )
+    assert sample["valid"].dtype == sample["truth.occlusion"].dtype == torch.bool
+    assert sample["truth.occlusion"].tolist() == [[False, True]]

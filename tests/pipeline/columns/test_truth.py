@@ -5,12 +5,13 @@ import cv2
 import numpy as np
 import pytest
 
+from common_fate.datasets.catalog import Video
 from pipeline import sources
 from pipeline.columns import truth
 from pipeline.columns.frames import stage as frames
 from pipeline.columns.frames.stage import FramesOptions
 from pipeline.columns.truth import TruthOptions, resized_truth
-from pipeline.sources.source import Source, Truth, Video
+from pipeline.sources.source import Source, Truth
 
 
 def half_known(height: int, width: int) -> Truth:

@@ -1,4 +1,4 @@
-from dataclasses import MISSING, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -6,13 +6,12 @@ import pytest
 import yaml
 
 from common_fate.errors import UserError
-from pipeline.config.load import SCHEMA, load
-from pipeline.downloads.policy import Downloading
-from pipeline.registry import STAGES, VIEWS
+from pipeline.config.load import Dataset, _columns, _dataset, load
+from pipeline.registry import VIEWS
 from pipeline.sources import SOURCES
+from pipeline.views import View
 
 ROOT = Path(__file__).resolve().parents[3]
-DEFINITIONS = yaml.safe_load(SCHEMA.read_text())["$defs"]
 
 
 def one(**keys: Any) -> dict[str, Any]:
@@ -42,8 +41,54 @@ def test_truth_is_a_column_where_the_source_has_it():
     assert "truth" in load(one())["x"].columns
 
 
+def test_truth_comes_whatever_the_view_and_not_without_pairs():
+    selflow = load(one(frames={"triplets": True}, views=["selflow"]))["x"]
+    assert selflow.columns == ("frames", "superpixels", "truth")
+    assert load(one(frames={"pairs": "none"}, views=["grouping"]))["x"].columns == ("frames", "regions")
+
+
+def test_a_view_brings_what_its_columns_are_made_from(monkeypatch: pytest.MonkeyPatch):
+    points = View("points", 1, "guidance", {"frames": ("json",), "guidance": ("guidance.npy",)})
+    monkeypatch.setitem(VIEWS, "points", points)
+    assert _columns(["points"], {"truth": False, "masks": False}) == ("frames", "flow", "guidance")
+
+
+def test_a_view_of_what_the_source_does_not_know_is_refused(monkeypatch: pytest.MonkeyPatch):
+    exact = View("exact", 1, "truth", {"frames": ("jpg", "json"), "truth": ("flow.b2", "valid.png")})
+    labelled = View("labelled", 1, "masks", {"frames": ("jpg", "json"), "masks": ("objects.png",)})
+    monkeypatch.setitem(VIEWS, "exact", exact)
+    monkeypatch.setitem(VIEWS, "labelled", labelled)
+
+    def resolved(**keys: Any) -> Dataset:
+        return _dataset("x", one(**keys)["datasets"]["x"], "datasets.x", Path("results/x"))
+
+    assert resolved(views=["exact"]).columns == ("frames", "truth")
+    with pytest.raises(UserError, match=r"datasets\.x\.views: labelled joins masks, and this source has none"):
+        resolved(views=["labelled"])
+    with pytest.raises(UserError, match=r"datasets\.x\.views: exact joins truth, and this source has none"):
+        resolved(views=["exact"], frames={"pairs": "none"})
+
+
+def test_the_flow_of_an_experiment_s_network_is_at_its_path():
+    dataset = load(one(flow={"estimator": "network:experiments.student"}))["x"]
+    path = "results/experiments/student/model.safetensors"
+    assert dataset.options("flow")["estimator"] == f"network:{path}"
+    assert dataset.weights("flow") == (Path(path),)
+    assert dataset.weights("regions") == ()
+
+
+def test_weights_are_the_users_own_files(tmp_path: Path):
+    forest, checkpoint = tmp_path / "model.yml.gz", tmp_path / "mine.ckpt"
+    checkpoint.touch()
+    flow = {"estimator": "ptlflow:raft", "checkpoint": str(checkpoint)}
+    dataset = load(one(flow=flow, regions={"forest": str(forest)}))["x"]
+    assert (dataset.weights("flow"), dataset.weights("regions")) == ((checkpoint,), (forest,))
+    published = load(one(flow={"estimator": "ptlflow:raft", "checkpoint": "things"}))["x"]
+    assert published.weights("flow") == ()
+
+
 def test_columns_are_those_that_the_views_join():
-    assert load(one(views=["grouping"]))["x"].columns == ("frames", "regions")
+    assert load(one(views=["grouping"]))["x"].columns == ("frames", "regions", "truth")
     images = {"source": {"kind": "images", "path": "*.jpg"}, "views": ["grouping"]}
     assert load({"datasets": {"x": images}})["x"].columns == ("frames", "regions")
     triplets = load(one(frames={"triplets": True}, views=["selflow", "cmp"]))["x"]
@@ -64,28 +109,6 @@ def test_web_video_is_filtered_unless_told_otherwise_and_other_video_if_told(mon
     assert options(frames={"filters": ["black"]}, flow={"min_motion": None}) == (["black"], None)
 
 
-@pytest.mark.parametrize("stage", [name for name in STAGES if name in DEFINITIONS])
-def test_the_schema_has_the_options_of_each_stage(stage: str):
-    assert set(DEFINITIONS[stage]["properties"]) == {field.name for field in fields(STAGES[stage].options)}
-
-
-@pytest.mark.parametrize("kind", SOURCES)
-def test_the_schema_has_the_options_of_each_source(kind: str):
-    definition = DEFINITIONS[{"frames": "folders"}.get(kind, kind)]
-    options = fields(SOURCES[kind].options)
-    assert set(definition["properties"]) - {"kind"} == {field.name for field in options}
-    required = {field.name for field in options if field.default is MISSING and field.default_factory is MISSING}
-    assert set(definition.get("required", [])) == required
-
-
-def test_the_schema_has_the_keys_of_downloads():
-    assert set(DEFINITIONS["download"]["properties"]) == {field.name for field in fields(Downloading)}
-
-
-def test_the_schema_names_the_views_there_are():
-    assert DEFINITIONS["dataset"]["properties"]["views"]["items"]["enum"] == list(VIEWS)
-
-
 @pytest.mark.parametrize(
     ("config", "says"),
     [
@@ -94,6 +117,27 @@ def test_the_schema_names_the_views_there_are():
         ({"datasets": {"a-b": {"source": {"kind": "synthetic"}}}}, "datasets.a-b: a dataset's name has letters"),
         ({"datasets": {"report": {"source": {"kind": "synthetic"}}}}, "datasets.report: this name is taken"),
         ({"datasets": {"x": {}}}, "c.yaml: datasets.x lacks source"),
+        (
+            {"datasets": {2016: {"source": {"kind": "synthetic"}}}},
+            "c.yaml: datasets.2016: YAML reads a dataset's name here as a number: write it in quotes",
+        ),
+        (
+            {"datasets": {False: {"source": {"kind": "synthetic"}}}},
+            "c.yaml: datasets.false: YAML reads a dataset's name here as true or false: write it in quotes",
+        ),
+        (
+            {"datasets": {None: {"source": {"kind": "synthetic"}}}},
+            "c.yaml: datasets.null: YAML reads a dataset's name here as nothing: write it in quotes",
+        ),
+        (
+            {"datasets": {"x": {"source": {"kind": "davis", "path": "a", "year": 2015}}}},
+            "datasets.x.source.year is 2015: should be one of 2016, 2017",
+        ),
+        (
+            {"datasets": {"x": {"source": {"kind": "davis", "path": "a", "masks": "Annotation"}}}},
+            "source.masks is 'Annotation': should be one of Annotations, Annotations_unsupervised, null (did you mean",
+        ),
+        (one(views=["cmp", "cmp"]), "datasets.x.views names cmp twice: leave one out"),
         ({"dataset": {}, "datasets": {"x": {"source": {"kind": "synthetic"}}}}, "dataset is not a key: did you mean"),
         (
             one(download={"pause": 1}),

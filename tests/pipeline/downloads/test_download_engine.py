@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from common_fate.datasets.catalog import write_listing
+from common_fate.datasets.catalog import Video, write_listing
 from common_fate.datasets.stats import stats
 from common_fate.datasets.verify import verify
 from common_fate.errors import UserError
@@ -26,7 +26,6 @@ from pipeline.downloads.copies import release
 from pipeline.downloads.engine import download_shard
 from pipeline.downloads.outcomes import read_outcomes
 from pipeline.downloads.policy import Blocked, Downloading
-from pipeline.sources.source import Video
 from pipeline.sources.web import uri
 from pipeline.stages.runner import run_stage
 from pipeline.upkeep import gc

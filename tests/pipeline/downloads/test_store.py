@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError
 from pipeline.downloads.store import Store, claimant_of
-from pipeline.sources.source import Video
 
 A, B = Video("a", "web", "there"), Video("b", "web", "elsewhere")
 

@@ -1,9 +1,19 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.scores.flow_error import Mean, flow_error, total_error
+from common_fate.shards.record import Record
+from pipeline.scores.flow_error import Mean, flow_error, flow_errors, total_error
+from tests.support.made_dataset import HEIGHT, PAIRS, SHARDS, WIDTH, make_dataset, true_flow
+
+MADE = [(shard, frame) for shard in range(3) for frame in range(PAIRS) if (shard, frame) != (1, 1)]
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_dataset(tmp_path_factory.mktemp("flow_error") / "small")
 
 
 def field(*vectors: tuple[float, float]) -> np.ndarray:
@@ -83,11 +93,54 @@ def test_dis_on_real_pairs_is_well_below_zero_motion(shared_data: Path):
     estimate = create_estimator("dis", preset="medium")
     found, still = [], []
     for scene in sorted((shared_data / "flow/middlebury").iterdir()):
-        first, second = (
-            cv2.imread(str(scene / name), cv2.IMREAD_COLOR_RGB).transpose(2, 0, 1)[None].astype(np.float32) / 255
+        pair = [
+            cv2.imread(str(scene / name), cv2.IMREAD_COLOR_RGB).transpose(2, 0, 1).astype(np.float32) / 255
             for name in ("frame10.png", "frame11.png")
-        )
+        ]
         truth, valid = read_flo(scene / "flow10.flo")
-        found.append(flow_error(estimate(first, second)[0], truth, valid))
+        found.append(flow_error(estimate(np.stack(pair)[None])[0], truth, valid))
         still.append(flow_error(np.zeros_like(truth), truth, valid))
     assert total_error(found)["all"].value < 0.25 * total_error(still)["all"].value
+
+
+# Flow against the truth: the flow is half a pixel off wherever it moves, in the right half of the frame.
+
+
+def test_flow_errors_are_means_over_the_pixels_of_all_pairs(dataset: Path):
+    table = flow_errors(dataset)
+    row, still = (dict(zip(table.columns, cells, strict=True)) for cells in table.rows)
+    assert (row["dataset"], row["estimator"], row["pairs"]) == ("small", "dis medium", len(MADE))
+    moving = [int((true_flow(*pair)[0] > 0).sum()) for pair in MADE]
+    hidden = 8 * HEIGHT
+    assert row["all"] == pytest.approx(0.5 * sum(moving) / (len(MADE) * HEIGHT * WIDTH))
+    assert row["occluded"] == pytest.approx(0.5)
+    assert row["visible"] == pytest.approx(
+        0.5 * sum(m - hidden for m in moving) / (len(MADE) * (HEIGHT * WIDTH - hidden))
+    )
+    assert (row["s10-40"], row["s40+"], row["Fl-all %"]) == (0.5, 0.5, 0.0)
+    assert still["estimator"] == "no motion"
+    assert (still["s10-40"], still["s40+"]) == (11, 41)
+    assert still["Fl-all %"] == pytest.approx(
+        100 * sum(m for m, (s, _) in zip(moving, MADE, strict=True) if s) / (len(MADE) * HEIGHT * WIDTH)
+    )
+
+
+def test_without_truth_there_is_no_error(dataset: Path, tmp_path: Path):
+    assert flow_errors(tmp_path).rows == []
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"estimator": "dis", "preset": "fast", "checkpoint": None}, "dis fast"),
+        ({"estimator": "ptlflow:raft", "preset": "medium", "checkpoint": "things"}, "ptlflow:raft things"),
+    ],
+)
+def test_the_estimator_is_named_with_what_matters(tmp_path: Path, options: dict[str, Any], name: str):
+    folder = make_dataset(tmp_path / "small")
+    for shard in SHARDS:
+        path = folder / f"flow/{shard}.json"
+        record = Record.read(path)
+        object.__setattr__(record, "options", options)
+        record.write(path)
+    assert flow_errors(folder).rows[0][1] == name

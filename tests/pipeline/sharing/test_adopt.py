@@ -170,7 +170,7 @@ def test_what_is_no_shards_is_refused(tmp_path: Path):
 @pytest.mark.slow
 def test_snakemake_takes_an_adopted_dataset_as_it_is(made: Path, tmp_path: Path):
     workspace = Workspace(tmp_path)
-    train = {"method": "cmp", "train": ["theirs"], "data": {"hold_out": 0.5}}
+    train = {"method": "cmp", "train": ["theirs"], "validation": {"share": 0.5}}
     workspace.configure({"theirs": {"source": {"kind": "adopted"}}}, {"first": train})
     refused = workspace.snakemake()
     assert (

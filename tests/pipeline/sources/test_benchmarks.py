@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError
 from common_fate.foreign.flow_files import write_flo, write_kitti_png
 from pipeline.config.load import load
 from pipeline.sources import SOURCES
 from pipeline.sources.coco import image_facts
-from pipeline.sources.source import Frame, Video
+from pipeline.sources.source import Frame
 
 WHERE = "config.yaml: datasets.x.source"
 HEIGHT, WIDTH = 6, 8

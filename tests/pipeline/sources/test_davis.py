@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common_fate.datasets.catalog import Video
 from common_fate.datasets.show import show
 from common_fate.errors import SampleError, UserError
 from pipeline.columns import masks
@@ -23,7 +24,7 @@ from pipeline.columns.masks import MasksOptions
 from pipeline.sources import SOURCES
 from pipeline.sources.archives import Tree
 from pipeline.sources.ids import video_id
-from pipeline.sources.source import Frame, Unreadable, Video
+from pipeline.sources.source import Frame, Unreadable
 from tests.support.workspace import Workspace
 
 WHERE = "config.yaml: datasets.x.source"

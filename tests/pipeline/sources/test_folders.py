@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError, UserError
 from common_fate.foreign.flow_files import write_flo, write_kitti_png
 from pipeline.sources.folders import SOURCE
-from pipeline.sources.source import Frame, Unreadable, Video
+from pipeline.sources.source import Frame, Unreadable
 
 WHERE = "config.yaml: datasets.x.source"
 HEIGHT, WIDTH = 6, 8

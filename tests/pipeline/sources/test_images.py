@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError
 from pipeline.sources.images import SOURCE
-from pipeline.sources.source import Unreadable, Video
+from pipeline.sources.source import Unreadable
 
 WHERE = "config.yaml: datasets.x.source"
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError
-from pipeline.sources.source import Frame, Truth, Unreadable, Video
+from pipeline.sources.source import Frame, Truth, Unreadable
 from pipeline.sources.synthetic import SOURCE, SyntheticOptions
 
 PAIRS = [(0, 1), (10, 15), (20, 12)]

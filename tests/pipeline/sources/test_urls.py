@@ -17,11 +17,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from common_fate.datasets.catalog import read_catalog, write_catalog
+from common_fate.datasets.catalog import Video, read_catalog, write_catalog
 from common_fate.errors import SampleError, UserError
 from pipeline.config.load import load
 from pipeline.downloads.policy import Downloading
-from pipeline.sources.source import Video
 from pipeline.sources.urls import SOURCE
 
 SUM = "ab" * 32

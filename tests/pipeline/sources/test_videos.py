@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError, UserError
-from pipeline.sources.source import Frame, Unreadable, Video
+from pipeline.sources.source import Frame, Unreadable
 from pipeline.sources.videos import SOURCE
 from tests.support.clips import number_in, picture, write_clip, write_sound
 

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError
 from pipeline.config.load import load
-from pipeline.sources.source import Video
 from pipeline.sources.yfcc.lines import COLUMNS
 from pipeline.sources.yfcc100m import media_hash
 

@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import typer
+from typer.testing import CliRunner
 
-from common_fate.datasets.catalog import write_catalog, write_plan
+from common_fate.datasets.catalog import Video, write_catalog, write_plan
 from common_fate.errors import SampleError, ShardError, UserError
 from common_fate.shards.codecs import encode
 from common_fate.shards.column import Shard
 from common_fate.shards.record import Record
 from common_fate.shards.writer import write_shard
-from pipeline.sources.source import Video
+from pipeline.cli.app import stage_command
 from pipeline.stages.runner import run_stage
 from pipeline.stages.stage import Sample, Stage, each, in_batches
 
@@ -191,3 +193,56 @@ def test_the_record_holds_no_path_time_or_host(tmp_path: Path):
     record = json.loads(tar.with_suffix(".json").read_text())
     assert str(tmp_path) not in json.dumps(record)
     assert not {"time", "seconds", "host", "date"} & set(record)
+
+
+def looked_around(sample: Sample, options: Options) -> Sample:
+    seen = [int(sample[name][0]) for name in ("previous.x.npy", "x.npy", "next.x.npy") if name in sample]
+    return {"json": {"seen": seen}}
+
+
+AROUND = Stage(
+    *("around", 1, ("frames",), Options, each(looked_around)),
+    follow=lambda options: ("previous", "next")[2 - options.factor :],
+)
+
+
+def frames(**facts: dict[str, int | None]) -> dict[str, dict[str, Any]]:
+    nothing = {"previous": None, "next": None}
+    return {f"v-{i:06d}": {"x.npy": np.array([i]), "json": nothing | facts[f"f{i}"]} for i in range(len(facts))}
+
+
+def test_the_neighbours_may_follow_from_the_options(tmp_path: Path):
+    made = frames(f0={"next": 1}, f1={"next": 2, "previous": 0}, f2={})
+    source = column(tmp_path, "frames", made)
+    for count, seen in ((1, {"v-000000": [0, 1], "v-000001": [1, 2]}), (2, {"v-000001": [0, 1, 2]})):
+        tar = tmp_path / f"around{count}/000000.tar"
+        run_stage(AROUND, {"frames": source}, tar, Options(factor=count), 1)
+        with Shard(tar) as shard:
+            assert {key: shard[key]["json"]["seen"] for key in shard} == seen
+
+
+def test_frames_that_were_made_without_the_frame_before_are_refused_where_it_is_read(tmp_path: Path):
+    members = {key: encode_all(sample) for key, sample in frames(f0={"next": 1}, f1={}).items()}
+    facts = {"stage": "frames", "version": 1, "options": {"triplets": False}, "inputs": {}}
+    write_shard(tmp_path / "frames/000000.tar", members.items(), lambda: facts)
+    inputs = {"frames": tmp_path / "frames/000000.tar"}
+    with pytest.raises(UserError, match=r"around: reads the frame before each, too: set frames\.triplets: true"):
+        run_stage(AROUND, inputs, tmp_path / "around/000000.tar", Options(factor=2), 1)
+    assert run_stage(AROUND, inputs, tmp_path / "around/000000.tar", Options(factor=1), 1).samples == 1
+
+
+def encode_all(members: dict[str, Any]) -> dict[str, bytes]:
+    return {extension: encode(extension, value) for extension, value in members.items()}
+
+
+def test_a_stage_s_command_makes_its_column(tmp_path: Path):
+    """What a line in the registry gives: a command that takes the options as JSON, which the rules call."""
+    source = column(tmp_path, "numbers", numbers(3))
+    app = typer.Typer()
+    app.command(DOUBLE.name)(stage_command(DOUBLE))
+    tar = tmp_path / "double/000000.tar"
+    done = CliRunner().invoke(app, [str(source), "--to", str(tar), "--options", '{"factor": 5}'])
+    assert done.exit_code == 0, done.output
+    assert made(tar) == {"v-000000": 0, "v-000001": 5, "v-000002": 10}
+    done = CliRunner().invoke(app, ["--help"])
+    assert "Make one shard of the column `double` from numbers." in done.output

@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 from benchmarks import stages
 from pipeline.cli.app import app
-from pipeline.registry import VIEWS
+from pipeline.registry import STAGES, VIEWS
 from pipeline.upkeep.estimate import COSTS, MANIFEST, START, START_ON_CLUSTER, Work, cost
+from pipeline.views import View
 from tests.support.workspace import ROOT, Workspace
 
 
@@ -79,6 +80,25 @@ def test_a_gpu_s_time_is_counted_where_it_is_given():
     assert not any("stage flow" in name and "(ms" in name for name in rows)
 
 
+def test_a_view_whose_columns_have_no_figures_says_so(monkeypatch: pytest.MonkeyPatch):
+    labelled = View("labelled", 1, "masks", {"frames": ("jpg", "json"), "masks": ("objects.png",)})
+    monkeypatch.setitem(VIEWS, "labelled", labelled)
+    rows = estimated("--view=labelled", "--clips=100", "--frames-per-clip=3")
+    assert re.split(r" {2,}", rows["masks"]) == ["300", "not measured", "not measured"]
+    assert re.split(r" {2,}", rows["shards/labelled"]) == ["300", "not measured", "not measured"]
+    assert rows["without masks, labelled"] == "not measured"
+    assert not any(name.startswith("without") for name in estimated("--view=cmp"))
+
+
+def test_samples_are_frames_pairs_or_triplets_as_the_neighbours_say():
+    some = Work(100, 5, 3, 384, 384, ("cmp", "grouping", "selflow"), 10, None)
+    counts = {part: some.samples(part) for part in ("frames", "regions", "flow", "guidance", *some.views)}
+    assert counts == {
+        **{"frames": 500, "regions": 500, "flow": 300, "guidance": 300},
+        **{"cmp": 300, "grouping": 500, "selflow": 200},
+    }
+
+
 def test_a_view_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]):
     done = CliRunner().invoke(app, ["estimate", "--view", "rows"])
     assert "--view rows: should be one of cmp, grouping, selflow" in str(done.exception)
@@ -105,9 +125,15 @@ def test_the_benchmark_prints_the_figures_lines(shared_data: Path, monkeypatch: 
     monkeypatch.setattr(stages, "_least", lambda make, rounds: 0.0 * make())
     monkeypatch.setattr(stages, "ROUNDS", 0)
     monkeypatch.setattr(stages, "_starts", lambda folder: [{"what": what} for what in stages.STARTS])
-    lines = {row["what"] for row in stages.run()}
+    labelled = View("labelled", 1, "masks", {"frames": ("jpg", "json"), "masks": ("objects.png",)})
+    monkeypatch.setitem(VIEWS, "labelled", labelled)
+    rows = stages.run()
+    lines = {row["what"] for row in rows}
     figures = [START, START_ON_CLUSTER, *(figure for pair in COSTS.values() for figure in pair)]
     assert {figure.line for figure in figures} <= lines
+    without = [row["what"].split()[1].rstrip(":") for row in rows if row.get("ours") == "not measured"]
+    assert without == ["truth", "masks", "labelled"]
+    assert {*STAGES, *VIEWS} == {what.split()[1].rstrip(":") for what in lines if what.startswith(("stage", "view"))}
 
 
 def test_the_document_shows_what_the_command_prints():

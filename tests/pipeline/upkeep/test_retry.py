@@ -13,12 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common_fate.datasets.adopted import Adopted, write_adopted
-from common_fate.datasets.catalog import read_catalog, write_listing
+from common_fate.datasets.catalog import Video, read_catalog, write_listing
 from common_fate.datasets.verify import verify
 from common_fate.errors import SampleError, UserError
 from common_fate.manifest.tables import write_manifest
 from common_fate.shards.record import Record
-from pipeline.sources.source import Video
 from pipeline.stages.runner import run_stage
 from pipeline.stages.stage import Drop, Dropped, Failure, Items, Outcomes, Sample, Stage, each, in_batches
 from pipeline.upkeep import retry
@@ -107,7 +106,7 @@ STAGES = {
         Stage("frames", 1, ("source",), Options, filmed, measure=lambda s: {"x": s["x.npy"][0]}),
         Stage(
             *("flow", 1, ("frames",), Options, in_batches(moved, lambda sample: sample["x.npy"].shape)),
-            follow=("next",),
+            follow=lambda options: ("next",),
             measure=lambda sample: {"y": sample["y.npy"][0] / 3},
             software=("numpy",),
             provenance=lambda options: {"compiler": WORLD.compiler},

@@ -14,7 +14,7 @@ from torchvision.transforms.v2 import functional as TF
 
 from common_fate.errors import ShardError
 from common_fate.shards.flow_coding import LIMIT
-from trainers.data.transforms import IGNORED, Joint, _jittered
+from trainers.data.transforms import IGNORED, NOWHERE, Joint, _jittered
 from trainers.engine.options import TransformOptions
 
 sides = st.integers(8, 60)
@@ -32,8 +32,8 @@ def sample_of(height: int, width: int, seed: int = 0, key: str = "a-000001", epo
     }
 
 
-def joint(train: bool = False, seed: int = 0, **options) -> Joint:
-    return Joint(TransformOptions(**options), seed, train)
+def joint(train: bool = False, seed: int = 0, pairs: tuple = (), **options) -> Joint:
+    return Joint(TransformOptions(**options), seed, train, pairs)
 
 
 def numbered(height: int, width: int, **more) -> dict:
@@ -310,7 +310,7 @@ def test_jitter_is_torchvision_s(factors: tuple[float, float, float], seed: int)
     expected = image
     for adjust, factor in zip((TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation), factors, strict=True):
         expected = adjust(expected, factor)
-    made = torch.from_numpy(_jittered(image.numpy(), *factors))
+    made = torch.from_numpy(_jittered([image.numpy()], *factors)[0])
     torch.testing.assert_close(made, expected, atol=2e-3, rtol=0)  # torchvision rounds the weight of red
 
 
@@ -359,3 +359,248 @@ def test_points_that_are_no_rows_are_refused(shape: tuple[int, ...]):
 def test_a_strip_that_would_fill_the_memory_is_refused():
     with pytest.raises(ShardError, match="a-000001: resized from 1x4000"):
         joint(shorter_side=416)(sample_of(1, 4000))
+
+
+def whole_sample(height: int, width: int, seed: int = 0, **more) -> dict:
+    """Every member that there is, of three frames."""
+    sample, rng = sample_of(height, width, seed, **more), np.random.default_rng(seed + 1)
+    labels = ("objects", "regions", "superpixels", "previous.superpixels", "next.superpixels")
+    return (
+        sample
+        | {name: torch.from_numpy(rng.random((3, height, width), np.float32)) for name in FRAMES[1:]}
+        | {name: sample["flow"] * factor for name, factor in (("backward", -1), ("truth.flow", 0.5))}
+        | {name: torch.from_numpy(rng.integers(0, 255, (height, width))) for name in labels}
+        | {name: torch.from_numpy(rng.integers(0, 2, (height, width)) * 255) for name in MASKS}
+        | {
+            "tree": torch.tensor([[0, 1, 0.2, 2], [2, 3, 0.5, 3]]),
+            "guidance": torch.from_numpy(rng.random((9, 3), np.float32)) * torch.tensor([height - 1, width - 1, 20]),
+            "points": torch.from_numpy(rng.integers(0, (height, width), (9, 2))),
+            "landmarks": torch.from_numpy(rng.random((6, 3), np.float32)) * torch.tensor([height - 1, width - 1, 1]),
+            "json": {"video": "a", "width": width, "height": height},
+        }
+    )
+
+
+FRAMES = ("image", "previous.image", "next.image")
+FLOWS = {"flow": "valid", "backward": "backward_valid", "truth.flow": "truth.valid"}
+MASKS = ("occlusion", "truth.valid")
+
+
+def test_every_member_comes_out_with_the_crop_s_sides():
+    sample = whole_sample(50, 60)
+    made = joint(True, **VARIED)(sample)
+    assert made.keys() == sample.keys() | {"valid", "backward_valid", "landmarks_valid"}
+    for name, value in made.items():
+        if name not in ("key", "epoch", "tree", "json", "guidance", "points", "landmarks", "landmarks_valid"):
+            assert tuple(value.shape[-2:]) == (32, 32), name
+    assert torch.equal(made["tree"], sample["tree"])
+    assert made["json"] == sample["json"]
+    assert made["occlusion"].dtype == made["truth.valid"].dtype == made["backward_valid"].dtype == torch.bool
+
+
+@pytest.mark.parametrize("name", ["depth", "next.depth", "flow.b2", "image.next", "superpixel"])
+def test_a_member_that_nothing_is_known_of_is_refused(name: str):
+    with pytest.raises(
+        ShardError, match=f"a-000001: nothing is known of its {name}, so it cannot be moved with the image"
+    ):
+        joint(crop=32)(sample_of(32, 32) | {name: torch.zeros(32, 32)})
+
+
+def test_of_other_members_the_caller_says_how_they_lie_on_the_image():
+    sample = sample_of(20, 24, key="a-000003")
+    more = {"dark": "labels", "later": "flow", "corners": "points", "weights": "array"}
+    others = {"dark": sample["labels"], "later": sample["flow"], "corners": torch.tensor([[3, 4, 1]])}
+    transform = Joint(TransformOptions(shorter_side=None, crop=32, flip=True), 0, True, more=more)
+    made = transform(sample | others | {"weights": torch.ones(2)})
+    on_image = made["labels"] != IGNORED
+    assert torch.equal(made["dark"][on_image], made["labels"][on_image])
+    assert (made["dark"][~on_image] == NOWHERE).all()
+    assert torch.equal(made["later"], made["flow"])
+    assert torch.equal(made["later_valid"], made["valid"])
+    assert sample["labels"][3, 4] == made["labels"][tuple(made["corners"][0])]
+    assert torch.equal(made["weights"], torch.ones(2))
+
+
+def test_a_sample_without_an_image_is_refused():
+    sample = {name: sample_of(32, 32)[name] for name in ("key", "epoch", "flow")}
+    with pytest.raises(ShardError, match="a-000001: has no image"):
+        joint(crop=32)(sample)
+
+
+@pytest.mark.parametrize(
+    "name", ["next.image", "backward", "truth.flow", "occlusion", "previous.superpixels", "backward_valid", "regions"]
+)
+def test_frames_and_maps_of_another_size_are_refused(name: str):
+    planes = {"next.image": (3,), "backward": (2,), "truth.flow": (2,)}.get(name, ())
+    with pytest.raises(ShardError, match=f"a-000001: its {name} is 30x31 and its image 32x32"):
+        joint(crop=32)(sample_of(32, 32) | {name: torch.zeros(*planes, 30, 31)})
+    with pytest.raises(ShardError, match=f"a-000001: its {name} is .*, and not"):
+        joint(crop=32)(sample_of(32, 32) | {name: torch.zeros(4, 32, 32)})
+
+
+@given(seed=seeds, epoch=st.integers(0, 99), jitter=st.sampled_from([0.0, 0.4]))
+@settings(deadline=None, max_examples=40)
+def test_frames_flows_and_maps_of_others_become_what_the_first_would(seed: int, epoch: int, jitter: float):
+    """Put in the place of the frame's own, each comes out the same."""
+    sample = whole_sample(50, 60, seed, epoch=epoch)
+    transform = joint(True, seed, **VARIED | {"jitter": jitter})
+    made = transform(sample)
+    if not jitter:
+        for name in FRAMES:
+            alone = transform({"key": sample["key"], "epoch": epoch, "image": sample[name]})
+            assert torch.equal(made[name], alone["image"]), name
+    for name, valid in FLOWS.items():
+        given_valid = {"valid": sample[valid]} if valid in sample else {}
+        alone = transform(sample_of(50, 60, seed, epoch=epoch) | {"flow": sample[name]} | given_valid)
+        assert torch.equal(made[name], alone["flow"]), name
+        assert torch.equal(made[valid], alone["valid"]), name
+    for name in ("labels", "objects", "regions", "superpixels", "next.superpixels"):
+        alone = transform(sample | {"labels": sample[name]})["labels"]
+        on_image = made["labels"] != IGNORED
+        assert torch.equal(made[name][on_image], alone[on_image]), name
+
+
+def test_what_is_beyond_the_image_is_nothing_of_its_kind():
+    sample = whole_sample(20, 24)
+    sample["regions"][0, 0] = 255  # regions and superpixels may be called that
+    made = joint(shorter_side=None, crop=32)(sample)
+    padding = made["labels"] == IGNORED
+    assert padding.sum() == 32 * 32 - 20 * 24
+    assert (made["objects"][padding] == IGNORED).all()
+    for name in ("regions", "superpixels", "next.superpixels", "previous.superpixels"):
+        assert (made[name][padding] == NOWHERE).all()
+        assert (made[name][~padding] >= 0).all()
+    for name, valid in FLOWS.items():
+        assert not made[valid][padding].any()
+        assert (made[name][:, ~made[valid]] == 0).all()
+    assert not made["occlusion"][padding].any()
+
+
+@given(seed=seeds, number=st.integers(0, 99), height=st.sampled_from([15, 16]))
+@settings(deadline=None, max_examples=40)
+def test_flipping_twice_is_the_identity(seed: int, number: int, height: int):
+    """Either way and both, of every member; of a smaller image the same draw puts the crop into itself."""
+    sample = whole_sample(16, 16, seed, key=f"a-{number:06d}")
+    sample["points"] = sample["points"][:4]
+    sample["guidance"] = torch.tensor([[0, 3, 1.5], [15, 7, 2.5], [8, 8, 0]])
+    transform = joint(True, seed, shorter_side=None, crop=16, flip=True, flip_vertical=True, pairs=((0, 1), (4, 2)))
+    once = transform(sample)
+    twice = transform(once)
+    again = transform(twice)
+    assert same(again, once)
+    plain = joint(shorter_side=None, crop=16)(sample)
+    torch.testing.assert_close(twice["landmarks"], plain["landmarks"])
+    assert same(twice | {"landmarks": plain["landmarks"]}, plain)
+
+
+@pytest.mark.parametrize(("flip", "flip_vertical"), [(True, False), (False, True), (True, True)])
+def test_flips_mirror_negate_and_swap(flip: bool, flip_vertical: bool):
+    """Beside each other, drawn apart; and a mirror image alone has left and right in each other's places."""
+    transform = joint(True, shorter_side=None, crop=16, flip=flip, flip_vertical=flip_vertical, pairs=((0, 1),))
+    seen = set()
+    for number in range(40):
+        sample = whole_sample(16, 16, key=f"a-{number:06d}")
+        sample["landmarks"] = torch.tensor([[3.25, 2, 0], [7, 9.5, 1], [15, 0, 2]])
+        made = transform(sample)
+        first = numbered(16, 16, key=sample["key"])
+        place = int(transform(first)["labels"][0, 0])
+        horizontal, vertical = place % 16 == 15, place // 16 == 15
+        seen.add((horizontal, vertical))
+        dims = [dim for dim, flipped in ((-1, horizontal), (-2, vertical)) if flipped]
+        sign = torch.tensor([-1 if horizontal else 1, -1 if vertical else 1])[:, None, None]
+        assert torch.equal(made["next.image"], sample["next.image"].flip(dims))
+        assert torch.equal(made["superpixels"], sample["superpixels"].flip(dims))
+        assert torch.equal(made["occlusion"], sample["occlusion"].flip(dims) != 0)
+        assert torch.equal(made["backward"], sample["backward"].flip(dims) * sign)
+        y, x, what = sample["landmarks"].T
+        moved = torch.stack([15 - y if vertical else y, 15 - x if horizontal else x, what], dim=1)
+        assert torch.equal(made["landmarks"], moved[[1, 0, 2]] if horizontal != vertical else moved)
+        assert made["landmarks_valid"].all()
+    assert seen == {(h, v) for h in {False, flip} for v in {False, flip_vertical}}
+
+
+def test_switching_the_vertical_flip_on_leaves_the_rest_as_it_was():
+    for number in range(20):
+        sample = whole_sample(50, 60, key=f"a-{number:06d}")
+        before, after = (joint(True, **VARIED, flip_vertical=on)(sample) for on in (False, True))
+        assert same(before, after) or torch.equal(before["labels"], after["labels"].flip(-2))
+
+
+@given(epoch=st.integers(0, 1000), seed=seeds)
+@settings(deadline=None, max_examples=40)
+def test_a_moving_scene_still_moves_from_each_frame_to_the_next(epoch: int, seed: int):
+    """Three frames of one scene, shifted: the transformed ones are warped onto each other by the transformed flows."""
+    u, v = np.random.default_rng(seed).uniform(-5, 5, 2)
+    y, x = np.mgrid[:100, :110].astype(np.float64)
+    frames = [torch.from_numpy(waves(y - t * v, x - t * u).astype(np.float32)) for t in (-1, 0, 1)]
+    flow = torch.tensor([u, v], dtype=torch.float32)[:, None, None].expand(2, 100, 110).contiguous()
+    sample = {"key": "a-000001", "epoch": epoch, "image": frames[1], "previous.image": frames[0]}
+    sample |= {"next.image": frames[2], "flow": flow, "backward": -flow}
+    options = {"shorter_side": 90, "scale": (0.8, 1.5), "crop": 64, "flip": True, "flip_vertical": True, "jitter": 0.3}
+    made = joint(True, **options)(sample)
+    row, column = np.mgrid[:64, :64].astype(np.float32)
+    inside = np.s_[:, 16:-16, 16:-16]
+    for name, field in (("next.image", made["flow"]), ("previous.image", -made["flow"])):
+        targets = column + field[0].numpy(), row + field[1].numpy()
+        warped = np.stack([cv2.remap(plane.numpy(), *targets, cv2.INTER_CUBIC) for plane in made[name]])
+        assert np.abs(warped - made["image"].numpy())[inside].max() < 0.03
+    assert torch.equal(made["backward"], -made["flow"])
+
+
+def test_the_same_colour_stays_the_same_in_every_frame():
+    """Whatever else a frame shows: jitter's mean grey is the first frame's for all."""
+    transform = joint(True, shorter_side=None, crop=32, jitter=0.6)
+    for number in range(20):
+        sample = sample_of(32, 32, key=f"a-{number:06d}")
+        sample["next.image"] = sample["image"].clone()
+        sample["next.image"][:, :, 16:] = 0.9
+        made = transform(sample)
+        assert torch.equal(made["next.image"][:, :, :16], made["image"][:, :, :16])
+        assert not torch.equal(made["image"], sample["image"])
+
+
+@given(epoch=st.integers(0, 1000), shorter=st.sampled_from([30, 60, 90]), seed=seeds)
+@settings(deadline=None)
+def test_points_and_landmarks_land_on_the_label_that_they_had(epoch: int, shorter: int, seed: int):
+    sample = numbered(30, 45, epoch=epoch)
+    pixels = np.random.default_rng(seed).integers(0, (30, 45), (9, 2))
+    guidance = torch.from_numpy(np.column_stack([pixels, np.arange(9)]).astype(np.float32))
+    more = {"guidance": guidance, "landmarks": guidance, "regions": sample["labels"]}
+    transform = joint(True, shorter_side=shorter, crop=32, flip=True, flip_vertical=True)
+    made = transform(sample | more)
+    factor = shorter / 30
+    for y, x, distance in made["guidance"].tolist():
+        row = round(distance / factor)
+        assert made["regions"][int(y), int(x)] == pixels[row] @ (45, 1)
+    inside = made["landmarks_valid"]
+    for row in range(9):
+        y, x, what = made["landmarks"][row].tolist()
+        assert what == row
+        if inside[row]:
+            nearest = made["regions"][min(max(round(y), 0), 31), min(max(round(x), 0), 31)]
+            assert nearest == pixels[row] @ (45, 1)
+    if shorter == 30:
+        kept = {int(place) for place in made["regions"].unique()}
+        assert inside.tolist() == [int(row @ (45, 1)) in kept for row in pixels]
+
+
+def test_landmarks_that_are_nowhere_are_kept_and_not_valid():
+    landmarks = torch.tensor([[3, 4], [np.nan, np.nan], [40, 3], [-0.6, 5], [-0.4, 5]])
+    made = joint(shorter_side=None, crop=32)(sample_of(32, 32) | {"landmarks": landmarks})
+    assert made["landmarks_valid"].tolist() == [True, False, False, False, True]
+    torch.testing.assert_close(made["landmarks"], landmarks, equal_nan=True)
+
+
+def test_pairs_beyond_the_landmarks_are_refused():
+    with pytest.raises(ShardError, match="a-000001: has 3 landmarks, too few for the pairs"):
+        joint(crop=32, pairs=((0, 3),))(sample_of(32, 32) | {"landmarks": torch.zeros(3, 2)})
+
+
+def test_members_given_through_are_copies():
+    sample = whole_sample(32, 32)
+    copy = pickle.loads(pickle.dumps(sample))
+    made = joint(shorter_side=None, crop=32)(sample)
+    made["json"]["video"] = "b"
+    for name in ("tree", "regions", "next.image", "backward", "guidance", "landmarks"):
+        made[name] += 1
+    assert same(sample, copy)

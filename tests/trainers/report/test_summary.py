@@ -1,182 +1,237 @@
+import ast
 import json
-from html.parser import HTMLParser
+import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+import trainers.report
 from common_fate.errors import UserError
-from trainers.report import compare, summarise
+from tests.trainers.report.measured import (
+    CURVE,
+    TRAINING,
+    Page,
+    evaluations,
+    long_curve,
+    picture,
+    row,
+    write_experiment,
+    write_measured,
+)
+from trainers.registry import EVALUATIONS, METHODS
+from trainers.report.summary import summarise
 
-ROW = {
-    "dataset": "demo", "flow": "estimated", "samples": 12, "videos": 2, "points": 9.5,
-    "epe": 2.0, "epe_no_motion": 4.0, "epe_nearest": 2.5,
-}  # fmt: skip
-SEGMENTED = {"classes": ["background", "cat"], "iou": [0.9, None], "iterations": 100, "images": 7}
-CURVE = "iteration,loss,learning_rate,epe\n1,9.0,0.1,\n2,8.0,0.1,3.0\n3,7.0,0.1,2.5\n4,6.0,0.1,2.75\n"
-
-
-class Cells(HTMLParser):
-    """The cells of a page's table, row by row."""
-
-    def __init__(self, page: Path) -> None:
-        super().__init__()
-        self.rows: list[list[str]] = []
-        self.inside = False
-        self.feed(page.read_text())
-
-    def handle_starttag(self, tag: str, attributes: Any) -> None:
-        self.inside = tag in ("td", "th")
-        if tag == "tr":
-            self.rows.append([])
-
-    def handle_endtag(self, tag: str) -> None:
-        self.inside = False
-
-    def handle_data(self, data: str) -> None:
-        if self.inside:
-            self.rows[-1].append(data.strip())
+HOSTILE = '<script>alert("1")</script><img src=x onerror=alert(2)>'
 
 
-def experiment(
-    folder: Path,
-    flow: list[dict[str, Any]] | None = None,
-    curve: str | None = None,
-    training: dict[str, Any] | None = None,
-    **mean_iou: float,
-) -> Path:
-    folder.mkdir(parents=True)
-    if flow is not None:
-        (folder / "flow.json").write_text(json.dumps({"side": "all", "rows": flow}))
-    if curve is not None:
-        (folder / "curves.csv").write_text(curve)
-    if training is not None:
-        (folder / "train.json").write_text(json.dumps(training))
-    for start, value in mean_iou.items():
-        (folder / "segmentation").mkdir(exist_ok=True)
-        one = SEGMENTED | {"start": start, "mean_iou": value}
-        (folder / "segmentation" / f"{start}.json").write_text(json.dumps(one))
+def report(folder: Path, to: Path) -> Page:
+    summarise(folder, evaluations(folder), to)
+    assert [path.name for path in to.iterdir()] == ["index.html"]
+    return Page(to / "index.html")
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """Trained, and measured by two evaluations, one of them from two starts and by class."""
+    folder = write_experiment(tmp_path / "small")
+    write_measured(folder, "flow", "model", row(), row(1.0, subset="occluded"), pictures=(picture(),), note="A note.")
+    for start, base in (("scratch", 30.0), ("encoder", 50.0), ("imagenet", 45.0)):
+        mean = row(base, metric="mean IoU", unit="%", better="higher", baselines={})
+        classes = [replace(mean, metric="IoU", subset=f"class {n}", value=base + n if n else None) for n in range(9)]
+        write_measured(folder, "voc_too", start, mean, *classes, views=(), pictures=(picture("images", start),))
     return folder
 
 
-def report(folder: Path, to: Path) -> None:
-    summarise(folder, sorted(folder.glob("segmentation/*.json")), to)
-
-
-def test_all_that_was_measured_is_in_one_file(tmp_path: Path):
-    folder = experiment(tmp_path / "small", [ROW], CURVE, {"samples": 88}, encoder=0.5, scratch=0.3)
-    report(folder, tmp_path / "report")
-    metrics = json.loads((folder / "metrics.json").read_text())
+def test_all_that_was_measured_is_in_one_file(small: Path, tmp_path: Path):
+    report(small, tmp_path / "report")
+    metrics = json.loads((small / "metrics.json").read_text())
     assert metrics["experiment"] == "small"
-    assert metrics["training"] == {"samples": 88}
-    assert metrics["curve"] == {"iterations": 4, "loss": 6.0, "epe": 2.75, "lowest_epe": 2.5}
-    assert metrics["flow"] == [{**ROW, "better_than_no_motion": 50.0, "better_than_nearest": pytest.approx(20)}]
-    assert metrics["segmentation"]["scratch"]["mean_iou"] == 0.3
-    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [
-        "curves.svg",
-        "flow.html",
-        "segmentation.html",
+    assert metrics["method"] == "toy"
+    assert metrics["training"] == TRAINING
+    assert metrics["curve"]["iterations"] == 4
+    assert metrics["curve"]["loss"] == {"last": 6.0, "lowest": 6.0, "highest": 9.0}
+    assert metrics["curve"]["validation.epe"] == {"last": 2.75, "lowest": 2.5, "highest": 3.0}
+    assert list(metrics["evaluations"]["voc_too"]) == ["encoder", "scratch", "imagenet"]
+    assert metrics["evaluations"]["flow"]["model"][0] == {
+        "dataset": "demo",
+        "metric": "epe",
+        "value": 2.0,
+        "unit": "px",
+        "better": "lower",
+        "samples": 12,
+        "subset": "",
+        "baselines": {"no motion": 4.0, "nearest": 2.5},
+    }
+
+
+def test_the_page_says_what_it_is(small: Path, tmp_path: Path):
+    page = report(small, tmp_path / "report")
+    assert "toy · 1,234 samples of 20 videos · 1,460,011 parameters · 4 iterations of 16 · 38 min on CPU" in page.text
+    (training,) = [table for table in page.tables if ["method", "toy"] in table]
+    assert ["parameters, decoder", "1,460,000"] in training
+    assert ["of it waiting for data", "1.2%"] in training
+
+
+def test_options_that_differ_from_the_methods_defaults_come_first(tmp_path: Path):
+    (method, *_) = METHODS.values()
+    options = {"training": {"iterations": 7, "momentum": method.options().training.momentum}}
+    folder = write_experiment(tmp_path / "small", training=TRAINING | {"method": method.name, "options": options})
+    page = report(folder, tmp_path / "report")
+    assert "Options that differ from the defaults" in page.text
+    changed = [table for table in page.tables if table[0][0] == "training.iterations"]
+    default = method.options().training.iterations
+    assert changed == [[["training.iterations", f"7   (default {default:,})"]]]
+    folded = page.text.partition("The other 1 options")[2]
+    assert "training.momentum" in folded
+
+
+def test_a_table_has_a_column_for_each_start_and_baseline_and_marks_the_best(small: Path, tmp_path: Path):
+    page = report(small, tmp_path / "report")
+    (flow,) = [table for table in page.tables if "no motion" in table[0]]
+    assert flow == [
+        ["dataset", "of", "metric", "model", "no motion", "nearest", "than the best baseline", "samples"],
+        ["demo", "all", "epe ↓, px", "2.000", "4.000", "2.500", "20.0 % better", "12"],
+        ["demo", "occluded", "epe ↓, px", "1.000", "4.000", "2.500", "60.0 % better", "12"],
     ]
-
-
-def test_the_table_of_flow_has_the_model_beside_the_baselines(tmp_path: Path):
-    exact = ROW | {"flow": "exact", "epe": 1.0}
-    report(experiment(tmp_path / "small", [ROW, exact]), tmp_path / "report")
-    header, estimated, known = Cells(tmp_path / "report/flow.html").rows
-    assert header[5:] == ["model", "no motion", "better, %", "nearest point", "better, %"]
-    assert estimated[:2] == ["demo", "estimated"]
-    assert [float(cell) for cell in estimated[4:]] == pytest.approx([9.5, 2, 4, 50, 2.5, 20])
-    assert [float(cell) for cell in known[5:]] == pytest.approx([1, 4, 75, 2.5, 60])
-
-
-def test_the_table_of_segmentation_has_a_column_for_each_start_and_the_mean_last(tmp_path: Path):
-    report(experiment(tmp_path / "small", encoder=0.5, scratch=0.3), tmp_path / "report")
-    assert Cells(tmp_path / "report/segmentation.html").rows == [
-        ["class", "encoder", "scratch"],
-        ["background", "90.00", "90.00"],
-        ["cat", "–", "–"],
-        ["mean", "50.00", "30.00"],
+    (mean,) = [table for table in page.tables if table[0][:2] == ["dataset", "metric"]]
+    assert mean == [
+        ["dataset", "metric", "encoder", "scratch", "imagenet", "samples"],
+        ["demo", "mean IoU ↑, %", "50.00", "30.00", "45.00", "12"],
     ]
+    assert page.best[:3] == ["2.000", "1.000", "50.00"]
 
 
-def test_the_baselines_of_the_evaluation_are_drawn_into_the_curves(tmp_path: Path):
-    report(experiment(tmp_path / "small", [ROW], CURVE), tmp_path / "report")
-    assert "nearest guidance point: 2.50" in (tmp_path / "report/curves.svg").read_text()
+def test_a_baseline_that_is_better_is_marked_and_said(tmp_path: Path):
+    folder = write_experiment(tmp_path / "small")
+    write_measured(folder, "flow", "model", row(5.0))
+    page = report(folder, tmp_path / "report")
+    assert page.best == ["2.500"]
+    assert "100 % worse than nearest, 2.500" in page.text
+
+
+def test_many_parts_are_folded_away(small: Path, tmp_path: Path):
+    page = report(small, tmp_path / "report")
+    (classes,) = [table for table in page.tables if ["demo", "class 1"] in [line[:2] for line in table]]
+    assert len(classes) == 10
+    assert classes[1][3:6] == ["–", "–", "–"]
+    before = page.source[: page.source.index("class 1")]
+    assert before.count("<details>") == before.count("</details>") + 1
+    assert "IoU, by part: 9 lines" in page.text
+
+
+def test_pictures_stand_in_full_with_their_captions_by_start(small: Path, tmp_path: Path):
+    page = report(small, tmp_path / "report")
+    assert page.tags.count("img") == 4
+    assert page.text.index("From encoder") < page.text.index("From scratch") < page.text.index("From imagenet")
+    assert "What is shown." in page.text
+    assert page.text.index("epe ↓, px") < page.text.index("A note.") < page.text.index("What is shown.")
+
+
+def test_a_card_says_the_headline_at_once(small: Path, tmp_path: Path):
+    text = report(small, tmp_path / "report").text
+    cards = text[: text.index("What it is")]
+    for said in ("flow: epe ↓, demo", "2.000", "20 % better than nearest, 2.500", "voc_too: mean IoU ↑, demo", "50.00"):
+        assert said in cards
+    assert cards.index("scratch: 30.00") < cards.index("imagenet: 45.00")
+
+
+def test_baselines_are_drawn_into_the_curve_of_the_same_metric(small: Path, tmp_path: Path):
+    drawn = report(small, tmp_path / "report").drawn
+    assert "nearest: 2.5" in drawn
+    assert "best: 2.5" in drawn
+
+
+@pytest.mark.parametrize(
+    ("validation", "side", "drawn"),
+    [([], "held out", True), ([], "all", False), (["results/demo/shards/toy"], "all", True), (["other"], "all", False)],
+)
+def test_baselines_on_other_videos_than_training_validates_on_are_not_drawn(
+    tmp_path: Path, validation: list[str], side: str, drawn: bool
+):
+    folder = write_experiment(tmp_path / "small", training=TRAINING | {"validation": validation})
+    write_measured(folder, "flow", "model", side=side)
+    assert ("nearest: 2.5" in report(folder, tmp_path / "report").drawn) == drawn
+
+
+def test_curves_may_be_called_anything(tmp_path: Path):
+    folder = write_experiment(tmp_path / "small", long_curve(60, "photometric", "census"))
+    drawn = report(folder, tmp_path / "report").drawn
+    for said in ("training loss", "sum", "photometric", "census", "learning rate 0.01", "PCK on held-out videos"):
+        assert said in drawn
+
+
+def test_a_page_stands_alone(small: Path, tmp_path: Path):
+    page = report(small, tmp_path / "report")
+    assert not {"script", "link", "iframe", "object", "embed", "form"} & set(page.tags)
+    loaded = [value for name, value in page.attributes if name in ("src", "href", "xlink:href", "action", "data")]
+    assert all(value.startswith(("data:image/png;base64,", "#")) for value in loaded)
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    ids = [value for name, value in page.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+
+
+def test_names_from_elsewhere_are_text(tmp_path: Path):
+    training = TRAINING | {"method": HOSTILE, "device": HOSTILE, HOSTILE: HOSTILE, "options": {HOSTILE: HOSTILE}}
+    curve = CURVE.replace("validation.epe", f'"validation.{HOSTILE.replace(chr(34), chr(34) * 2)}"')
+    folder = write_experiment(tmp_path / "small", curve, training)
+    hostile = row(dataset=HOSTILE, metric=HOSTILE, subset=HOSTILE, unit=HOSTILE, baselines={HOSTILE: 1.0})
+    write_measured(
+        folder, "flow", HOSTILE.replace("/", ""), hostile, note=HOSTILE, pictures=(picture(HOSTILE, HOSTILE),),
+        options={HOSTILE: HOSTILE}, evaluation=HOSTILE, start=HOSTILE, side=HOSTILE, views=(HOSTILE,),
+    )  # fmt: skip
+    page = report(folder, tmp_path / "report")
+    assert "script" not in page.tags
+    assert page.tags.count("img") == 1
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert HOSTILE in page.text
 
 
 def test_what_has_not_been_measured_is_left_out(tmp_path: Path):
-    folder = experiment(tmp_path / "small", curve=CURVE)
-    report(folder, tmp_path / "report")
-    assert [path.name for path in (tmp_path / "report").iterdir()] == ["curves.svg"]
-    assert set(json.loads((folder / "metrics.json").read_text())) == {"experiment", "curve"}
+    folder = write_experiment(tmp_path / "small", training=None)
+    page = report(folder, tmp_path / "report")
+    assert "training loss" in page.drawn
+    assert "What it is" not in page.text
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert (metrics["training"], metrics["evaluations"]) == ({}, {})
 
 
-def test_a_segmentation_that_is_not_asked_for_is_left_out(tmp_path: Path):
-    folder = experiment(tmp_path / "small", [ROW], encoder=0.5, left_over=0.3)
-    summarise(folder, [folder / "segmentation/encoder.json"], tmp_path / "report")
-    assert list(json.loads((folder / "metrics.json").read_text())["segmentation"]) == ["encoder"]
+def test_an_evaluation_that_is_not_asked_for_is_left_out(small: Path, tmp_path: Path):
+    summarise(small, [small / "evaluations/voc_too/encoder.json"], tmp_path / "report")
+    assert list(json.loads((small / "metrics.json").read_text())["evaluations"]) == ["voc_too"]
+    assert "scratch" not in Page(tmp_path / "report/index.html").text
 
 
-def test_the_same_measurements_give_the_same_files(tmp_path: Path):
-    folder = experiment(tmp_path / "small", [ROW], CURVE, encoder=0.5)
+def test_the_same_measurements_give_the_same_files(small: Path, tmp_path: Path):
     found = []
     for to in (tmp_path / "a", tmp_path / "b"):
-        report(folder, to)
-        found.append({path.name: path.read_bytes() for path in [*to.iterdir(), folder / "metrics.json"]})
+        report(small, to)
+        found.append(((to / "index.html").read_bytes(), (small / "metrics.json").read_bytes()))
     assert found[0] == found[1]
 
 
 def test_with_nothing_to_report_the_message_says_what_to_do(tmp_path: Path):
     with pytest.raises(UserError, match="train and evaluate it first"):
-        report(experiment(tmp_path / "small"), tmp_path / "report")
+        report(write_experiment(tmp_path / "small", None, None), tmp_path / "report")
 
 
-def grid(folder: Path) -> list[Path]:
-    facts = {"samples": 100, "parameters": {"encoder": 11, "decoder": 1_460_000, "total": 5}}
-    return [
-        experiment(folder / "small-nets-s1", [ROW | {"epe": 2.25}], None, facts, encoder=0.41),
-        experiment(folder / "small-nets-s1_2", [ROW], None, facts, encoder=0.43),
-        experiment(folder / "small-guidance-none", [ROW | {"points": 0, "epe": 3.0}], None, facts | {"samples": 50}),
-    ]
+def test_two_files_of_one_start_are_refused(small: Path, tmp_path: Path):
+    twice = small / "evaluations/voc_too/again.json"
+    twice.write_bytes((small / "evaluations/voc_too/encoder.json").read_bytes())
+    with pytest.raises(UserError, match="is of the start 'encoder', too"):
+        report(small, tmp_path / "report")
 
 
-def test_a_grid_is_a_table_with_a_row_for_each_experiment(tmp_path: Path):
-    compare(grid(tmp_path), tmp_path / "report", "Nets & guidance")
-    header, *rows = Cells(tmp_path / "report/comparison.html").rows
-    assert header == [
-        "axis", "variant", "samples", "guidance points", "decoder parameters", "error", "nearest point", "better, %",
-        "mIoU, %",
-    ]  # fmt: skip
-    assert [row[:2] for row in rows] == [["nets", "s1"], ["nets", "s1_2"], ["guidance", "none"]]
-    assert [row[2] for row in rows] == ["100", "100", "50"]
-    assert rows[0][4] == "1,460,000"
-    assert [float(row[7]) for row in rows] == pytest.approx([10, 20, -20])
-    assert [row[8] for row in rows] == ["41.00", "43.00", "–"]
-
-
-def test_a_grid_has_a_panel_for_each_axis(tmp_path: Path):
-    compare(grid(tmp_path), tmp_path / "report", "Nets & guidance")
-    svg = (tmp_path / "report/comparison.svg").read_text()
-    assert svg.count('<g id="axes_') == 4  # two axes, of segmentation and of flow
-    for text in ("Nets &amp; guidance", "segmentation, mIoU %", "nets", "guidance", "s1_2", "43.0", "-20.0", "20.0"):
-        assert f"<!-- {text} -->" in svg.replace("−", "-")
-
-
-def test_a_measure_that_no_experiment_has_is_left_out(tmp_path: Path):
-    without = [experiment(tmp_path / f"g-a-{variant}", [ROW]) for variant in ("x", "y")]
-    compare(without, tmp_path / "report", "Grid")
-    assert "mIoU, %" not in Cells(tmp_path / "report/comparison.html").rows[0]
-    assert "mIoU" not in (tmp_path / "report/comparison.svg").read_text()
-
-
-@pytest.mark.parametrize("name", ["small", "small-nets", "small--x", "-nets-x"])
-def test_an_experiment_that_is_not_of_a_grid_is_named(tmp_path: Path, name: str):
-    with pytest.raises(UserError, match=f"{name}: should be named GRID-AXIS-VARIANT"):
-        compare([experiment(tmp_path / name, [ROW])], tmp_path / "report", "Grid")
-
-
-def test_a_grid_without_its_experiments_or_measurements_says_so(tmp_path: Path):
-    with pytest.raises(UserError, match="there is no such experiment"):
-        compare([tmp_path / "small-nets-s1"], tmp_path / "report", "Grid")
-    with pytest.raises(UserError, match="nothing has been measured"):
-        compare([experiment(tmp_path / "small-nets-s1", training={"samples": 3})], tmp_path / "report", "Grid")
+def test_the_report_knows_no_method_and_no_evaluation_by_name():
+    for path in sorted(Path(trainers.report.__file__).parent.glob("*.py")):
+        tree = ast.parse(path.read_text())
+        imported = [
+            name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names])
+        ]
+        assert not [name for name in imported if name.startswith(("trainers.methods", "trainers.evaluations."))
+                    and name != "trainers.evaluations.result"], path  # fmt: skip
+        for name in [*METHODS, *EVALUATIONS]:
+            assert not re.search(rf"\b{name}\b", path.read_text()), f"{path.name} names {name}"

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from common_fate.pictures.sheet import (
+from common_fate.pictures import (
     Picture,
     Tile,
     color_wheel_legend,

@@ -5,12 +5,10 @@ Nothing here imports torch: Snakemake reads it, too.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
-from trainers.engine.options import TrainingOptions, TransformOptions, build, merged
-
-VERSION = 1
-"""Raised when the same options, weights and images give other numbers."""
+from trainers.engine.options import TrainingOptions, TransformOptions
 
 IGNORED = 255  # the label of pixels that do not count
 VOC_CLASSES = (
@@ -23,24 +21,45 @@ VOC_CLASSES = (
 class SegmentationData:
     """Images, their masks, and which of them validate. Paths are the user's own."""
 
-    kind: str = "voc"  # the layout of PASCAL VOC 2012, or folder: any images with masks of the same names
-
-    # of voc; validation is ImageSets/Segmentation/val.txt with SegmentationClass
-    path: str = ""  # VOCdevkit/VOC2012
-    train_list: str = "train"  # of ImageSets/Segmentation
-    train_masks: str = "SegmentationClass"  # or SegmentationClassAug, with its own train_list
-    sbd: str | None = None  # also train on SBD (with img and cls), without what validates
-    sbd_list: str | None = None  # a list of names in the folder of SBD; null: all of cls
-
-    # of folder
-    images: str = ""
-    masks: str = ""  # PNG, a label a pixel
-    classes: tuple[str, ...] = ()  # names of the labels from 0
-    ignore: tuple[int, ...] = (IGNORED,)  # labels that do not count
-    hold_out: float = 0.0  # the share of images that validate; or which do, by one of the next two
-    validation_list: str | None = None  # a file with the names of images, one a line
-    validation_images: str | None = None  # a folder of its own
-    validation_masks: str | None = None  # its masks
+    kind: str = field(
+        default="voc",
+        metadata={"help": "voc, the layout of PASCAL VOC 2012, or folder, any images with masks of the same names"},
+    )
+    name: str = field(default="", metadata={"help": "what tables call the data set; by default its folder's name"})
+    path: str = field(default="", metadata={"help": "of voc: the folder VOCdevkit/VOC2012"})
+    train_list: str = field(
+        default="train", metadata={"help": "of voc: the list of ImageSets/Segmentation to train on; val validates"}
+    )
+    train_masks: str = field(
+        default="SegmentationClass",
+        metadata={
+            "help": "of voc: the folder of the masks to train on, such as SegmentationClassAug with its own list"
+        },
+    )
+    sbd: str | None = field(
+        default=None,
+        metadata={"help": "of voc: a folder with SBD's img and cls to train on as well, without what validates"},
+    )
+    sbd_list: str | None = field(
+        default=None, metadata={"help": "of voc: a list of names in the folder of SBD; null: all of cls"}
+    )
+    images: str = field(default="", metadata={"help": "of folder: the folder of the images"})
+    masks: str = field(default="", metadata={"help": "of folder: the folder of the masks, PNG, a label a pixel"})
+    classes: tuple[str, ...] = field(default=(), metadata={"help": "of folder: the names of the labels from 0"})
+    ignore: tuple[int, ...] = field(
+        default=(IGNORED,), metadata={"help": "of folder: the labels of pixels that do not count"}
+    )
+    hold_out: float = field(
+        default=0.0,
+        metadata={"help": "of folder: the share of images that validate; or one of the next two says which do"},
+    )
+    validation_list: str | None = field(
+        default=None, metadata={"help": "of folder: a file with the names of the images that validate, one a line"}
+    )
+    validation_images: str | None = field(
+        default=None, metadata={"help": "of folder: a folder of its own of images that validate"}
+    )
+    validation_masks: str | None = field(default=None, metadata={"help": "of folder: the masks of validation_images"})
 
     def __post_init__(self) -> None:
         if self.kind not in ("voc", "folder"):
@@ -70,6 +89,12 @@ class SegmentationData:
         return VOC_CLASSES if self.kind == "voc" else self.classes
 
     @property
+    def title(self) -> str:
+        """What tables call the data set."""
+        folder = PurePath(self.path) if self.kind == "voc" else PurePath(self.images).parent
+        return self.name or folder.name or "images"
+
+    @property
     def ignored(self) -> tuple[int, ...]:
         """The labels that do not count."""
         return (IGNORED,) if self.kind == "voc" else self.ignore
@@ -79,15 +104,24 @@ class SegmentationData:
 class SegmentationOptions:
     """All of one fine-tuning, with ResNet-50's recipe as defaults."""
 
-    data: SegmentationData
+    data: SegmentationData = field(
+        metadata={"help": "the images and their masks, and which of them validate"},
+    )
     transforms: TransformOptions = field(
-        default_factory=lambda: TransformOptions(shorter_side=None, scale=(0.5, 2.0), crop=321, flip=True)
+        default_factory=lambda: TransformOptions(shorter_side=None, scale=(0.5, 2.0), crop=321, flip=True),
+        metadata={"help": "how the images to train on are resized, cropped and varied"},
     )
     training: TrainingOptions = field(
         default_factory=lambda: TrainingOptions(
             iterations=33_000, batch_size=16, learning_rate=0.01, schedule="polynomial", power=0.9
-        )
+        ),
+        metadata={"help": "how long, in which steps, and with which optimiser the network is fine-tuned"},
     )
+    pictured: int = field(default=4, metadata={"help": "images in the picture, spread evenly over those that validate"})
+
+    def __post_init__(self) -> None:
+        if self.pictured < 0:
+            raise ValueError(f"pictured is {self.pictured}: images, from 0 up")
 
 
 # Appendix B has the iterations and the learning rates. It does not state what follows here: scale, crop, flip, and
@@ -114,8 +148,8 @@ _ALEXNET: dict[str, Any] = {
         "learning_rate": 0.01,
         "momentum": 0.9,
         "weight_decay": 5e-4,
-        "schedule": "steps",
-        "drops": [30 / 66, 48 / 66, 60 / 66],
+        "schedule": "multistep",
+        "milestones": [30 / 66, 48 / 66, 60 / 66],
     },
 }
 RECIPES: dict[str, dict[str, Any]] = {
@@ -126,14 +160,19 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
-def segmentation_options(encoder: str, values: Mapping[str, Any]) -> SegmentationOptions:
-    """An encoder's recipe with `values`, plain JSON, in its place.
+def recipe(encoder: str) -> Mapping[str, Any]:
+    """Returns the paper's recipe for an encoder.
 
     Raises:
-        ValueError: there is no such encoder, a key is unknown, or a value is refused; the message names the key.
+        ValueError: there is no such encoder.
     """
     if encoder not in RECIPES:
         raise ValueError(f"encoder is {encoder!r}: should be one of {', '.join(RECIPES)}")
-    if "data" not in values:
-        raise ValueError("data is missing: which images and masks?")
-    return build(SegmentationOptions, merged(RECIPES[encoder], values))
+    return RECIPES[encoder]
+
+
+def paths(options: SegmentationOptions) -> Mapping[str, str]:
+    """Returns the folders and files of the user's that have to be there, by the path of their key."""
+    names = ("path", "sbd", "images", "masks", "validation_images", "validation_masks", "validation_list")
+    given = {f"data.{name}": getattr(options.data, name) for name in names}
+    return {key: path for key, path in given.items() if path}

@@ -3,21 +3,22 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainers.engine.loop import Batch, Task
+from trainers.data.transforms import IGNORED
+from trainers.engine.task import Batch, Task
 from trainers.evaluations.segmentation.model import Segmenter
-from trainers.evaluations.segmentation.options import IGNORED
+from trainers.evaluations.segmentation.options import SegmentationOptions
 from trainers.models.encoders import Encoder
 
 
 class Segmentation(Task):
     """Batches have `image (B, 3, H, W)` and `labels (B, H, W)`. All layers are trained (appendix B)."""
 
-    def __init__(self, encoder: Encoder, classes: int) -> None:
-        super().__init__()
-        self.net = Segmenter(encoder, classes)
+    def __init__(self, options: SegmentationOptions, encoder: Encoder) -> None:
+        super().__init__(options)
+        self.net = Segmenter(encoder, len(options.data.names))
 
-    def forward(self, batch: Batch) -> Tensor:
-        """The cross-entropy, mean over the pixels that count; 0 where none does."""
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Returns the cross-entropy, mean over the pixels that count; 0 where none does."""
         scores, labels = self.net(batch["image"]), batch["labels"]
         total = F.cross_entropy(scores.float(), labels, ignore_index=IGNORED, reduction="sum")
-        return total / (labels != IGNORED).sum().clamp(min=1)
+        return {"segmentation": total / (labels != IGNORED).sum().clamp(min=1)}

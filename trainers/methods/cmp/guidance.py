@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from pipeline.kernels import distance_to_edges, grid_points, motion_edges, window_maxima
-from trainers.methods.cmp.options import GuidanceOptions
+from trainers.methods.cmp.options import CropGuidanceOptions
 
 Points = NDArray[np.int64]
 
@@ -16,7 +16,7 @@ Points = NDArray[np.int64]
 def guidance_points(
     flow: NDArray[np.float32],
     valid: NDArray[np.bool_],
-    options: GuidanceOptions,
+    options: CropGuidanceOptions,
     rng: np.random.Generator,
     column: NDArray[np.integer] | None = None,
 ) -> Points:
@@ -83,7 +83,7 @@ def guidance_map(points: Points, flow: NDArray[np.float32]) -> NDArray[np.float3
     return told
 
 
-def _watershed(flow: NDArray[np.float32], valid: NDArray[np.bool_], options: GuidanceOptions) -> Points:
+def _watershed(flow: NDArray[np.float32], valid: NDArray[np.bool_], options: CropGuidanceOptions) -> Points:
     """Local maxima of the distance to the nearest motion edge; none where there is no edge."""
     if not valid.all():
         y, x = ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True)

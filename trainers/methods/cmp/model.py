@@ -1,17 +1,11 @@
 """The network: image encoder, sparse motion encoder, dense motion decoder (section 3.1, appendix A)."""
 
-from dataclasses import asdict
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 
-from common_fate.errors import UserError
-from trainers.engine.options import build
 from trainers.methods.cmp.decoders import PlainDecoder, SkipDecoder, block
-from trainers.methods.cmp.options import CMPOptions, LossOptions, ModelOptions
-from trainers.models.encoders import create_encoder, initialise, load_strictly
-from trainers.models.saving import load_weights, save_weights
+from trainers.methods.cmp.options import LossOptions, ModelOptions
+from trainers.models.encoders import create_encoder, initialise
 
 IMAGE_CHANNELS = 256
 MOTION_CHANNELS = 16
@@ -62,27 +56,3 @@ def _motion_encoder(stride: int) -> nn.Module:
         block(MOTION_CHANNELS, MOTION_CHANNELS),
         nn.AvgPool2d(stride // 4, ceil_mode=True),
     )
-
-
-def save_model(path: Path, net: CMPNet, options: CMPOptions) -> None:
-    """Writes a network and all options of its experiment as safetensors, atomically."""
-    save_weights(path, net.state_dict(), {"cmp": asdict(options)})
-
-
-def load_model(path: Path) -> tuple[CMPNet, CMPOptions]:
-    """The network of a file, in evaluation mode, and the options that it was trained with.
-
-    Raises:
-        UserError: the file is missing, damaged, or not a network that `save_model` wrote.
-    """
-    weights, about = load_weights(path)
-    if "cmp" not in about:
-        raise UserError(f"{path}: not a CMP model: give the model.safetensors of an experiment")
-    try:
-        options = build(CMPOptions, about["cmp"])
-    except ValueError as error:
-        raise UserError(f"{path}: its options do not fit this version: {error}") from error
-    with torch.random.fork_rng(devices=[]):  # the weights to be replaced cost the caller no random numbers
-        net = CMPNet(options.model, options.loss)
-    load_strictly(net, weights, f"{path}: its weights do not fit its options")
-    return net.eval(), options

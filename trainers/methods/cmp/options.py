@@ -5,19 +5,21 @@ Nothing here imports torch: Snakemake reads it, too.
 
 from dataclasses import dataclass, field
 
-from trainers.engine.options import DataOptions, TrainingOptions, TransformOptions
+from trainers.engine.options import TrainingOptions, TransformOptions, option
 
 VERSION = 1
-"""Raised when the same options and shards give other weights."""
+"""Raised whenever the same options and shards give other weights."""
+
+MOST_BINS = 999  # 384x384 pixels have 0.6 GB of logits with these
 
 
 @dataclass(frozen=True)
 class ModelOptions:
     """The network (section 3.1)."""
 
-    encoder: str = "resnet50"  # resnet50, resnet18 and vgg16 at stride 8, alexnet at stride 32
-    decoder: str = "plain"  # plain: at the encoder's stride; skip: with skip connections to stride 2
-    strides: tuple[int, ...] = (1, 2, 4)  # of the plain decoder's propagation nets
+    encoder: str = option("resnet50", "resnet50, resnet18 and vgg16 at stride 8, alexnet at stride 32")
+    decoder: str = option("plain", "plain: at the encoder's stride; skip: with skip connections to stride 2")
+    strides: tuple[int, ...] = option((1, 2, 4), "of the plain decoder's propagation nets")
 
     def __post_init__(self) -> None:
         encoders = ("resnet50", "resnet18", "vgg16", "alexnet")
@@ -35,29 +37,33 @@ class ModelOptions:
 class LossOptions:
     """What the prediction is measured by (section 3.1, equation 1)."""
 
-    kind: str = "classification"  # into bins, or regression, which the paper argues against
-    bins: int = 99  # per axis; odd, so that no motion is the centre of a bin
-    limit: float = 50.0  # flow is clipped to plus and minus this, pixels
+    kind: str = option("classification", "into bins, or regression, which the paper argues against")
+    bins: int = option(99, "per axis; odd, so that no motion is the centre of a bin")
+    limit: float = option(50.0, "flow is clipped to plus and minus this, pixels")
 
     def __post_init__(self) -> None:
         if self.kind not in ("classification", "regression"):
             raise ValueError(f"kind is {self.kind!r}: should be classification or regression")
-        if self.bins < 3 or self.bins % 2 == 0:
-            raise ValueError(f"bins is {self.bins}: odd, from 3 up, so that no motion is the centre of a bin")
+        if not 3 <= self.bins <= MOST_BINS or self.bins % 2 == 0:
+            raise ValueError(
+                f"bins is {self.bins}: odd, from 3 to {MOST_BINS}, so that no motion is the centre of a bin"
+            )
         if self.limit <= 0:
             raise ValueError(f"limit is {self.limit}: pixels, above 0")
 
 
 @dataclass(frozen=True)
-class GuidanceOptions:
+class CropGuidanceOptions:
     """The points whose motion the network is told (section 3.2)."""
 
-    points: str = "watershed"  # of the crop; column: as the shards have them; random; none (with the grid, if any)
-    kernel_size: int = 81  # K of watershed, pixels of the crop
-    edge_threshold: float = 0.1  # of watershed
-    number: int = 10  # of random points
-    grid_stride: int | None = 200  # G, pixels of the crop; null: no grid
-    max_points: int | None = None  # keep so many at most, drawn at random
+    points: str = option(
+        "watershed", "of the crop; column: as the shards have them; random; none (with the grid, if any)"
+    )
+    kernel_size: int = option(81, "K of watershed, pixels of the crop")
+    edge_threshold: float = option(0.1, "of watershed")
+    number: int = option(10, "of random points")
+    grid_stride: int | None = option(200, "G, pixels of the crop; null: no grid")
+    max_points: int | None = option(None, "keep so many at most, drawn at random")
 
     def __post_init__(self) -> None:
         if self.points not in ("watershed", "column", "random", "none"):
@@ -80,7 +86,6 @@ class CMPOptions:
 
     model: ModelOptions = field(default_factory=ModelOptions)
     loss: LossOptions = field(default_factory=LossOptions)
-    guidance: GuidanceOptions = field(default_factory=GuidanceOptions)
+    guidance: CropGuidanceOptions = field(default_factory=CropGuidanceOptions)
     transforms: TransformOptions = field(default_factory=TransformOptions)
     training: TrainingOptions = field(default_factory=TrainingOptions)
-    data: DataOptions = field(default_factory=DataOptions)

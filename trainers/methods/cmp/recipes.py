@@ -79,9 +79,9 @@ GRIDS: dict[str, Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
         },
         # Figure 5, right, whose last point adds another dataset: a variant with a `train` of its own.
         "data": {
-            "quarter": {"data": {"share": 0.25}},
-            "half": {"data": {"share": 0.5}},
-            "all": {"data": {"share": 1.0}},
+            "quarter": {"train_share": 0.25},
+            "half": {"train_share": 0.5},
+            "all": {"train_share": 1.0},
         },
     },
 }

@@ -1,37 +1,49 @@
 """What training and validation compute: the loss of a batch, and how far the predicted motion is off."""
 
-import torch
-from torch import Tensor
+from collections.abc import Mapping
 
-from trainers.engine.loop import Batch, Task
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from trainers.engine.task import Batch, Mean, Task
 from trainers.methods.cmp.loss import expected_flow, propagation_loss
 from trainers.methods.cmp.model import CMPNet
 from trainers.methods.cmp.options import CMPOptions
+from trainers.methods.cmp.samples import CMPTransform
 from trainers.metrics.flow import endpoint_errors
 
 
 class CMP(Task):
-    """Batches have `image (B, 3, H, W)`, `guidance (B, 3, H, W)`, `flow (B, 2, H, W)` and `valid (B, H, W)`.
+    """Batches have `image (B, 3, H, W)`, `guidance (B, 3, H, W)`, `flow (B, 2, H, W)` and `valid (B, H, W)`."""
 
-    The weights are drawn from the options' seed.
-    """
+    options: CMPOptions
 
-    measures = ("epe",)
+    def __init__(self, options: CMPOptions, teacher: nn.Module | None = None) -> None:
+        super().__init__(options, teacher)
+        self.net = self.network(options)
 
-    def __init__(self, options: CMPOptions) -> None:
-        super().__init__()
-        self.options = options
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(options.training.seed)
-            self.net = CMPNet(options.model, options.loss)
+    @classmethod
+    def network(cls, options: CMPOptions) -> CMPNet:
+        """Builds the network with random weights."""
+        return CMPNet(options.model, options.loss)
 
-    def forward(self, batch: Batch) -> Tensor:
+    def samples(self, train: bool) -> CMPTransform:
+        """Returns what crops a sample and chooses what the network is told."""
+        return CMPTransform(self.options, train)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Returns the loss of equation 1."""
         prediction = self.net(batch["image"], batch["guidance"])
-        return propagation_loss(prediction, batch["flow"], batch["valid"], self.options.loss)
+        return {"propagation": propagation_loss(prediction, batch["flow"], batch["valid"], self.options.loss)}
 
-    def measure(self, batch: Batch) -> Tensor:
-        """The end-point error, summed over the valid pixels, and their number, `(1, 2)`."""
+    def metrics(self) -> dict[str, Metric]:
+        """Returns the mean end-point error over all valid pixels, pixels."""
+        return {"epe": Mean()}
+
+    def measure(self, net: nn.Module, batch: Batch, metrics: Mapping[str, Metric]) -> None:
+        """Adds the end-point errors of a batch."""
         flow = batch["flow"]
         size = flow.shape[-2], flow.shape[-1]
-        predicted = expected_flow(self.net(batch["image"], batch["guidance"]), size, self.options.loss)
-        return endpoint_errors(predicted, flow, batch["valid"]).sum(0, keepdim=True)
+        predicted = expected_flow(net(batch["image"], batch["guidance"]), size, self.options.loss)
+        totals, pixels = endpoint_errors(predicted, flow, batch["valid"]).unbind(1)
+        metrics["epe"].update(totals, pixels)

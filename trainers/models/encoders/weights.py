@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from common_fate.errors import UserError
 from common_fate.foreign.checkpoints import check_unpacked
+from common_fate.shards.files import write_atomic
 from trainers.models.encoders.create import ENCODERS, create_encoder
 from trainers.models.encoders.encoder import Encoder
-from trainers.models.saving import save_weights
+from trainers.models.weights_file import metadata
 
 # What torchvision's and timm's models have after their features.
 _CLASSIFIERS = ("fc.", "classifier.", "pre_logits.", "head.")
@@ -20,7 +21,8 @@ _CLASSIFIERS = ("fc.", "classifier.", "pre_logits.", "head.")
 
 def save_encoder(path: Path, encoder: Encoder) -> None:
     """Writes an encoder's weights as safetensors, under torchvision's names, atomically."""
-    save_weights(path, encoder.state_dict(), {"encoder": encoder.name})
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
+    write_atomic(path, save(tensors, metadata(encoder=encoder.name)))
 
 
 def load_encoder(path: Path, name: str) -> Encoder:

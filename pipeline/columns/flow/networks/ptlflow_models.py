@@ -1,24 +1,21 @@
 """Any ptlflow model as an estimator (Morimitsu, "PyTorch Lightning Optical Flow"). Imports torch."""
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
 import ptlflow
-import torch
-from numpy.typing import NDArray
-from torch import nn
-from torch.nn import functional
+from torch import Tensor, nn
 
 from common_fate.errors import SampleError, UserError
 from common_fate.foreign.checkpoints import check_unpacked
-from pipeline.columns.flow.estimators import Estimator
+from pipeline.columns.flow.estimator import Estimator
+from pipeline.columns.flow.networks import inference
 from pipeline.columns.flow.networks.liteflownet import correct
-from pipeline.columns.flow.networks.weights import checkpoint_path, model_class
+from pipeline.columns.flow.networks.weights import PREFIX, checkpoint_path, model_class
 
 
 def ptlflow_estimator(model: str, checkpoint: str | None, checkpoint_dir: str = "checkpoints") -> Estimator:
@@ -49,30 +46,40 @@ def create_network(model: str) -> nn.Module:
     return network
 
 
+class _OneFlow(nn.Module):
+    """A ptlflow network from frames `(B, N, 3, H, W)`, RGB in [0, 1], to flow `(B, 2, H, W)`."""
+
+    def __init__(self, network: nn.Module, name: str) -> None:
+        super().__init__()
+        self.network = network
+        self.name = name
+        self.stride = int(network.output_stride or 1)  # type: ignore[arg-type]  # dpflow has none: it pads for itself
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Raises SampleError where the network makes more than one flow of the frames."""
+        flows: Tensor = self.network({"images": frames.flip(2)})["flows"]  # ptlflow's images are OpenCV's
+        if flows.ndim != 5 or flows.shape[1] != 1:
+            raise SampleError(f"{self.name} does not estimate one flow from {frames.shape[1]} frames")
+        return flows[:, 0]
+
+
+def ptlflow_network(options: Mapping[str, Any]) -> nn.Module:
+    """Returns a ptlflow model with random weights, for one that was trained here.
+
+    Args:
+        options: `model`, its name.
+
+    Raises:
+        UserError: there is no such model, or it cannot be built here.
+    """
+    if set(options) != {"model"}:
+        raise ValueError("its one option is model, the name of a ptlflow model")
+    return _OneFlow(create_network(options["model"]), f"{PREFIX}{options['model']}")
+
+
 def estimator_of(network: nn.Module, model: str) -> Estimator:
-    """An estimator from a ptlflow network; images are padded to its stride with their border and cropped back."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if device.type == "cpu":
-        torch.set_num_threads(1)  # a job is one core's work, and sums depend on how threads share them
-    network = network.eval().requires_grad_(False).to(device, torch.float32)
-    stride = int(network.output_stride or 1)  # type: ignore[arg-type]  # dpflow has none: it pads for itself
-
-    def estimate(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
-        batch, _, height, width = first.shape
-        blue_green_red = np.stack([first, second], axis=1)[:, :, ::-1]  # ptlflow's images are OpenCV's
-        images = torch.from_numpy(np.ascontiguousarray(blue_green_red, np.float32)).to(device)
-        top, left = (-height % stride) // 2, (-width % stride) // 2
-        padding = (left, -width % stride - left, top, -height % stride - top)
-        padded = functional.pad(images.flatten(0, 1), padding, mode="replicate")
-        padded = padded.reshape(batch, 2, *padded.shape[1:])
-        with torch.inference_mode(), _exact():
-            flow = network({"images": padded})["flows"]
-        if flow.shape != (batch, 1, 2, *padded.shape[-2:]):
-            raise SampleError(f"ptlflow:{model} does not estimate one flow from two frames")
-        cropped = flow[:, 0, :, top : top + height, left : left + width]
-        return np.ascontiguousarray(cropped.float().cpu().numpy())
-
-    return estimate
+    """Returns an estimator from a ptlflow network."""
+    return inference.estimator_of(_OneFlow(network, f"{PREFIX}{model}"), f"{PREFIX}{model}")
 
 
 def _load(network: nn.Module, path: Path, model: str) -> None:
@@ -88,13 +95,6 @@ def _load(network: nn.Module, path: Path, model: str) -> None:
         raise UserError(f"{path}: not a ptlflow checkpoint: it has no 'state_dict'") from error
     except (RuntimeError, EOFError, ValueError) as error:
         raise UserError(f"{path}: not a checkpoint of ptlflow:{model}: {str(error).splitlines()[0]}") from error
-
-
-@contextmanager
-def _exact() -> Iterator[None]:
-    """float32 without shortcuts, and the same algorithm every time."""
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-        yield
 
 
 @contextmanager

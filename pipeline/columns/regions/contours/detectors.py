@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from common_fate.errors import SampleError, UserError
 from common_fate.shards.codecs import decode
-from pipeline.columns.frames.stage import frame_key
+from common_fate.shards.keys import frame_key
 from pipeline.columns.regions.contours.forest import ForestOptions, detect, load_forest
+from pipeline.option import option
 
 Strength = NDArray[np.float32]
 Detector = Callable[[Mapping[str, Any]], Strength]
@@ -25,12 +26,17 @@ SHIPPED = Path(__file__).parent / "models" / "bsds500.yml.gz"
 class ContourOptions:
     """Which detector, and how it looks at an image."""
 
-    detector: str = "forest"  # or `maps`: a folder of ready-made ones
-    forest: str | None = None  # of forest: a model.yml.gz; by default the one trained on BSDS500
-    scale: float = 1.0  # of forest: the image is resized by this before
-    multiscale: bool = False  # of forest: the mean over half, once and twice the size
-    sharpen: int = 0  # of forest: pixels by which an edge may move to where the colours change
-    maps: str | None = None  # of maps: the folder
+    detector: str = option("forest", "a structured forest, or `maps`: ready-made contours", enum=["forest", "maps"])
+    forest: str | None = option(
+        None, "a `model.yml.gz`, as OpenCV reads them; null: the one that comes with this, trained on BSDS500"
+    )
+    scale: float = option(1.0, "images are resized by this before the forest sees them", minimum=0.25, maximum=2)
+    multiscale: bool = option(False, "the mean over half, once and twice the size")
+    sharpen: int = option(0, "pixels by which an edge may move to where the colours change", minimum=0, maximum=4)
+    maps: str | None = option(
+        None,
+        "the folder of ready-made contours: `VIDEO-000017.png` for a frame, or `VIDEO.png` for an image; 8 or 16 bits",
+    )
 
     def __post_init__(self) -> None:
         if self.detector not in DETECTORS:

@@ -8,12 +8,12 @@ GREEN_ONLY = ["liteflownet", "liteflownet2", "liteflownet2_pseudoreg"]
 ALL = [*GREEN_ONLY, "liteflownet3", "liteflownet3s"]
 
 
-def images(batch: int, height: int = 64, width: int = 96) -> tuple[np.ndarray, np.ndarray]:
-    """Smooth colour images, and the same moved by some pixels."""
+def images(batch: int, height: int = 64, width: int = 96) -> np.ndarray:
+    """`(B, 2, 3, H, W)`: smooth colour images, and the same moved by some pixels."""
     noise = np.random.default_rng(0).random((batch, 3, height + 16, width + 16)).astype(np.float32)
     smooth = ndimage.gaussian_filter(noise, (0, 0, 3, 3))
     smooth = (smooth - smooth.min()) / np.ptp(smooth)
-    return smooth[..., 8:-8, 8:-8], smooth[..., 6:-10, 11:-5]
+    return np.stack([smooth[..., 8:-8, 8:-8], smooth[..., 6:-10, 11:-5]], axis=1)
 
 
 def randomised(network):
@@ -58,34 +58,34 @@ def test_it_has_the_parameters_of_the_paper():
 
 @pytest.mark.parametrize("model", ALL)
 def test_a_batch_of_four_equals_four_batches_of_one(model: str):
-    first, second = images(4)
+    frames = images(4)
     estimate = ours(model)
-    alone = np.concatenate([estimate(first[i : i + 1], second[i : i + 1]) for i in range(4)])
+    alone = np.concatenate([estimate(frames[i : i + 1]) for i in range(4)])
     assert alone.std(axis=0).mean() > 0.01  # the samples differ, so that mixing them would show
-    np.testing.assert_allclose(estimate(first, second), alone, atol=2e-5)
+    np.testing.assert_allclose(estimate(frames), alone, atol=2e-5)
 
 
 @pytest.mark.parametrize("model", GREEN_ONLY)
 def test_ptlflow_itself_still_mixes_samples(model: str):
     """Once this fails, ptlflow compares whole images, and `PairWarp` can go."""
     with pytest.raises(RuntimeError, match=r"size of tensor a \(3\) must match the size of tensor b \(2\)"):
-        stock(model)(*images(2))
+        stock(model)(images(2))
 
 
 @pytest.mark.parametrize("model", GREEN_ONLY)
 def test_the_brightness_error_changes_colour_images_alone(model: str):
     """Where the channels are equal to the network, which subtracts a mean from each, green stands for all of them."""
-    first, second = images(1)
+    frames = images(1)
     right, green_only = ours(model), stock(model, with_our_warp=True)
-    assert np.abs(right(first, second) - green_only(first, second)).max() > 1e-3
+    assert np.abs(right(frames) - green_only(frames)).max() > 1e-3
     means = np.array([0.411618, 0.434631, 0.454253], np.float32).reshape(3, 1, 1)  # of red, green and blue
-    grey = [image[:, :1] * np.float32(0.5) - np.float32(0.25) + means for image in (first, second)]
-    np.testing.assert_allclose(right(*grey), green_only(*grey), atol=2e-5)
+    grey = frames[:, :, :1] * np.float32(0.5) - np.float32(0.25) + means
+    np.testing.assert_allclose(right(grey), green_only(grey), atol=2e-5)
 
 
 def test_liteflownet3_differs_from_ptlflows_by_its_warp_alone():
-    first, second = images(1)
-    np.testing.assert_array_equal(ours("liteflownet3")(first, second), stock("liteflownet3", True)(first, second))
+    frames = images(1)
+    np.testing.assert_array_equal(ours("liteflownet3")(frames), stock("liteflownet3", True)(frames))
 
 
 def test_the_brightness_error_is_the_distance_of_colours():
@@ -146,7 +146,7 @@ def test_the_gpu_agrees_with_the_cpu_and_with_itself(monkeypatch: pytest.MonkeyP
         pytest.skip("no GPU here")
     pairs = images(3)
     estimate = ours("liteflownet")
-    found = estimate(*pairs)
-    np.testing.assert_array_equal(estimate(*pairs), found)
+    found = estimate(pairs)
+    np.testing.assert_array_equal(estimate(pairs), found)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    np.testing.assert_allclose(found, ours("liteflownet")(*pairs), atol=1e-3)
+    np.testing.assert_allclose(found, ours("liteflownet")(pairs), atol=1e-3)

@@ -1,20 +1,22 @@
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from common_fate.errors import SampleError, UserError
+from pipeline.cli.app import app
 from pipeline.columns.flow import FlowOptions, create_estimator
 from pipeline.columns.flow.stage import STAGE
 
 pytestmark = pytest.mark.slow  # importing ptlflow alone takes ten seconds
 
 
-def images() -> tuple[np.ndarray, np.ndarray]:
-    first, second = np.random.default_rng(0).random((2, 1, 3, 64, 64), np.float32)
-    return first, second
+def images() -> np.ndarray:
+    return np.random.default_rng(0).random((1, 2, 3, 64, 64), np.float32)
 
 
 def random_weights(model: str) -> dict[str, Any]:
@@ -51,8 +53,9 @@ def test_images_go_in_as_ptlflow_wants_them_and_flow_comes_back_in_place(height:
     from pipeline.columns.flow.networks.ptlflow_models import estimator_of
 
     network = recorder(stride)
-    first, second = np.random.default_rng(0).random((2, 2, 3, height, width), np.float32)
-    flow = estimator_of(network, "recorder")(first, second)
+    frames = np.random.default_rng(0).random((2, 2, 3, height, width), np.float32)
+    first, second = frames[:, 0], frames[:, 1]
+    flow = estimator_of(network, "recorder")(frames)
     assert flow.dtype == np.float32
     np.testing.assert_array_equal(flow, np.stack([first[:, 0], second[:, 1]], axis=1))
     seen = network.seen.cpu().numpy()
@@ -67,13 +70,34 @@ def test_images_go_in_as_ptlflow_wants_them_and_flow_comes_back_in_place(height:
 def test_a_model_that_gives_several_flows_is_refused():
     from pipeline.columns.flow.networks.ptlflow_models import estimator_of
 
-    with pytest.raises(SampleError, match="ptlflow:memfof does not estimate one flow from two frames"):
-        estimator_of(recorder(stride=8, flows=3), "memfof")(*images())
+    with pytest.raises(SampleError, match="ptlflow:memfof does not estimate one flow from 2 frames"):
+        estimator_of(recorder(stride=8, flows=3), "memfof")(images())
 
 
 def test_an_unknown_model_names_the_nearest():
     with pytest.raises(UserError, match="no model 'liteflownett': did you mean liteflownet"):
         create_estimator("ptlflow:liteflownett", checkpoint="things")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        ("ptlflow:raft_smal", ["--checkpoint=things"], "ptlflow has no model 'raft_smal': did you mean raft_small"),
+        ("ptlflow:raft", [], "ptlflow:raft needs a checkpoint: .*things"),
+        ("ptlflow:raft", ["--checkpoint=thing"], "has no checkpoint 'thing': there is no such file, and published are"),
+        ("ptlflow:raft", ["--checkpoint=things"], "raft-things-802bbcfd.ckpt is missing: .*fetch-weights ptlflow:raft"),
+        ("dis", [], None),
+    ],
+)
+def test_an_estimator_is_checked_in_one_line(tmp_path: Path, name: str, options: list[str], says: str | None):
+    arguments = ["check-estimator", name, *options, f"--checkpoint-dir={tmp_path}"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.output == ""
+    if says is None:
+        assert done.exit_code == 0
+    else:
+        assert isinstance(done.exception, UserError)
+        assert re.search(says, str(done.exception))
 
 
 def test_missing_weights_stop_the_stage_before_its_first_sample(tmp_path: Path):
@@ -113,12 +137,12 @@ def test_a_checkpoint_file_gives_its_weights(tmp_path: Path):
 
     weights = random_weights("liteflownet")
     path = saved(tmp_path / "mine.ckpt", {"state_dict": weights, "hyper_parameters": {"train_size": [384, 768]}})
-    found = create_estimator("ptlflow:liteflownet", checkpoint=path)(*images())
+    found = create_estimator("ptlflow:liteflownet", checkpoint=path)(images())
 
     network = create_network("liteflownet")
-    assert not np.array_equal(estimator_of(network, "liteflownet")(*images()), found)
+    assert not np.array_equal(estimator_of(network, "liteflownet")(images()), found)
     network.load_state_dict(weights)
-    np.testing.assert_array_equal(estimator_of(network, "liteflownet")(*images()), found)
+    np.testing.assert_array_equal(estimator_of(network, "liteflownet")(images()), found)
 
 
 @pytest.mark.parametrize("content", ["plain", "other", "code", "garbage", "cut"])

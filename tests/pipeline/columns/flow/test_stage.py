@@ -31,7 +31,7 @@ def run(samples: list[dict[str, Any]], **options: Any) -> list[Any]:
 
 @pytest.fixture
 def estimates(monkeypatch: pytest.MonkeyPatch):
-    """Replaces the estimator by a function of the two batches."""
+    """Replaces the estimator by a function of the batch."""
 
     def use(estimate):
         monkeypatch.setattr(flow_stage, "create_estimator", lambda name, **options: estimate)
@@ -87,7 +87,8 @@ def test_frames_of_two_sizes_or_too_small_fail_with_the_reason():
 
 
 def test_flow_that_is_not_finite_costs_its_own_sample_only(estimates):
-    def estimate(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    def estimate(frames: np.ndarray) -> np.ndarray:
+        first = frames[:, 0]
         flow = np.zeros((len(first), 2, *first.shape[2:]), np.float32)
         flow[first[:, 0, 0, 0] == 1, 0, 5, 5] = np.nan
         return flow
@@ -103,8 +104,8 @@ def test_flow_that_is_not_finite_costs_its_own_sample_only(estimates):
 
 
 def test_flow_beyond_the_codec_is_written_clipped_and_counted(estimates):
-    def estimate(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        flow = np.full((len(first), 2, *first.shape[2:]), 2, np.float32)
+    def estimate(frames: np.ndarray) -> np.ndarray:
+        flow = np.full((len(frames), 2, *frames.shape[3:]), 2, np.float32)
         flow[:, 0, :10] = 1000
         return flow
 
@@ -118,7 +119,8 @@ def test_flow_beyond_the_codec_is_written_clipped_and_counted(estimates):
 
 
 def test_pairs_of_little_motion_are_dropped_and_the_others_stay_as_they_are(estimates):
-    def estimate(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    def estimate(frames: np.ndarray) -> np.ndarray:
+        first = frames[:, 0]
         flow = np.zeros((len(first), 2, *first.shape[2:]), np.float32)
         flow[:, :, :33] = 0.06  # more than half of the rows; the magnitude is that times the root of 2
         flow[:, 0] += 100 * first[:, 0, :1, :1]
@@ -138,9 +140,9 @@ def test_pairs_of_little_motion_are_dropped_and_the_others_stay_as_they_are(esti
 def test_the_estimator_sees_rgb_from_zero_to_one(estimates):
     seen = []
 
-    def estimate(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        seen.extend([first, second])
-        return np.zeros((len(first), 2, *first.shape[2:]), np.float32)
+    def estimate(frames: np.ndarray) -> np.ndarray:
+        seen.extend([frames[:, 0], frames[:, 1]])
+        return np.zeros((len(frames), 2, *frames.shape[3:]), np.float32)
 
     estimates(estimate)
     sample = pair(0)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from common_fate.datasets.catalog import write_catalog, write_plan
+from common_fate.datasets.catalog import Video, write_catalog, write_plan
 from common_fate.errors import SampleError
 from common_fate.shards.column import Shard
 from common_fate.shards.record import Record
@@ -35,7 +35,7 @@ from pipeline.columns.frames.filters import (
 from pipeline.columns.frames.selection import select
 from pipeline.columns.frames.stage import STAGE, FramesOptions
 from pipeline.sources import SOURCES
-from pipeline.sources.source import Frame, Unreadable, Video
+from pipeline.sources.source import Frame, Unreadable
 from pipeline.stages.runner import run_stage
 
 

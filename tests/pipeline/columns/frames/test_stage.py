@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError, UserError
 from pipeline import sources
 from pipeline.columns.frames.stage import STAGE, FramesOptions, resized_shape
-from pipeline.sources.source import Frame, Source, Unreadable, Video
+from pipeline.sources.source import Frame, Source, Unreadable
 from pipeline.stages.stage import Failure
 from tests.support.clips import number_in, picture, write_clip
 

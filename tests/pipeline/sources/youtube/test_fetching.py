@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError
 from pipeline.downloads.policy import Downloading, Gone, Later
-from pipeline.sources.source import Frame, Video
+from pipeline.sources.source import Frame
 from pipeline.sources.videos import SOURCE as FILES
 from pipeline.sources.youtube import SOURCE, YouTubeOptions
 from pipeline.sources.youtube.cutting import cut

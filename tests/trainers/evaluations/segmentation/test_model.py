@@ -5,8 +5,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from trainers.evaluations.segmentation.model import Segmenter, upsampled
+from trainers.evaluations.segmentation.options import SegmentationData, SegmentationOptions
 from trainers.evaluations.segmentation.task import Segmentation
 from trainers.models.encoders import create_encoder
+
+DATA = SegmentationData(kind="folder", images="i", masks="m", classes=("a", "b"), hold_out=0.5)
+OPTIONS = SegmentationOptions(DATA)
 
 
 @settings(max_examples=50, deadline=None)
@@ -46,19 +50,20 @@ def test_there_is_a_score_for_each_class_and_pixel(name):
 
 
 def test_ignored_pixels_do_not_count():
-    task = Segmentation(create_encoder("resnet18"), 2).eval()
+    task = Segmentation(OPTIONS, create_encoder("resnet18")).eval()
     nn.init.normal_(task.net.score.weight)
     image = torch.rand(1, 3, 16, 24)
     labels = torch.randint(0, 2, (1, 16, 24), generator=torch.Generator().manual_seed(0))
     labels[:, :, 8:] = 255
     scores = task.net(image)[:, :, :, :8]
     expected = nn.CrossEntropyLoss()(scores, labels[:, :, :8])
-    torch.testing.assert_close(task({"image": image, "labels": labels}), expected)
-    assert task({"image": image, "labels": torch.full_like(labels, 255)}) == 0
+    torch.testing.assert_close(task({"image": image, "labels": labels}), {"segmentation": expected})
+    assert task({"image": image, "labels": torch.full_like(labels, 255)})["segmentation"] == 0
 
 
 def test_all_layers_are_trained():
-    task = Segmentation(create_encoder("resnet18"), 2)
+    task = Segmentation(OPTIONS, create_encoder("resnet18"))
     nn.init.normal_(task.net.score.weight)
-    task({"image": torch.rand(2, 3, 32, 32), "labels": torch.zeros(2, 32, 32, dtype=torch.int64)}).backward()
+    batch = {"image": torch.rand(2, 3, 32, 32), "labels": torch.zeros(2, 32, 32, dtype=torch.int64)}
+    task(batch)["segmentation"].backward()
     assert all(parameter.grad is not None for parameter in task.parameters())

@@ -1,18 +1,20 @@
 import json
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 import pytest
 
 from trainers.engine.options import build
-from trainers.engine.schedules import rate_at
-from trainers.evaluations.segmentation.options import (
-    VOC_CLASSES,
-    SegmentationData,
-    SegmentationOptions,
-    segmentation_options,
-)
+from trainers.engine.schedules import learning_rates
+from trainers.evaluations.options import evaluation_options
+from trainers.evaluations.segmentation.evaluation import EVALUATION
+from trainers.evaluations.segmentation.options import VOC_CLASSES, SegmentationData, SegmentationOptions
+
+
+def options_of(encoder, values):
+    return evaluation_options(EVALUATION, encoder, values)
+
 
 FOLDER = {"kind": "folder", "images": "i", "masks": "m", "classes": ["sky", "road"], "hold_out": 0.2}
 
@@ -20,20 +22,20 @@ FOLDER = {"kind": "folder", "images": "i", "masks": "m", "classes": ["sky", "roa
 @pytest.mark.parametrize("encoder", ["alexnet", "resnet50", "resnet18", "vgg16"])
 def test_options_survive_json(encoder):
     for data in ({"path": "VOC2012", "sbd": "sbd"}, FOLDER):
-        options = segmentation_options(encoder, {"data": data, "training": {"iterations": 7}})
+        options = options_of(encoder, {"data": data, "training": {"iterations": 7}})
         assert options.training.iterations == 7
         assert build(SegmentationOptions, json.loads(json.dumps(asdict(options)))) == options
 
 
 def test_the_papers_recipes():
-    alexnet = segmentation_options("alexnet", {"data": {"path": "VOC2012"}}).training
-    rates = [rate_at(i, alexnet) for i in (0, 29_999, 30_000, 47_999, 48_000, 59_999, 60_000, 65_999)]
+    alexnet = options_of("alexnet", {"data": {"path": "VOC2012"}}).training
+    rates = [learning_rates(alexnet)(i) for i in (0, 29_999, 30_000, 47_999, 48_000, 59_999, 60_000, 65_999)]
     assert alexnet.iterations == 66_000
     assert rates == pytest.approx([1e-2, 1e-2, 1e-3, 1e-3, 1e-4, 1e-4, 1e-5, 1e-5])
-    resnet = segmentation_options("resnet50", {"data": {"path": "VOC2012"}})
+    resnet = options_of("resnet50", {"data": {"path": "VOC2012"}})
     assert resnet.training.iterations == 33_000
     for i in (0, 1, 20_000, 32_999):
-        assert rate_at(i, resnet.training) == pytest.approx(0.01 * (1 - i / 33_000) ** 0.9)
+        assert learning_rates(resnet.training)(i) == pytest.approx(0.01 * (1 - i / 33_000) ** 0.9)
     assert resnet == SegmentationOptions(SegmentationData(path="VOC2012"))
 
 
@@ -61,16 +63,36 @@ def test_voc_has_its_classes_and_a_folder_its_own():
 )
 def test_what_is_wrong_is_named(data, message):
     with pytest.raises(ValueError, match=message):
-        segmentation_options("resnet50", {"data": data})
+        options_of("resnet50", {"data": data})
 
 
 def test_an_unknown_encoder_and_missing_data_are_named():
     with pytest.raises(ValueError, match="encoder is 'resnet'"):
-        segmentation_options("resnet", {"data": FOLDER})
+        options_of("resnet", {"data": FOLDER})
     with pytest.raises(ValueError, match="data is missing"):
-        segmentation_options("resnet50", {})
+        options_of("resnet50", {})
+
+
+def test_every_option_is_described():
+    for options in (SegmentationOptions, SegmentationData):
+        assert not [one.name for one in fields(options) if not one.metadata.get("help")]
+
+
+def test_what_has_to_be_there_is_named_by_its_key():
+    voc = options_of("resnet50", {"data": {"path": "VOC2012", "sbd": "sbd"}})
+    assert EVALUATION.paths(voc) == {"data.path": "VOC2012", "data.sbd": "sbd"}
+    listed = FOLDER | {"hold_out": 0, "validation_list": "val.txt"}
+    folder = options_of("resnet50", {"data": listed})
+    assert EVALUATION.paths(folder) == {"data.images": "i", "data.masks": "m", "data.validation_list": "val.txt"}
+
+
+def test_a_data_set_is_called_what_its_folder_is_called():
+    assert SegmentationData(path="/data/VOCdevkit/VOC2012").title == "VOC2012"
+    assert build(SegmentationData, FOLDER | {"images": "/data/camvid/train"}).title == "camvid"
+    assert build(SegmentationData, FOLDER).title == "images"
+    assert build(SegmentationData, FOLDER | {"name": "mine"}).title == "mine"
 
 
 def test_options_are_read_without_torch():
-    code = "import sys, trainers.evaluations.segmentation.options; sys.exit('torch' in sys.modules)"
+    code = "import sys, trainers.evaluations.segmentation.evaluation; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -10,7 +10,13 @@ from typer.testing import CliRunner
 
 from common_fate.errors import UserError
 from trainers.cli import app
+from trainers.data.split import Split
+from trainers.evaluations.result import read_result
+from trainers.methods.cmp.method import METHOD
+from trainers.methods.cmp.options import ModelOptions
 from trainers.models.encoders import create_encoder, save_encoder
+from trainers.models.saving import create_network, save_model
+from trainers.models.weights_file import extract_encoder
 
 COLOURS = np.array([[30, 30, 30], [220, 40, 40], [40, 60, 220]], np.uint8)
 TRAINING = {"iterations": 30, "batch_size": 4, "learning_rate": 0.05, "checkpoint_every": 10}
@@ -44,27 +50,33 @@ def run(to, data, *more, **training):
         "transforms": {"crop": 33, "scale": [0.9, 1.2]},
         "training": TRAINING | training,
     }
-    words = ["segmentation", "--encoder", "resnet18", "--to", str(to), "--options", json.dumps(options)]
-    outcome = CliRunner().invoke(app, [*words, "--workers", "0", "--threads", "1", *more])
+    words = ["evaluate", "segmentation", "--method", "cmp", "--method-options", '{"model": {"encoder": "resnet18"}}']
+    words += ["--to", str(to), "--options", json.dumps(options), "--workers", "0", "--threads", "1"]
+    outcome = CliRunner().invoke(app, [*words, *more])
     if outcome.exception:
         raise outcome.exception
-    return json.loads(to.read_text())
+    return read_result(to)
 
 
 @pytest.mark.slow
 def test_fine_tuning_learns_the_classes(data, tmp_path):
-    to = tmp_path / "segmentation/scratch.json"
-    result = run(to, data, "--start", "scratch")
-    assert result["start"] == "scratch"
-    assert result["classes"] == data["classes"]
-    assert result["iou"][3] is None
-    assert result["mean_iou"] == pytest.approx(np.mean(result["iou"][:3]))
-    assert result["mean_iou"] > 0.5  # one class everywhere would have less than a third
-    assert result["iterations"] == 30
-    assert 1 <= result["images"] <= 10
+    to = tmp_path / "small/evaluations/segmentation/scratch.json"
+    measured = run(to, data, "--start", "scratch")
+    assert (measured.experiment, measured.start, measured.views) == ("small", "scratch", ())
+    mean, *classes = measured.result.rows
+    assert (mean.metric, mean.unit, mean.better, mean.subset) == ("mean IoU", "%", "higher", "")
+    assert [row.subset for row in classes] == data["classes"]
+    assert {row.metric for row in classes} == {"IoU"}
+    assert classes[3].value is None
+    assert mean.value == pytest.approx(np.mean([row.value for row in classes[:3]]))
+    assert mean.value > 50  # one class everywhere would have less than a third
+    assert measured.result.about == {"iterations": 30, "images": 16 - mean.samples}
+    assert 1 <= mean.samples <= 10
+    (picture,) = measured.result.pictures
+    assert picture.size[0] > 1000
     (kept,) = (to.parent / "runs").iterdir()
     to.unlink()
-    assert run(to, data, "--start", "scratch") == result  # from the checkpoint alone
+    assert run(to, data, "--start", "scratch").result == measured.result  # from the checkpoint alone
     assert [kept] == list((to.parent / "runs").iterdir())
 
 
@@ -76,11 +88,28 @@ def test_each_start_has_its_own_run(data, tmp_path):
         "scratch": ("--start", "scratch", "--weights", str(tmp_path / "encoder.safetensors")),
         "encoder": ("--weights", str(tmp_path / "encoder.safetensors")),
         "published": ("--start", str(tmp_path / "published.pth")),
+        "named": ("--start", "named", "--weights", str(tmp_path / "published.pth")),
     }
     results = {name: run(tmp_path / f"{name}.json", data, *words, iterations=1) for name, words in starts.items()}
-    assert [result["start"] for result in results.values()] == list(starts)
-    assert len(list((tmp_path / "runs").iterdir())) == 3
-    assert results["encoder"]["iou"] == results["published"]["iou"]  # the same weights, from two files
+    assert [result.start for result in results.values()] == list(starts)
+    assert len(list((tmp_path / "runs").iterdir())) == 3, "the published weights are one run, whatever they are called"
+    assert results["encoder"].result.rows == results["published"].result.rows  # the same weights, from two files
+    assert results["named"].result.rows == results["published"].result.rows
+
+
+def test_an_experiment_is_enough(data, tmp_path):
+    options = METHOD.options(model=ModelOptions(encoder="resnet18"))
+    folder = tmp_path / "experiments/small"
+    save_model(folder / "model.safetensors", create_network(METHOD, options), METHOD, options, Split())
+    extract_encoder(folder / "model.safetensors", folder / "encoder.safetensors")
+    values = {"data": data, "transforms": {"crop": 33}, "training": TRAINING | {"iterations": 1}, "pictured": 0}
+    to = folder / "evaluations/segmentation/encoder.json"
+    words = ["evaluate", "segmentation", "--model", str(folder), "--to", str(to), "--workers", "0", "--threads", "1"]
+    assert CliRunner().invoke(app, [*words, "--options", json.dumps(values)]).exception is None
+    measured = read_result(to)
+    assert (measured.experiment, measured.start, measured.result.pictures) == ("small", "encoder", ())
+    assert measured.options["training"]["batch_size"] == 4
+    assert measured.options["training"]["schedule"] == "polynomial", "the rest is the encoder's recipe"
 
 
 def test_what_cannot_be_trained_is_refused(data, tmp_path):

@@ -8,7 +8,7 @@ from scipy import ndimage
 from pipeline.columns.guidance import GuidanceOptions as StageOptions
 from pipeline.columns.guidance import watershed_points
 from trainers.methods.cmp.guidance import guidance_map, guidance_points
-from trainers.methods.cmp.options import GuidanceOptions
+from trainers.methods.cmp.options import CropGuidanceOptions
 
 seeds = st.integers(0, 2**32 - 1)
 sides = st.integers(12, 60)
@@ -22,7 +22,7 @@ def smooth_flow(height: int, width: int, seed: int) -> NDArray[np.float32]:
 def chosen(flow: NDArray[np.float32], valid: NDArray[np.bool_] | None = None, *, seed: int = 0, column=None, **options):
     """Rows as a list, to be compared with others."""
     valid = np.ones(flow.shape[1:], bool) if valid is None else valid
-    options = GuidanceOptions(**{"kernel_size": 15, "grid_stride": None} | options)
+    options = CropGuidanceOptions(**{"kernel_size": 15, "grid_stride": None} | options)
     return guidance_points(flow, valid, options, np.random.default_rng(seed), column).tolist()
 
 

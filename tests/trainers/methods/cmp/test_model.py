@@ -1,16 +1,11 @@
-import re
 from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
 
-from common_fate.errors import UserError
-from trainers.engine.options import TrainingOptions
 from trainers.methods.cmp.decoders import PlainDecoder
-from trainers.methods.cmp.model import CMPNet, load_model, save_model
-from trainers.methods.cmp.options import CMPOptions, LossOptions, ModelOptions
-from trainers.models.encoders import save_encoder
+from trainers.methods.cmp.model import CMPNet
+from trainers.methods.cmp.options import LossOptions, ModelOptions
 
 BINS = LossOptions()
 SMALL = ModelOptions(encoder="resnet18")
@@ -149,53 +144,3 @@ def test_a_network_starts_as_published():
         expected = 0.02 * (2 / ((inputs + outputs) * height * width)) ** 0.5
         assert abs(layer.weight.std() / expected - 1) < 0.05
     assert not torch.equal(net.encoder.bn1.weight, torch.ones(64))
-
-
-def test_a_model_comes_back_with_its_options(tmp_path):
-    path = tmp_path / "model.safetensors"
-    options = CMPOptions(
-        model=ModelOptions("resnet18", "skip"), loss=LossOptions(bins=31), training=TrainingOptions(drops=(0.5, 0.75))
-    )
-    net = CMPNet(options.model, options.loss)
-    net(torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32))  # the normalisations have seen something
-    save_model(path, net, options)
-    torch.manual_seed(0)
-    expected = torch.rand(3)
-    torch.manual_seed(0)
-    loaded, read = load_model(path)
-    assert torch.equal(torch.rand(3), expected)
-    assert read == options
-    assert not any(module.training for module in loaded.modules())
-    image, guidance = torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)
-    assert torch.equal(loaded(image, guidance), net.eval()(image, guidance))
-
-
-def test_an_encoder_is_no_model(tmp_path):
-    path = tmp_path / "encoder.safetensors"
-    save_encoder(path, CMPNet(SMALL, BINS).encoder)
-    expected = f"{path}: not a CMP model: give the model.safetensors of an experiment"
-    with pytest.raises(UserError, match=f"^{re.escape(expected)}$"):
-        load_model(path)
-
-
-def test_weights_that_do_not_fit_their_options_are_refused(tmp_path):
-    path = tmp_path / "model.safetensors"
-    net = CMPNet(SMALL, BINS)
-    save_model(path, net, CMPOptions(model=SMALL, loss=LossOptions(bins=51)))
-    with pytest.raises(
-        UserError, match=re.escape("decoder.fusion.weight is [198, 384, 1, 1], should be [102, 384, 1, 1]")
-    ):
-        load_model(path)
-    del net.decoder.fusion
-    net.decoder.other = nn.Conv2d(1, 1, 1)
-    save_model(path, net, CMPOptions(model=SMALL))
-    with pytest.raises(UserError, match=r"its weights do not fit its options: decoder.fusion.weight is missing"):
-        load_model(path)
-
-
-def test_options_of_another_version_are_refused(tmp_path, monkeypatch):
-    path = tmp_path / "model.safetensors"
-    monkeypatch.setattr("trainers.methods.cmp.model.asdict", lambda options: {"model": {"width": 3}})
-    save_model(path, CMPNet(SMALL, BINS), CMPOptions(model=SMALL))
-    with pytest.raises(UserError, match=r"its options do not fit this version: model.width is not an option"):
-        load_model(path)

@@ -1,4 +1,4 @@
-"""Training and evaluating on views at an address, through the command line."""
+"""Training on views at an address, through the command line."""
 
 import json
 
@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from tests.support.faulty_server import serving
 from tests.support.made_dataset import make_dataset
-from trainers.methods.cmp.cli import app
+from trainers.cli import app
 
 OPTIONS = {
     "model": {"encoder": "resnet18"},
@@ -15,8 +15,8 @@ OPTIONS = {
     "guidance": {"kernel_size": 9, "grid_stride": 16},
     "transforms": {"shorter_side": 32, "crop": 32},
     "training": {"iterations": 1, "batch_size": 2},
-    "data": {"hold_out": 0.4},
 }
+SPLIT = {"validation_share": 0.4}
 
 
 def run(*arguments) -> None:
@@ -24,18 +24,15 @@ def run(*arguments) -> None:
 
 
 @pytest.mark.slow
-def test_the_same_model_as_from_the_folder_and_its_measures(tmp_path, monkeypatch):
+def test_the_same_model_as_from_the_folder(tmp_path, monkeypatch):
     view = make_dataset(tmp_path / "small") / "shards" / "cmp"
     monkeypatch.setenv("COMMON_FATE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    how = ("--options", json.dumps(OPTIONS), "--split", json.dumps(SPLIT), "--workers", 0, "--cache-gb", 1)
     with serving(view) as server:
         for place, to in ((view, tmp_path / "here"), (server.url, tmp_path / "there")):
-            run("train", place, "--to", to, "--options", json.dumps(OPTIONS), "--workers", 0, "--cache-gb", 1)
-        model = tmp_path / "there" / "model.safetensors"
-        run("evaluate", model, server.url, "--to", tmp_path / "flow.json", "--side", "all")
+            run("train", "cmp", place, "--to", to, *how)
     here, there = tmp_path / "here", tmp_path / "there"
     for name in ("model.safetensors", "curves.csv"):
         assert (here / name).read_bytes() == (there / name).read_bytes()
     assert [run.name for run in (here / "runs").iterdir()] == [run.name for run in (there / "runs").iterdir()]
-    (row,) = json.loads((tmp_path / "flow.json").read_text())["rows"]
-    assert (row["dataset"], row["flow"], row["samples"]) == ("shared", "estimated", 11)

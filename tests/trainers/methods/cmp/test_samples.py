@@ -7,7 +7,7 @@ from torch.utils.data import default_collate
 
 from trainers.engine.options import TrainingOptions, TransformOptions
 from trainers.methods.cmp.guidance import guidance_points
-from trainers.methods.cmp.options import CMPOptions, GuidanceOptions
+from trainers.methods.cmp.options import CMPOptions, CropGuidanceOptions
 from trainers.methods.cmp.samples import CMPTransform
 
 
@@ -22,7 +22,7 @@ def sample_of(key: str = "a-000001", epoch: int = 0) -> dict:
 
 def transform(train: bool = True, seed: int = 0, crop: int = 32, **guidance) -> CMPTransform:
     options = CMPOptions(
-        guidance=GuidanceOptions(**{"kernel_size": 15, "grid_stride": 16} | guidance),
+        guidance=CropGuidanceOptions(**{"kernel_size": 15, "grid_stride": 16} | guidance),
         transforms=TransformOptions(shorter_side=48, crop=crop, flip=True),
         training=TrainingOptions(seed=seed),
     )

@@ -10,7 +10,7 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from numpy.typing import ArrayLike
 
-from common_fate.pictures.sheet import Picture
+from common_fate.pictures import Picture
 from common_fate.shards.files import write_atomic
 from trainers.methods.cmp.apps.predict import as_image, predict_flow, shortened
 from trainers.methods.cmp.apps.warping import fill_holes, forward_warp

@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 from pycocotools import mask as coco
 
 from common_fate.errors import UserError
-from common_fate.pictures.sheet import Picture
+from common_fate.pictures import Picture
 from trainers.methods.cmp.apps.predict import as_image, check_inside, model_size, predict_flow
 from trainers.methods.cmp.model import CMPNet
 from trainers.methods.cmp.options import CMPOptions

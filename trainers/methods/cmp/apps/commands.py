@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from common_fate.errors import SampleError, UserError
 from common_fate.foreign.flow_files import write_flo
-from common_fate.pictures.sheet import Picture
+from common_fate.pictures import Picture
 from common_fate.progress import progress
 from common_fate.shards.files import write_atomic
 from pipeline.sources.reading import read_image
@@ -35,12 +35,20 @@ Model = Annotated[
     Path | None,
     typer.Option(help="An experiment's folder, or its model.safetensors; by default the only one under results."),
 ]
+app = typer.Typer(
+    help="Conditional motion propagation (Zhan et al., CVPR 2019): what a trained model is used for.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
 Guide = Annotated[
     list[str],
     typer.Option(help="A guidance vector: y,x,dy,dx in pixels of the image. Give it once for each vector."),
 ]
 
 
+@app.command()
 def propagate(
     image: ImagePath,
     guide: Guide,
@@ -65,6 +73,7 @@ def propagate(
     typer.echo(f"wrote {flo} and {flo.with_suffix('.png')}")
 
 
+@app.command()
 def animate(
     image: ImagePath,
     guide: Guide,
@@ -86,6 +95,7 @@ def animate(
     typer.echo(f"wrote {mp4}")
 
 
+@app.command()
 def annotate(
     image: ImagePath,
     positive: Annotated[list[str], typer.Option(help="A point on the object: y,x. Give it once for each point.")],
@@ -159,10 +169,13 @@ def _load(model: Path | None) -> tuple[CMPNet, CMPOptions]:
     path = _found(model)
     import torch
 
-    from trainers.methods.cmp.model import load_model
+    from trainers.methods.cmp.model import CMPNet
+    from trainers.models.saving import load_model
 
-    net, options = load_model(path)
-    return net.to("cuda" if torch.cuda.is_available() else "cpu"), options
+    trained = load_model(path)
+    if not isinstance(trained.net, CMPNet):
+        raise UserError(f"{path}: is a model of {trained.method.name}, and not of cmp")
+    return trained.net.to("cuda" if torch.cuda.is_available() else "cpu"), trained.options
 
 
 def _found(model: Path | None) -> Path:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from common_fate.errors import UserError
-from common_fate.pictures.sheet import Picture
+from common_fate.pictures import Picture
 from trainers.methods.cmp.loss import expected_flow
 from trainers.methods.cmp.model import CMPNet
 from trainers.methods.cmp.options import CMPOptions

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from common_fate.pictures.sheet import (
+from common_fate.pictures import (
     Picture,
     color_wheel_legend,
     contact_sheet,

@@ -8,7 +8,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from common_fate.pictures.sheet import Picture
+from common_fate.pictures import Picture
 
 TEAR = 5.0
 """Pixels by which neighbours may part before what lies between them is a hole and no longer stretched: less than sharp

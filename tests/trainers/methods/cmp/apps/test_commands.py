@@ -8,21 +8,19 @@ import cv2
 import numpy as np
 import pytest
 import torch
-import typer
 from pycocotools import mask as coco
 from typer.testing import CliRunner, Result
 
 from common_fate.errors import UserError
 from common_fate.foreign.flow_files import read_flo
 from tests.support.coloured_net import lively, options
-from trainers.methods.cmp.apps import commands as use_cli
+from trainers.cli import app
+from trainers.data.split import Split
 from trainers.methods.cmp.apps.predict import as_image, predict_flow
-from trainers.methods.cmp.model import CMPNet, save_model
+from trainers.methods.cmp.method import METHOD
+from trainers.methods.cmp.model import CMPNet
 from trainers.methods.cmp.options import CMPOptions, LossOptions, ModelOptions
-
-app = typer.Typer()
-for command in (use_cli.propagate, use_cli.animate, use_cli.annotate):
-    app.command()(command)
+from trainers.models.saving import save_model
 
 OPTIONS = replace(
     CMPOptions(ModelOptions("resnet18"), LossOptions(bins=9, limit=20)), transforms=options(32).transforms
@@ -30,7 +28,7 @@ OPTIONS = replace(
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return CliRunner().invoke(app, ["cmp", *(str(argument) for argument in arguments)])
 
 
 def error(*arguments: object) -> str:
@@ -44,7 +42,7 @@ def error(*arguments: object) -> str:
 def make_model(folder: Path) -> CMPNet:
     torch.manual_seed(0)
     net = lively(CMPNet(OPTIONS.model, OPTIONS.loss))
-    save_model(folder / "model.safetensors", net, OPTIONS)
+    save_model(folder / "model.safetensors", net, METHOD, OPTIONS, Split())
     return net
 
 

@@ -1,0 +1,5 @@
+"""`python -m common_fate`: the same as `common-fate`."""
+
+from common_fate.cli import main
+
+main()

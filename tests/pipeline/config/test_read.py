@@ -1,0 +1,44 @@
+"""Reading config.yaml."""
+
+from pathlib import Path
+
+import pytest
+
+from common_fate.errors import UserError
+from pipeline.config.read import read
+
+
+def refusal(tmp_path: Path, text: str) -> str:
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(UserError) as refused:
+        read(tmp_path / "c.yaml")
+    assert "\n" not in str(refused.value)
+    return str(refused.value).removeprefix(f"{tmp_path}/")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("datasets: {}\nexperiments: {}\ndatasets: {}\n", "datasets is written twice, in lines 1 and 3"),
+        ("a:\n  b:\n    - c: 1\n      d: 2\n      c: 3\n", "a.b[0].c is written twice, in lines 3 and 5"),
+        ('a: {"b": 1, b: 2}\n', "a.b is written twice, in lines 1 and 1"),
+        ("a: &x {b: 1, b: 2}\nc: *x\n", "a.b is written twice, in lines 1 and 1"),
+    ],
+)
+def test_a_key_that_is_written_twice_is_refused_with_both_lines(tmp_path: Path, text: str, says: str):
+    assert refusal(tmp_path, text) == f"c.yaml: {says}: leave one out, or join them"
+
+
+def test_what_is_no_yaml_is_refused(tmp_path: Path):
+    assert refusal(tmp_path, "a: [1\n").startswith("c.yaml: is no YAML: ")
+    assert refusal(tmp_path, "a: !!python/object/apply:os.system [ls]\n").startswith("c.yaml: is no YAML: ")
+
+
+def test_a_missing_file_is_refused(tmp_path: Path):
+    with pytest.raises(UserError, match=r"none\.yaml: cannot be read: No such file or directory"):
+        read(tmp_path / "none.yaml")
+
+
+def test_the_same_key_in_two_mappings_is_fine(tmp_path: Path):
+    (tmp_path / "c.yaml").write_text("a: &x {b: 1}\nc: {b: 2}\nd: *x\n1: 2\n'1': 3\n")
+    assert read(tmp_path / "c.yaml") == {"a": {"b": 1}, "c": {"b": 2}, "d": {"b": 1}, 1: 2, "1": 3}

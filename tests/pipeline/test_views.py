@@ -1,0 +1,93 @@
+"""Views join any columns of a dataset."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common_fate.errors import ShardError
+from common_fate.shards.codecs import encode
+from common_fate.shards.column import Shard
+from common_fate.shards.writer import write_shard
+from pipeline.registry import STAGES, VIEWS
+from pipeline.views import View, build_view
+
+LABELLED = View(
+    name="labelled",
+    version=1,
+    anchor="flow",
+    columns={
+        "frames": ("jpg", "json"),
+        "flow": ("flow.b2", "json"),
+        "truth": ("flow.b2", "valid.png", "objects.png"),
+        "masks": ("objects.png",),
+    },
+    prefixes={"truth": "truth"},
+)
+
+
+def made(folder: Path, **without: str) -> dict[str, Path]:
+    """A shard of two frames of each column of `LABELLED`, but for the samples that `without` names by column."""
+
+    def flow(u: float) -> bytes:
+        return encode("flow.b2", np.full((2, 4, 6), u, np.float32))
+
+    def labels(value: int) -> bytes:
+        return encode("png", np.full((4, 6), value, np.uint8))
+
+    members = {
+        "frames": lambda n: {"jpg": b"picture", "json": encode("json", {"video": "v", "frame": n, "next": n + 1})},
+        "flow": lambda n: {"flow.b2": flow(n), "json": encode("json", {"next": n + 1, "clipped": 0})},
+        "truth": lambda n: {"flow.b2": flow(n + 0.5), "valid.png": labels(255), "objects.png": labels(7)},
+        "masks": lambda n: {"objects.png": labels(n + 1)},
+    }
+    for column, of in members.items():
+        keys = {n: f"v-{n:06d}" for n in range(2)}
+        samples = [(key, of(n)) for n, key in keys.items() if without.get(column) != key]
+        facts = {"stage": column, "version": 1, "options": {}, "inputs": {}}
+        write_shard(folder / column / "000000.tar", samples, lambda facts=facts: facts)
+    return {column: folder / column / "000000.tar" for column in members}
+
+
+def test_flow_truth_and_masks_stand_side_by_side(tmp_path: Path):
+    record = build_view(LABELLED, made(tmp_path), tmp_path / "shards/labelled/000000.tar")
+    exact = ["truth.flow.b2", "truth.valid.png", "truth.objects.png"]
+    assert record.extensions == ["jpg", "flow.b2", *exact, "objects.png", "json"]
+    with Shard(tmp_path / "shards/labelled/000000.tar") as shard:
+        sample = shard["v-000001"]
+        assert (sample["flow.b2"][0, 0, 0], sample["truth.flow.b2"][0, 0, 0]) == (1, 1.5)
+        assert (sample["objects.png"][0, 0], sample["truth.objects.png"][0, 0]) == (2, 7)
+        assert sample["json"] == {"video": "v", "frame": 1, "next": 2, "clipped": 0}
+
+
+def test_a_frame_without_masks_is_left_out_and_the_record_says_so(tmp_path: Path):
+    record = build_view(LABELLED, made(tmp_path, masks="v-000000"), tmp_path / "shards/labelled/000000.tar")
+    assert record.keys == ["v-000001"]
+    assert record.failures == [{"key": "v-000000", "stage": "masks", "reason": "no such sample in this column"}]
+
+
+def test_members_of_one_name_need_a_prefix():
+    columns = {"frames": ("jpg", "json"), "flow": ("flow.b2", "json"), "truth": ("flow.b2", "valid.png")}
+    with pytest.raises(ValueError, match=r"flow and truth both have flow\.b2: give one a prefix"):
+        View("both", 1, "flow", columns)
+    View("both", 1, "flow", columns, prefixes={"truth": "exact"})
+
+
+def test_a_prefix_or_an_anchor_of_no_column_is_refused():
+    columns = {"frames": ("jpg", "json")}
+    with pytest.raises(ValueError, match="view some: joins no column flow"):
+        View("some", 1, "flow", columns)
+    with pytest.raises(ValueError, match="view some: joins no column truth"):
+        View("some", 1, "frames", columns, prefixes={"truth": "truth"})
+
+
+def test_a_member_that_a_column_lacks_is_said_with_those_it_has(tmp_path: Path):
+    view = View("masked", 1, "masks", {"masks": ("objects.png", "classes.png")})
+    with pytest.raises(ShardError, match=r"masks/000000\.tar: has members \['objects\.png'\]; masked needs"):
+        build_view(view, made(tmp_path), tmp_path / "shards/masked/000000.tar")
+
+
+def test_the_views_that_there_are_join_columns_that_there_are():
+    for view in VIEWS.values():
+        assert set(view.columns) <= set(STAGES)
+        assert "json" in view.columns["frames"]

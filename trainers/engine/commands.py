@@ -1,0 +1,83 @@
+"""Training on the command line, whatever the method. Each command imports torch only once it runs."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from common_fate.errors import UserError
+from common_fate.remote.cache import Cache
+from trainers.data.split import Split
+from trainers.declarations import Method
+from trainers.engine.options import Machine, build
+from trainers.registry import METHODS
+
+Views = Annotated[list[str], typer.Argument(help="Views: results/DATASET/shards/VIEW, or addresses (https://, s3://).")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes that load data, per device.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads of torch on a CPU; by default all.")]
+CacheGB = Annotated[
+    float | None, typer.Option(help="The most that copies of shards from other machines may take, in GB.", min=0)
+]
+
+
+def train(
+    method: Annotated[str, typer.Argument(help=f"What to train: {', '.join(METHODS)}.")],
+    views: Views,
+    to: Annotated[Path, typer.Option(help="The experiment's folder: results/experiments/NAME.")],
+    validate: Annotated[list[str] | None, typer.Option(help="A view to measure on, whole.")] = None,
+    options: Annotated[
+        str, typer.Option(help="The method's options as JSON; what is left out has its default.")
+    ] = "{}",
+    split: Annotated[str, typer.Option(help="JSON: validation_share and train_share of the views' videos.")] = "{}",
+    start: Annotated[Path | None, typer.Option(help="Weights to start from: .safetensors or .pth.")] = None,
+    teacher: Annotated[Path | None, typer.Option(help="The model.safetensors of the network that teaches.")] = None,
+    workers: Workers = 2,
+    threads: Threads = None,
+    cache_gb: CacheGB = None,
+) -> None:
+    """Train, or take a killed run up again. On N GPUs: torchrun --standalone --nproc-per-node N -m -- trainers ..."""
+    trained = method_named(method)
+    chosen, sides = from_json(trained.options, options, "--options"), from_json(Split, split, "--split")
+    from trainers.engine.train import train as run
+
+    machine, cache = Machine(workers, threads), cache_of(cache_gb)
+    run(trained, views, validate or [], chosen, sides, to, machine, start=start, teacher=teacher, cache=cache)
+
+
+def encoder(
+    model: Annotated[Path, typer.Argument(help="results/experiments/NAME/model.safetensors")],
+    to: Annotated[Path, typer.Option(help="The file to write: .safetensors.")],
+) -> None:
+    """Write the image encoder of a trained network as a file of its own, under torchvision's names."""
+    from trainers.models.weights_file import extract_encoder
+
+    extract_encoder(model, to)
+
+
+def method_named(name: str) -> Method:
+    """Returns a method by its name.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in METHODS:
+        raise UserError(f"there is no method {name!r}: should be one of {', '.join(METHODS)}")
+    return METHODS[name]
+
+
+def from_json(options: type[Any], text: str, name: str) -> Any:
+    """Returns a dataclass of options from JSON that was given as the command's option `name`.
+
+    Raises:
+        UserError: it is no JSON, or an option in it is refused.
+    """
+    try:
+        return build(options, json.loads(text))
+    except ValueError as error:
+        raise UserError(f"{name}: {error}") from error
+
+
+def cache_of(gigabytes: float | None) -> Cache:
+    """Returns the cache of views on other machines, limited to so many gigabytes."""
+    return Cache(limit=None if gigabytes is None else round(gigabytes * 1e9))

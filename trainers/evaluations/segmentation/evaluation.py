@@ -1,0 +1,16 @@
+"""What the registry knows of semantic segmentation. Nothing here imports torch."""
+
+from trainers.declarations import Evaluation
+from trainers.evaluations.segmentation.options import SegmentationOptions, paths, recipe
+
+EVALUATION = Evaluation(
+    name="segmentation",
+    options=SegmentationOptions,
+    version=1,
+    run="trainers.evaluations.segmentation.run:run",
+    needs="encoder",
+    starts=("encoder", "scratch"),
+    trains=True,
+    recipe=recipe,
+    paths=paths,
+)

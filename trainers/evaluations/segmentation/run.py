@@ -1,0 +1,77 @@
+"""One fine-tuning, from an encoder to the mean IoU on images held out."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from common_fate.errors import UserError
+from common_fate.shards.record import file_sha256
+from trainers.data.transforms import Joint
+from trainers.engine.devices import is_main_process
+from trainers.engine.loop import fit
+from trainers.evaluations.job import Job
+from trainers.evaluations.result import Picture, Result, Row
+from trainers.evaluations.segmentation.data import MaskedImages, Pair, check_pairs, list_pairs
+from trainers.evaluations.segmentation.evaluation import EVALUATION
+from trainers.evaluations.segmentation.options import SegmentationOptions
+from trainers.evaluations.segmentation.pictures import draw
+from trainers.evaluations.segmentation.task import Segmentation
+from trainers.evaluations.start import encoder_name, load_start_encoder
+from trainers.metrics.segmentation import confusion_matrix, intersection_over_union
+
+NOTE = (
+    "Intersection over union in percent after fine-tuning all layers, over all pixels of the images held out. The mean "
+    "is over the classes that the masks or the predictions have; a dash: neither has the class."
+)
+CAPTION = "Images held out, their masks, and what the fine-tuned network predicts. Pixels in grey do not count."
+
+
+def run(job: Job) -> Result:
+    """Fine-tunes, or takes a killed run up again, and measures.
+
+    The run itself (checkpoint, TensorBoard) is in a folder of `job.runs`, one for each set of options, weights and
+    images.
+
+    Raises:
+        UserError: images, masks or weights cannot be used, or see `trainers.engine.loop.fit`.
+    """
+    options: SegmentationOptions = job.options
+    pairs, held_out = list_pairs(options.data)
+    encoder = load_start_encoder(job, options.training.seed)
+    if is_main_process():
+        check_pairs([*pairs, *held_out], options.data)
+    task = Segmentation(options, encoder)
+    train = MaskedImages(pairs, options.data, Joint(options.transforms, options.training.seed, train=True))
+    # Whole images of any size do not stack into batches, so validation is not the loop's but comes after it.
+    fit(task, train, None, options.training, job.runs / _digest(job, pairs), job.machine)
+    validation = MaskedImages(held_out, options.data)
+    names = options.data.names
+    iou = intersection_over_union(confusion_matrix(task.net, validation, len(names), job.machine.workers))
+    pictures = []
+    if options.pictured and is_main_process():
+        title = f"{job.experiment}, from {job.start}: {min(options.pictured, len(held_out))} of {len(held_out)} images"
+        pictures.append(Picture("images", draw(title, task.net, validation, names, options.pictured), CAPTION))
+    about = {"iterations": options.training.iterations, "images": len(pairs)}
+    return Result(_rows(options.data.title, names, iou, len(held_out)), tuple(pictures), about, NOTE)
+
+
+def _rows(dataset: str, names: Sequence[str], iou: Sequence[float | None], images: int) -> tuple[Row, ...]:
+    """The mean first, then each class, in percent."""
+    occurring = [share for share in iou if share is not None]
+    if not occurring:
+        raise UserError("data: in the masks to validate on, all pixels are ignored: check data.ignore")
+    mean = Row(dataset, "mean IoU", 100 * sum(occurring) / len(occurring), "%", "higher", images)
+    classes = (
+        Row(dataset, "IoU", None if share is None else 100 * share, "%", "higher", images, name)
+        for name, share in zip(names, iou, strict=True)
+    )
+    return (mean, *classes)
+
+
+def _digest(job: Job, pairs: Sequence[Pair]) -> str:
+    """Of all that decides what comes out."""
+    weights = job.weights and file_sha256(job.weights)
+    options = asdict(job.options) | {"pictured": None}
+    text = json.dumps([EVALUATION.version, encoder_name(job), weights, options, [pair.key for pair in pairs]])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,76 @@
+"""Weights on disk: safetensors that say what they are. Nothing is pickled, and nothing here imports torch."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.numpy
+
+from common_fate.errors import UserError
+from common_fate.foreign.files import open_file, parse_json
+from common_fate.shards.files import write_atomic
+
+ENCODER = "encoder."
+"""How the names of an image encoder's weights begin in a network's."""
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """Returns what a file of weights says about itself.
+
+    Raises:
+        UserError: there is no such file, it is not a safetensors file, or not one that this project saved.
+    """
+    with _opened(path, "np") as (_, about):
+        return about
+
+
+def read_weights(path: Path, framework: str, beginning: str = "") -> dict[str, Any]:
+    """Returns the tensors of a file whose names begin so, with that beginning left out.
+
+    Args:
+        framework: `pt`, torch's tensors, or `np`, NumPy's arrays.
+
+    Raises:
+        UserError: as `read_about`.
+    """
+    with _opened(path, framework) as (file, _):
+        names = [name for name in file.keys() if name.startswith(beginning)]  # noqa: SIM118 (it is no dict)
+        return {name.removeprefix(beginning): file.get_tensor(name) for name in names}
+
+
+def extract_encoder(model: Path, to: Path) -> None:
+    """Writes the image encoder in an experiment's `model.safetensors` as a file of its own, atomically.
+
+    Raises:
+        UserError: the file cannot be read, or its network has no image encoder.
+    """
+    name = read_about(model).get("encoder")
+    weights = read_weights(model, "np", ENCODER)
+    if not weights or not isinstance(name, str):
+        raise UserError(f"{model}: there is no image encoder in this network")
+    write_atomic(to, safetensors.numpy.save(weights, metadata(encoder=name)))
+
+
+def metadata(**about: Any) -> dict[str, str]:
+    """Returns what a safetensors file says about itself, as the format wants it."""
+    return {"about": json.dumps(about, sort_keys=True)}
+
+
+@contextmanager
+def _opened(path: Path, framework: str) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """A safetensors file, which refuses sizes that do not add up to its own, and what it says about itself."""
+    try:
+        with open_file(path):  # a pipe would block
+            pass
+        with safetensors.safe_open(path, framework=framework) as file:
+            about = parse_json((file.metadata() or {}).get("about", "null").encode())
+            if not isinstance(about, dict):
+                raise ValueError("it does not say what it is")
+            yield file, about
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: there is no such file: train a model first") from error
+    except (OSError, safetensors.SafetensorError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: not weights that this project saved ({error})") from error

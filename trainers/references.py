@@ -1,0 +1,178 @@
+"""What experiments refer to: each other, by name or by the path of a file, and files of the user's.
+
+Nothing here imports torch: Snakemake reads it in every job.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path, PurePath
+from typing import Any
+
+from common_fate.errors import UserError
+from pipeline.config.load import Dataset
+from pipeline.config.schema import closest
+from trainers.declarations import Evaluation, Method
+from trainers.engine.options import build
+from trainers.models.weights_file import read_about
+from trainers.registry import METHODS
+
+FOLDER = "results/experiments"
+SCRATCH = "scratch"
+MADE_HERE = re.compile(rf"{FOLDER}/([^/]+)/(?:model|encoder)\.safetensors")
+"""The file of an experiment's weights, and its name."""
+_CHECKPOINTS = (".safetensors", ".pth", ".pt", ".ckpt", ".tar")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An experiment's place in a grid."""
+
+    grid: str
+    axis: str
+    variant: str
+
+
+@dataclass(frozen=True)
+class Given:
+    """An experiment as config.yaml has it, over its recipe; the others may refer to it."""
+
+    name: str
+    where: str
+    values: Mapping[str, Any]
+    place: Variant | None = None
+
+    @property
+    def method(self) -> Method:
+        return METHODS[self.values["method"]]
+
+    @cached_property
+    def options(self) -> Any:
+        """The method's own dataclass."""
+        sections = {one.name: self.values[one.name] for one in fields(self.method.options) if one.name in self.values}
+        try:
+            return build(self.method.options, sections)
+        except ValueError as error:
+            raise UserError(f"{self.where}.{error}") from error
+
+    @property
+    def encoder(self) -> str | None:
+        return None if self.method.encoder is None else self.method.encoder(self.options)
+
+
+Givens = Mapping[str, Given]
+
+
+def start_of(one: Given, given: Givens) -> str:
+    """Returns the file that an experiment's weights start from: of the same method the network, else the encoder.
+
+    Raises:
+        UserError: there is no such experiment or file, or it does not fit.
+    """
+    start, where = one.values["start"], f"{one.where}.start"
+    other = experiment_called(start, given, where)
+    if other is None:
+        about = _about(start)
+        if about.get("method") != one.method.name:
+            _check_encoders(one, f"{start!r}", about.get("encoder", one.encoder), where)
+        return start
+    whole = other.method is one.method and PurePath(start).name != "encoder.safetensors"
+    if not whole or one.encoder is not None:
+        _check_encoders(one, f"{other.name!r}, of the method {other.method.name},", other.encoder, where)
+    return f"{FOLDER}/{other.name}/{'model' if whole else 'encoder'}.safetensors"
+
+
+def _check_encoders(one: Given, other: str, encoder: str | None, where: str) -> None:
+    if one.encoder is None:
+        right = f"should be an experiment of {one.method.name}"
+        raise UserError(f"{where}: {other} has no more for it than an encoder, and {one.method.name} has none: {right}")
+    if one.encoder != encoder:
+        has = f"has the encoder {encoder}" if encoder else "has no image encoder"
+        raise UserError(f"{where}: {other} {has}, and this experiment's is {one.encoder}: both should have the same")
+
+
+def teacher_of(one: Given, given: Givens) -> str:
+    """Returns the file of a teacher's network.
+
+    Raises:
+        UserError: there is no such experiment or file, or it is of a method that cannot teach this one.
+    """
+    teacher, where = one.values["teacher"], f"{one.where}.teacher"
+    other = experiment_called(teacher, given, where)
+    method = _about(teacher).get("method") if other is None else other.method.name
+    if method not in one.method.teachers:
+        of = f"is of the method {method}" if method else "is no model.safetensors of an experiment"
+        raise UserError(f"{where}: {teacher!r} {of}: should be of {' or '.join(one.method.teachers)}")
+    return f"{FOLDER}/{other.name}/model.safetensors" if other else teacher
+
+
+def _about(path: str) -> dict[str, Any]:
+    """What a file of weights says about itself; nothing where it is from elsewhere."""
+    try:
+        return read_about(Path(path))
+    except UserError:
+        return {}
+
+
+def experiment_called(name: str, given: Givens, where: str) -> Given | None:
+    """Returns the experiment that a name, or the path of its files, means; None for a file of the user's.
+
+    Raises:
+        UserError: there is no such experiment, or no such file.
+    """
+    if made := MADE_HERE.fullmatch(name):
+        name = made[1]
+    elif "/" in name or name.endswith(_CHECKPOINTS):
+        if not Path(name).is_file():
+            raise UserError(f"{where}: there is no file {name!r}: should be an experiment, or a checkpoint's path")
+        return None
+    if name not in given:
+        if variants := [one.name for one in given.values() if one.place and one.place.grid == name]:
+            raise UserError(f"{where}: {name!r} is a grid: should be one of {', '.join(variants)}")
+        raise UserError(f"{where}: there is no experiment {name!r}: {closest(name, [*given])}, or a checkpoint's path")
+    return given[name]
+
+
+def starts_of(given_starts: Sequence[str], evaluation: Evaluation, given: Givens, where: str) -> dict[str, str]:
+    """Returns what an evaluation is measured from, by name.
+
+    Raises:
+        UserError: a checkpoint is not there, or two have the same name.
+    """
+    words = (evaluation.needs, SCRATCH)
+    starts: dict[str, str] = {}
+    for number, start in enumerate(given_starts):
+        at = f"{where}[{number}]"
+        if start in words:
+            starts[start] = start
+            continue
+        if MADE_HERE.fullmatch(start):
+            experiment_called(start, given, at)
+        elif not Path(start).is_file():
+            raise UserError(
+                f"{at}: there is no file {start!r}: should be {evaluation.needs}, {SCRATCH}, or a checkpoint's path"
+            )
+        name = _called(PurePath(start))
+        if name in starts or name in words:
+            raise UserError(f"{at}: {start!r} would be called {name!r}, as another start is: rename the file")
+        starts[name] = start
+    return starts
+
+
+def _called(checkpoint: PurePath) -> str:
+    """A checkpoint by its file's name; another experiment's by that experiment's."""
+    made_here = checkpoint.name in ("encoder.safetensors", "model.safetensors")
+    return re.sub("[^A-Za-z0-9_-]", "_", checkpoint.parent.name if made_here else checkpoint.stem)
+
+
+def trained_for(datasets: Mapping[str, Dataset], given: Givens) -> dict[str, str]:
+    """Returns the experiments whose networks make columns of datasets, by the path of the column's key."""
+    found = {}
+    for name, dataset in datasets.items():
+        for stage in () if dataset.adopted else dataset.stages:
+            for path in dataset.weights(stage):
+                if MADE_HERE.fullmatch(str(path)):
+                    other = experiment_called(str(path), given, f"{dataset.where.removesuffix('.source')}.{stage}")
+                    found[f"datasets.{name}.{stage}"] = other.name if other else ""
+    return found
