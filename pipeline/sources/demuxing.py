@@ -131,7 +131,7 @@ def _demuxed_file(path: str, size: int, modified: int) -> Packets:
         raise SampleError("no video frame in the file")
     frames = len(shown) + (missing // 2 if track.second_fields else missing)
     if frames > _MOST_FRAMES:
-        raise SampleError(f"{frames} frames, and at most {_MOST_FRAMES} have a number: split the video")
+        raise SampleError(f"more than {_MOST_FRAMES} frames, and no more have a number: split the video")
     starts = _starts(track, time_base, jumping)
     recordings = [track.shown(range(*part)) for part in pairwise([0, *starts, len(track.keys)])]
     return Packets(

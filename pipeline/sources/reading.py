@@ -172,13 +172,10 @@ def no_flow(start: bytes, ending: str) -> str | None:
 def of_one_size(frames: Iterator[Frame | Unreadable]) -> Iterator[Frame | Unreadable]:
     """The frames, save that one of another size than the first is unreadable: no flow leads from or to it."""
     first: tuple[int, ...] | None = None
-    since: dict[tuple[int, ...], int] = {}
     for frame in frames:
         if isinstance(frame, Frame):
             size = frame.image.shape[:2]
             first = first or size
             if size != first:
-                at = since.setdefault(size, frame.number)
-                reason = f"size changed from {first[1]}x{first[0]} to {size[1]}x{size[0]} at frame {at}"
-                frame = Unreadable(frame.number, reason)
+                frame = Unreadable(frame.number, f"size changed from {first[1]}x{first[0]} to {size[1]}x{size[0]}")
         yield frame

@@ -40,6 +40,9 @@ SELECT: dict[str, Any] = _ONE_KEY | {
     }
 }
 PAIRS: dict[str, Any] = _ONE_KEY | {"properties": {"max_gap": _NUMBER, "offset": _NUMBER}}
+# Reasons are counted, so what they are of stands in the key: here, in the sample that has no pair.
+_PAIR_LOST = "; a pair that another frame starts is lost with it"
+_REST_LOST = "; the rest of the video is lost with it"
 LIST_ANEW = "run snakemake again, which lists it anew"
 
 
@@ -250,7 +253,12 @@ def _samples(name: str, chosen: Selection, frames: Iterator[_Stored | Unreadable
     """Samples and failures by ascending frame; a frame waits until its next one is read or is known to be lost."""
     waiting: dict[int, _Stored | Unreadable] = {}
     stored: set[int] = set()
+    partners = {*chosen.next.values(), *chosen.previous.values()}
     read = -1
+
+    def outcome(frame: _Stored | Unreadable) -> tuple[str, Sample] | Failure:
+        return _outcome(name, frame, chosen, stored, partners, options.triplets)
+
     try:
         for frame in frames:
             waiting[frame.number] = frame
@@ -258,22 +266,21 @@ def _samples(name: str, chosen: Selection, frames: Iterator[_Stored | Unreadable
             if isinstance(frame, _Stored):
                 stored.add(read)
             while waiting and (chosen.next.get(first := next(iter(waiting)), first)) <= read:
-                yield _outcome(name, waiting.pop(first), chosen, stored, options.triplets)
+                yield outcome(waiting.pop(first))
     except Exception as error:
         check_machine(error, name)
-        yield from (_outcome(name, frame, chosen, stored, options.triplets) for frame in waiting.values())
-        yield Failure(name, f"{reason_of(error)} (after frame {read})" if read >= 0 else reason_of(error))
+        yield from map(outcome, waiting.values())
+        yield Failure(name, f"{reason_of(error)}{_REST_LOST if read >= 0 else ''}")
         return
-    for frame in waiting.values():
-        yield _outcome(name, frame, chosen, stored, options.triplets)
+    yield from map(outcome, waiting.values())
 
 
 def _outcome(
-    name: str, frame: _Stored | Unreadable, chosen: Selection, stored: set[int], triplets: bool
+    name: str, frame: _Stored | Unreadable, chosen: Selection, stored: set[int], partners: set[int], triplets: bool
 ) -> tuple[str, Sample] | Failure:
     key = frame_key(name, frame.number)
     if isinstance(frame, Unreadable):
-        return Failure(key, frame.reason + _pairs_lost(frame.number, chosen))
+        return Failure(key, frame.reason + (_PAIR_LOST if frame.number in partners else ""))
     following, previous = chosen.next.get(frame.number), chosen.previous.get(frame.number)
     if following not in stored or (triplets and previous not in stored):
         following = previous = None
@@ -287,13 +294,6 @@ def _outcome(
         "previous": previous,
     }
     return key, {"jpg": frame.jpeg, "json": facts}
-
-
-def _pairs_lost(number: int, chosen: Selection) -> str:
-    """What else goes with an unreadable frame: the pairs that other frames start with it."""
-    starts = sorted(n for n, other in chosen.next.items() if number in (other, chosen.previous.get(n)))
-    listed = " and ".join(str(n) for n in starts)
-    return f"; the pair from frame {listed} is lost with it" if starts else ""
 
 
 def _measure(sample: Sample) -> dict[str, float]:

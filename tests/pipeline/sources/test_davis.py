@@ -2,7 +2,6 @@
 
 import io
 import os
-import re
 import struct
 import tarfile
 import zipfile
@@ -270,7 +269,7 @@ def test_a_bomb_costs_one_frame_and_no_memory(two: dict[str, bytes], tmp_path: P
     [video] = listed(path)
     _, bomb, whole = DAVIS.read(video, [0, 1, 2])
     assert isinstance(bomb, Unreadable)
-    assert re.fullmatch(r"claims 67108864 bytes in \d+: far more than a frame has", bomb.reason)
+    assert bomb.reason == "claims to unpack to far more bytes than a frame has"
     assert isinstance(whole, Frame)
 
 

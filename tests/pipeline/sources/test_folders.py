@@ -121,7 +121,7 @@ def test_what_cannot_be_read_is_told_frame_by_frame(tmp_path: Path):
     assert isinstance(whole, Frame)
     assert isinstance(also_whole, Frame)
     assert torn == Unreadable(1, "not an image of a known format")
-    assert other == Unreadable(3, "size changed from 8x6 to 8x9 at frame 3")
+    assert other == Unreadable(3, "size changed from 8x6 to 8x9")
     assert absent == Unreadable(4, "no such frame")
 
 

@@ -131,4 +131,4 @@ def test_frames_of_another_size_than_the_first_are_unreadable():
     kept = list(of_one_size(iter(given)))
     assert [type(one) for one in kept] == [Frame, Unreadable, Unreadable, Frame, Unreadable]
     assert kept[1] == given[1]
-    assert kept[4] == Unreadable(4, "size changed from 10x8 to 10x9 at frame 2")
+    assert kept[4] == Unreadable(4, "size changed from 10x8 to 10x9")

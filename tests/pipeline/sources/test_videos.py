@@ -222,7 +222,7 @@ def test_frames_that_change_size_midway_are_unreadable(tmp_path: Path, name: str
     assert {frame.image.shape for frame in good(outcomes)} == {(48, 64, 3)}
     changed = [reason for reason in lost(outcomes).values() if "size changed" in reason]
     assert changed
-    assert set(changed) == {"size changed from 64x48 to 32x32 at frame 6"}
+    assert set(changed) == {"size changed from 64x48 to 32x32"}
 
 
 def test_a_picture_too_large_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch, clip: Path):

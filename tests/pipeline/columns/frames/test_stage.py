@@ -98,11 +98,11 @@ def test_triplets_name_both_neighbours(run):
     assert facts(made, "previous") == [None, 1, None, None]
 
 
-def test_an_unreadable_frame_is_a_row_that_tells_which_pair_it_costs(run):
+def test_an_unreadable_frame_is_a_row_that_tells_that_it_costs_a_pair(run):
     made, failures = run(scripted(6, unreadable=[3]))
     assert facts(made, "frame") == [0, 1, 2, 4, 5]
     assert facts(made, "next") == [1, 2, None, 5, None]
-    assert failures == {"v-000003": "torn; the pair from frame 2 is lost with it"}
+    assert failures == {"v-000003": "torn; a pair that another frame starts is lost with it"}
 
 
 def test_an_unreadable_first_frame_costs_no_other_pair(run):
@@ -115,14 +115,14 @@ def test_a_lost_offset_partner_is_found_out_in_time(run):
     made, failures = run(scripted(12, unreadable=[7]), select={"list": [1, 2, 3]}, pairs={"offset": 5})
     assert facts(made, "frame") == [1, 2, 3, 6, 8]
     assert facts(made, "next") == [6, None, 8, None, None]
-    assert failures == {"v-000007": "torn; the pair from frame 2 is lost with it"}
+    assert failures == {"v-000007": "torn; a pair that another frame starts is lost with it"}
 
 
 def test_a_lost_neighbour_costs_a_triplet_whole(run):
     made, failures = run(scripted(5, unreadable=[1]), triplets=True)
     assert facts(made, "next") == [None, None, 4, None]
     assert facts(made, "previous") == [None, None, 2, None]
-    assert failures == {"v-000001": "torn; the pair from frame 2 is lost with it"}
+    assert failures == {"v-000001": "torn; a pair that another frame starts is lost with it"}
 
 
 def test_a_frame_that_the_video_lacks_is_a_row(run, tmp_path: Path):
@@ -170,7 +170,7 @@ def test_a_source_that_dies_midway_keeps_what_it_gave(run, monkeypatch: pytest.M
     monkeypatch.setitem(sources.SOURCES, "scripted", scripted(6, dies_at=3))
     *made, failure = STAGE.run(iter([("v", {"video": Video("v", "scripted", "")})]), FramesOptions())
     assert [sample["json"]["next"] for _, sample in made] == [1, 2, None]
-    assert failure == Failure("v", "the disk went (after frame 2)")
+    assert failure == Failure("v", "the disk went; the rest of the video is lost with it")
 
 
 def test_a_real_clip_stores_the_frames_that_were_asked_for(tmp_path: Path):
