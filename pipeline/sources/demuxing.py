@@ -56,7 +56,7 @@ class Packets:
     the order in which the decoder gives pictures out must. `seconds` is the time of each frame number since the first,
     empty where unknown. `frames` counts frames, with those that the container's index lists and the file lacks.
     `second_fields` has the packets that complete the picture of the one before, `starts` those that another recording
-    begins with.
+    begins with. `aspect` is the width of a pixel over its height, None where they are square or nothing says.
     """
 
     stream: int
@@ -65,6 +65,7 @@ class Packets:
     frames: int
     second_fields: frozenset[int] = frozenset()
     starts: tuple[int, ...] = ()
+    aspect: Fraction | None = None
 
 
 @dataclass
@@ -125,6 +126,7 @@ def _demuxed_file(path: str, size: int, modified: int) -> Packets:
         missing = max(0, sum(entry.size > 0 for entry in listed) - came) if len(listed) > came else 0
         reorders = bool(stream.codec_context.has_b_frames)
         time_base = stream.time_base
+        aspect = stream.sample_aspect_ratio
         jumping = bool(container.format.flags & _JUMPING)
     shown = track.shown(range(len(track.keys)))
     if not shown:
@@ -141,6 +143,7 @@ def _demuxed_file(path: str, size: int, modified: int) -> Packets:
         frames,
         frozenset(track.second_fields),
         starts,
+        aspect if aspect and aspect > 0 and aspect != 1 else None,
     )
 
 

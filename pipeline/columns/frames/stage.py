@@ -78,11 +78,25 @@ class FramesOptions:
         items={"enum": [*FILTERS]},
     )
 
+    square_pixels: bool = option(
+        False,
+        "pixels of videos that are not square are made so, as players do; else they are kept",
+        added=True,
+    )
+    deinterlace: bool = option(
+        False,
+        "interlaced frames of videos are made of one field (FFmpeg's `estdif`); else of both",
+        added=True,
+    )
+
     def __post_init__(self) -> None:
         check_select(self.select)
         check_pairs(self.pairs)
         if not isinstance(self.triplets, bool):
             raise ValueError(f"triplets must be true or false, not {self.triplets!r}")
+        for name in ("square_pixels", "deinterlace"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be true or false, not {getattr(self, name)!r}")
         if self.triplets and self.pairs == "none":
             raise ValueError("triplets extend pairs, and pairs is none: use {max_gap: n} or {offset: n}")
         if self.shorter_side is not None:
@@ -137,10 +151,11 @@ def _outcomes(name: str, video: Video, source: Source, options: FramesOptions) -
         return
     if options.pairs != "none" and not chosen.next:
         yield Failure(name, _why_no_pair(len(numbers), options))
+    read = partial(source.deinterlaced if options.deinterlace and source.deinterlaced else source.read, video)
     if options.filters:
-        yield from _filtered(name, numbers, choose, partial(source.read, video), options)
+        yield from _filtered(name, numbers, choose, read, options)
     else:
-        yield from _samples(name, chosen, _stored(source.read(video, chosen.frames), options), options)
+        yield from _samples(name, chosen, _stored(read(chosen.frames), options), options)
 
 
 def _filtered(
@@ -223,7 +238,8 @@ def _stored(frames: Iterator[Frame | Unreadable], options: FramesOptions) -> Ite
         if isinstance(frame, Unreadable):
             yield frame
             continue
-        height, width = resized_shape(frame.image.shape[0], frame.image.shape[1], options.shorter_side)
+        height, width = frame.shown if options.square_pixels and frame.shown else frame.image.shape[:2]
+        height, width = resized_shape(height, width, options.shorter_side)
         try:
             jpeg = _jpeg(_resized(frame.image, height, width), options.jpeg_quality)
         except SampleError as error:
@@ -235,7 +251,10 @@ def _stored(frames: Iterator[Frame | Unreadable], options: FramesOptions) -> Ite
 def _resized(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     if image.shape[:2] == (height, width):
         return image
-    resized: NDArray[np.uint8] = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    # Means of areas are no way to widen; only pixels that are not square are ever widened.
+    enlarged = height > image.shape[0] or width > image.shape[1]
+    how = cv2.INTER_LINEAR if enlarged else cv2.INTER_AREA
+    resized: NDArray[np.uint8] = cv2.resize(image, (width, height), interpolation=how)
     return resized
 
 
@@ -305,7 +324,8 @@ def _provenance(options: FramesOptions) -> dict[str, Any]:
     import av
 
     versions = av.library_versions
-    return {name: ".".join(map(str, versions[name])) for name in ("libavcodec", "libavformat", "libswscale")}
+    used = ("libavcodec", "libavformat", "libswscale", *(("libavfilter",) if options.deinterlace else ()))
+    return {name: ".".join(map(str, versions[name])) for name in used}
 
 
 STAGE = Stage(

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -10,7 +11,7 @@ from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError, UserError
 from pipeline.sources.source import Frame, Unreadable
 from pipeline.sources.videos import SOURCE
-from tests.support.clips import number_in, picture, write_clip, write_sound
+from tests.support.clips import MARK, number_in, picture, write_clip, write_sound
 
 B_FRAMES = {"bf": "3", "b-pyramid": "normal", "g": "12"}
 SHUFFLED = {"bf": "3", "b_strategy": "0", "g": "12"}
@@ -444,6 +445,53 @@ def test_pictures_are_turned_and_mirrored_as_the_file_says(tmp_path: Path, turns
     expected = np.rot90(stored, -turns)  # to x to the right and y down, positive angles turn clockwise
     [frame] = good(read(path))
     assert np.abs(frame.image.astype(int) - expected).mean() < 6
+
+
+@pytest.mark.parametrize(("turns", "shown"), [(0, (96, 171)), (1, (171, 96))])
+def test_frames_say_how_they_are_shown_where_pixels_are_not_square(tmp_path: Path, turns: int, shown: tuple[int, int]):
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
+        if turns:
+            stream.set_display_rotation(90)
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(3), format="rgb24")))
+        container.mux(stream.encode(None))
+    [frame] = good(read(path))
+    assert frame.shown == shown
+    assert frame.image.shape == ((128, 96, 3) if turns else (96, 128, 3))
+
+
+def test_square_pixels_are_shown_as_they_are(clip: Path):
+    assert good(read(clip, [0]))[0].shown is None
+
+
+def grey(image: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor(image[MARK:], cv2.COLOR_RGB2GRAY).astype(int)
+
+
+def test_interlaced_frames_are_made_of_one_field_where_that_is_asked_for(tmp_path: Path, clip: Path):
+    def woven(number: int, width: int, height: int) -> np.ndarray:
+        """Two moments, 8 pixels apart, in the odd and the even rows."""
+        first, second = picture(number, width, height), np.roll(picture(number, width, height), 8, axis=1)
+        first[1::2] = second[1::2]
+        return first
+
+    path = write_clip(tmp_path / "a.ts", 6, "mpeg2video", options={"flags": "+ilme+ildct", "b": "8M"}, draw=woven)
+    whole = video(path)
+    combed, made = good(read(path)), good(list(SOURCE.deinterlaced(whole, SOURCE.numbers(whole))))
+    for number, (kept, one) in enumerate(zip(combed, made, strict=True)):
+        moments = [grey(np.roll(picture(number), by, axis=1)) for by in (0, 8)]
+        first, second = (np.abs(grey(kept.image) - moment).mean() for moment in moments)
+        assert 0.8 < first / second < 1.25
+        errors = sorted(np.abs(grey(one.image) - moment).mean() for moment in moments)
+        assert errors[0] < 0.5 * min(first, second)
+        assert errors[0] < 0.3 * errors[1]
+        np.testing.assert_array_equal(good(list(SOURCE.deinterlaced(whole, [number])))[0].image, one.image)
+    progressive = video(clip)
+    for kept, one in zip(read(clip), SOURCE.deinterlaced(progressive, SOURCE.numbers(progressive)), strict=True):
+        np.testing.assert_array_equal(kept.image, one.image)
 
 
 def test_real_rotation_tags_bring_every_frame_upright(shared_data: Path):

@@ -16,7 +16,7 @@ from common_fate.errors import SampleError, UserError
 from pipeline import sources
 from pipeline.columns.frames.stage import STAGE, FramesOptions, resized_shape
 from pipeline.sources.source import Frame, Source, Unreadable
-from pipeline.stages.stage import Failure
+from pipeline.stages.stage import Failure, resolved
 from tests.support.clips import number_in, picture, write_clip
 
 SIZE = (96, 128)
@@ -90,6 +90,37 @@ def test_lower_quality_is_smaller(run):
 def test_pairs_name_the_next_frame(run):
     made, _ = run(scripted(30), select={"list": [1, 4, 10, 21, 28]})
     assert facts(made, "next") == [4, 10, None, 28, None]
+
+
+def squeezed(image: np.ndarray, shown: tuple[int, int] | None) -> Source:
+    def read(video: Video, wanted: Sequence[int]) -> Iterator[Frame | Unreadable]:
+        return iter([Frame(number, None, image, shown) for number in wanted])
+
+    return Source("squeezed", object, lambda options, where: [], lambda video: range(2), read, None, "all")
+
+
+@pytest.mark.parametrize(
+    ("shown", "side", "size"),
+    [((96, 171), None, (171, 96)), ((96, 171), 64, (114, 64)), ((192, 128), None, (128, 192)), (None, None, (128, 96))],
+)
+def test_pixels_become_square_where_that_is_asked_for(
+    run, shown: tuple[int, int] | None, side: int | None, size: tuple[int, int]
+):
+    source = squeezed(picture(5), shown)
+    made, _ = run(source, square_pixels=True, shorter_side=side)
+    assert (facts(made, "width")[0], facts(made, "height")[0]) == size
+    decoded = cv2.imdecode(np.frombuffer(made["v-000000"]["jpg"], np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert decoded.shape[1::-1] == size
+    assert np.abs(cv2.resize(decoded, (128, 96)).astype(int) - picture(5)).mean() < 12
+    kept, _ = run(source, shorter_side=None)
+    assert (facts(kept, "width")[0], facts(kept, "height")[0]) == (128, 96)
+
+
+def test_options_that_came_later_leave_records_as_they_were():
+    assert not {"square_pixels", "deinterlace"} & resolved(FramesOptions()).keys()
+    assert resolved(FramesOptions(deinterlace=True))["deinterlace"] is True
+    assert "libavfilter" not in STAGE.provenance(FramesOptions())
+    assert "libavfilter" in STAGE.provenance(FramesOptions(deinterlace=True))
 
 
 def test_triplets_name_both_neighbours(run):
