@@ -56,15 +56,23 @@ def channels(image: NDArray[np.float32], radii: Radii) -> NDArray[np.float32]:
     Returns:
         `(2, 13, H / 2, W / 2)`.
     """
+    planes = channel_planes(image, radii)
+    return planes[:-1].reshape(2, CHANNELS, *planes.shape[1:])
+
+
+def channel_planes(image: NDArray[np.float32], radii: Radii) -> NDArray[np.float32]:
+    """The same one after the other, and then zeros: `(27, H / 2, W / 2)`."""
     height, width = image.shape[0] // SHRINK, image.shape[1] // SHRINK
     raw = np.empty((height, width, CHANNELS), np.float32)
     cv2.ximgproc.createRFFeatureGetter().getFeatures(
         image, raw, radii.gradient_normalization, radii.gradient_smoothing, SHRINK, CHANNELS, ORIENTATIONS
     )
-    both = np.empty((2, CHANNELS, height, width), np.float32)
-    for smoothed, radius in zip(both, (radii.feature_smoothing, radii.similarity_smoothing), strict=True):
-        smoothed[:] = triangle_filtered(raw, round(radius / SHRINK)).transpose(2, 0, 1)
-    return both
+    planes = np.empty((2 * CHANNELS + 1, height, width), np.float32)
+    for i, radius in enumerate((radii.feature_smoothing, radii.similarity_smoothing)):
+        smoothed = triangle_filtered(raw, round(radius / SHRINK))
+        planes[i * CHANNELS : (i + 1) * CHANNELS] = smoothed.transpose(2, 0, 1)
+    planes[-1] = 0
+    return planes
 
 
 def triangle_filtered(values: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
