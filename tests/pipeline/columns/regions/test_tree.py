@@ -90,15 +90,27 @@ def test_the_hierarchy_of_a_photograph_is_higra_s(shared_data: Path, name: str, 
 
 
 @settings(deadline=None)  # the first call compiles
-@given(shape=shapes, seed=seeds, leaves=st.integers(1, 50), levels=st.sampled_from([1, 2, 16, 256, 2**24]))
-def test_a_tree_is_a_valid_linkage_over_connected_labels(shape: tuple[int, int], seed: int, leaves: int, levels: int):
+@given(
+    shape=shapes,
+    seed=seeds,
+    leaves=st.integers(1, 50),
+    levels=st.sampled_from([1, 2, 16, 256, 2**24]),
+    min_area=st.sampled_from([1, 2, 10, 100, 1000]),
+)
+def test_a_tree_is_a_valid_linkage_over_connected_labels(
+    shape: tuple[int, int], seed: int, leaves: int, levels: int, min_area: int
+):
     strength = (np.random.default_rng(seed).integers(0, levels, shape) / max(levels - 1, 1)).astype(np.float32)
-    labels, tree = region_tree(strength, leaves, boundary_orientation(strength) if seed % 2 else None)
+    orientation = boundary_orientation(strength) if seed % 2 else None
+    labels, tree = region_tree(strength, leaves, orientation, min_area)
     assert (labels.dtype, tree.dtype) == (np.uint8, np.float32)
     regions = labels.max() + 1
     assert tree.shape == (regions - 1, 4)
     assert regions <= leaves
-    assert regions == min(leaves, basin_tree(strength)[0].max() + 1)
+    assert regions == min(leaves, basin_tree(strength, orientation, min_area)[0].max() + 1)
+    assert regions == 1 or np.bincount(labels.ravel()).min() >= min_area
+    if min_area == 1:
+        assert regions == min(leaves, basin_tree(strength)[0].max() + 1)
     assert all(ndimage.label(labels == label, FOUR)[1] == 1 for label in range(regions))
     assert (np.diff(np.unique(labels, return_index=True)[1]) > 0).all()
     if regions > 1:
