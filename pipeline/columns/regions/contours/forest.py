@@ -60,11 +60,11 @@ def detect(forest: Forest, image: NDArray[np.uint8], options: ForestOptions | No
     """
     options = options or ForestOptions()
     scales = [options.scale * octave for octave in ((0.5, 1.0, 2.0) if options.multiscale else (1.0,))]
-    total = np.zeros(image.shape[:2], np.float32)
-    for scale in scales:
-        strength = _detect_once(forest, _resized(image, scale), options.sharpen)
-        total += _resized_to(strength, image.shape[0], image.shape[1])
-    return np.clip(total / np.float32(len(scales)), 0, 1)
+    first, *others = (
+        _resized_to(_detect_once(forest, _resized(image, scale), options.sharpen), *image.shape[:2]) for scale in scales
+    )
+    mean = sum(others, start=first) / np.float32(len(scales)) if others else first
+    return np.minimum(mean, 1, dtype=np.float32)
 
 
 def _resized(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
