@@ -12,6 +12,7 @@ from scipy.cluster.hierarchy import cophenet, fcluster, is_monotonic, is_valid_l
 from scipy.io import loadmat
 from scipy.spatial.distance import squareform
 
+from pipeline.columns.regions.stage import RegionOptions, regions_of
 from pipeline.columns.regions.tree import basin_tree, region_tree, ultrametric_contour_map
 from pipeline.kernels.orientation import boundary_orientation
 
@@ -166,6 +167,15 @@ def test_strengths_outside_0_to_1_are_refused(bad: float):
     strength[2, 1] = bad
     with pytest.raises(ValueError, match=r"in \[0, 1\]"):
         region_tree(strength)
+
+
+def test_the_stage_keeps_no_sliver_unless_it_is_told_to():
+    strength = np.random.default_rng(0).random((60, 70), np.float32)
+    areas = [np.bincount(regions_of(strength, RegionOptions(min_area=area))[0].ravel()) for area in (1, 50)]
+    assert areas[0].min() < 50 <= areas[1].min()
+    assert np.bincount(regions_of(strength, RegionOptions())[0].ravel()).min() >= 200
+    with pytest.raises(ValueError, match="min_area is 0"):
+        RegionOptions(min_area=0)
 
 
 def test_what_does_not_fit_is_refused():
