@@ -60,10 +60,9 @@ def _downhill(level: NDArray[np.floating], lowest: NDArray[np.floating], height:
     for y in range(1, height + 1):
         for v in range(y * stride + 1, y * stride + 1 + width):
             lower = v
-            for step in steps:
-                if level[v + step] == lowest[v] and lowest[v + step] < level[v]:
-                    lower = v + step
-                    break
+            for step in (stride, 1, -1, -stride):  # the first of `steps` has the last word
+                u = np.uint64(v + step)
+                lower = v + step if (level[u] == lowest[v]) & (lowest[u] < level[v]) else lower
             downhill[v] = lower
             if lower == v:
                 flat[flats] = v
