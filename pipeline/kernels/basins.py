@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 def basin_graph(
     level: NDArray[np.float64], basins: NDArray[np.int32], scale: float, count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]:
-    """The degree of each basin; for each stretch of boundary its two basins `(2, E)`, and how alike its pixels are.
+    """Returns the degree of each basin, and the graph's edges.
+
+    An edge is a stretch of boundary: its two basins, `(2, E)`, and how alike its pixels are.
 
     Two pixels are as alike as `exp(-s / scale)`, where s is the larger of their levels; a stretch has the sum over its
     elements. The boundary of two basins may be in several stretches.
@@ -56,7 +58,10 @@ def _basin_graph(
 
 @njit(cache=True)
 def largest_steps(basins: NDArray[np.int32], vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """At each pixel the largest of the steps to its four neighbours: the sum over the vectors' absolute differences."""
+    """Returns at each pixel the largest of the steps to its four neighbours.
+
+    A step is the sum over the vectors' absolute differences.
+    """
     height, width = basins.shape
     steps = np.zeros((height, width), np.float64)
     for y in range(height):

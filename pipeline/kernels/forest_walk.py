@@ -18,7 +18,7 @@ _U = np.uint64  # numba looks whether a signed index counts from the end, which 
 def packed_trees(
     child: NDArray[np.int32], feature: NDArray[np.int32], threshold: NDArray[np.float32]
 ) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
-    """The trees as `forest_leaves` walks them: without their leaves, so that a tree fits into the cache.
+    """Packs the trees as `forest_leaves` walks them: without their leaves, so that a tree fits into the cache.
 
     Args:
         child, feature, threshold: `(T, N)`, as a `Forest` has them.
@@ -60,7 +60,7 @@ def forest_leaves(
     rows: int,
     columns: int,
 ) -> NDArray[np.int32]:
-    """The leaf that each patch reaches in each tree that looks at it.
+    """Finds the leaf that each patch reaches in each tree that looks at it.
 
     Patch (i, j) starts at pixel (i, j) of the channels; tree `(i + j) mod 2 voters` and the next ones look at it, so
     that neighbours ask different trees. A walk waits for memory most of its time. So: tree by tree, since a tree fits
@@ -156,7 +156,7 @@ def _descend(
 def edge_votes(
     leaves: NDArray[np.int32], edge_starts: NDArray[np.int32], edge_bins: NDArray[np.uint8]
 ) -> NDArray[np.int32]:
-    """How many leaves see an edge at each pixel.
+    """Counts how many leaves see an edge at each pixel.
 
     Args:
         leaves: `(R, C, voters)`, of patches 2 pixels apart.
@@ -195,7 +195,9 @@ def edge_votes(
 def leaf_segments(
     edge_starts: NDArray[np.int32], edge_bins: NDArray[np.uint8]
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """The segments that the edges of each leaf part: what is connected without them, grown over the edges evenly.
+    """Returns the segments that the edges of each leaf part.
+
+    A segment is what is connected without the edges, grown over the edges evenly.
 
     Args:
         edge_starts, edge_bins: as in `edge_votes`.
@@ -283,7 +285,7 @@ def sharpened_votes(
     colours: NDArray[np.float32],
     steps: int,
 ) -> NDArray[np.int32]:
-    """`edge_votes`, after the segments of each leaf have been fitted to the colours of the patch.
+    """Counts votes as `edge_votes`, after the segments of each leaf have been fitted to the colours of the patch.
 
     Section 3.3 ("edge sharpening"): in each step every pixel at a boundary goes over to the neighbouring segment whose
     mean colour, over the leaf's own segment, is nearest to the pixel's.

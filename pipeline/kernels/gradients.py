@@ -20,7 +20,9 @@ _TINY = _F(np.finfo(np.float64).eps)
 
 @njit(cache=True, error_model="numpy")
 def luv_planes(image: NDArray[np.float32], lightness: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The image in CIE Luv, scaled to about [0, 1], with a ring of one pixel around it that repeats the outermost.
+    """Converts the image to CIE Luv, scaled to about [0, 1], with a ring around it.
+
+    The ring is one pixel wide, and repeats the outermost pixels.
 
     Args:
         image: `(H, W, 3)`, RGB in [0, 1].
@@ -52,7 +54,7 @@ def luv_planes(image: NDArray[np.float32], lightness: NDArray[np.float32]) -> ND
 
 @njit(cache=True)
 def halved(planes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Planes of half the size, by the means of 2 x 2 pixels; both with their ring. Sides are even."""
+    """Returns planes of half the size, by the means of 2 x 2 pixels; both with their ring. Sides are even."""
     height, width = (planes.shape[1] - 2) // 2, (planes.shape[2] - 2) // 2
     half = np.empty((len(planes), height + 2, width + 2), np.float32)
     for c in range(len(planes)):
@@ -75,7 +77,9 @@ def _repeat_outermost(planes: NDArray[np.float32]) -> None:
 
 @njit(cache=True, error_model="numpy")
 def gradients(planes: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """How steep each pixel is in its steepest channel, `(H, W)`, and in which of four orientations, 0 to 3, `(H, W)`.
+    """Measures the gradient of each pixel in its steepest channel.
+
+    It is returned as how steep it is, `(H, W)`, and in which of four orientations, 0 to 3, `(H, W)`.
 
     Args:
         planes: `(3, H + 2, W + 2)`, with their ring.
@@ -129,7 +133,7 @@ def gradients(planes: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray
 def write_shares(
     magnitude: NDArray[np.float32], orientation: NDArray[np.int32], size: int, to: NDArray[np.float32], first: int
 ) -> None:
-    """Write how much of the gradient is in each orientation.
+    """Writes how much of the gradient is in each orientation.
 
     Args:
         magnitude, orientation: `(H, W)`.

@@ -13,7 +13,9 @@ _FEW = 128  # arcs: a region with more waits for the heap
 def merge_order(
     basins: NDArray[np.int32], right: NDArray[np.float64], below: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """The whole hierarchy over the basins: again and again, the two regions with the weakest boundary become one.
+    """Returns the whole hierarchy over the basins.
+
+    Again and again, the two regions with the weakest boundary become one.
 
     A boundary is as strong as the mean of its elements (the edges between pixels of either side), so the boundary of a
     merged region with a common neighbour is the mean over both. Of equally strong ones the boundary that is met first
@@ -385,7 +387,7 @@ def _merges(
 def without_small(
     basins: NDArray[np.int32], right: NDArray[np.float64], below: NDArray[np.float64], min_area: int
 ) -> NDArray[np.int32]:
-    """The basins, after each that has less than an area has become one with a neighbour.
+    """Merges each basin that has less than an area with a neighbour.
 
     Of all boundaries that have a region under the area on a side, again and again the weakest goes, in the strength and
     with the ties of `merge_order`, until there is none: every region has the area, or there is only one.
@@ -449,7 +451,7 @@ def _without_small(
 def cut(
     basins: NDArray[np.int32], merges: NDArray[np.float64], leaves: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """The top of a hierarchy: at most so many regions, and the merges above them.
+    """Returns the top of a hierarchy: at most so many regions, and the merges above them.
 
     Args:
         basins: `(H, W)`, labels 0 to N - 1.

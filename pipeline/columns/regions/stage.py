@@ -41,7 +41,7 @@ class RegionOptions(ContourOptions):
 
 
 def contours_of(strength: NDArray[np.float32], options: RegionOptions) -> NDArray[np.float32]:
-    """What a detector found, `(H, W)` in [0, 1], averaged with its spectral signal where that is asked for."""
+    """Returns what a detector found, `(H, W)` in [0, 1], averaged with its spectral signal where that is asked for."""
     from pipeline.columns.regions.contours.spectral import (
         reinforced,  # SciPy's solvers: only a job that makes regions waits for them
     )
@@ -50,7 +50,7 @@ def contours_of(strength: NDArray[np.float32], options: RegionOptions) -> NDArra
 
 
 def regions_of(contours: NDArray[np.float32], options: RegionOptions) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Leaf labels `(H, W)` and linkage matrix `(R - 1, 4)` of contours `(H, W)`; see `region_tree`."""
+    """Returns leaf labels `(H, W)` and linkage matrix `(R - 1, 4)` of contours `(H, W)`; see `region_tree`."""
     from pipeline.columns.regions.tree import region_tree
 
     orientation = boundary_orientation(contours) if options.oriented else None

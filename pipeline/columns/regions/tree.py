@@ -19,7 +19,7 @@ def region_tree(
     orientation: NDArray[np.floating] | None = None,
     min_area: int = 1,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """The regions of an image at their finest, and the order in which they merge.
+    """Returns the regions of an image at their finest, and the order in which they merge.
 
     The top of `basin_tree`: its last `leaves - 1` merges. What they merge are the leaves.
 
@@ -47,7 +47,7 @@ def region_tree(
 def basin_tree(
     strength: NDArray[np.floating], orientation: NDArray[np.floating] | None = None, min_area: int = 1
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """The whole hierarchy, down to the basins of the watershed.
+    """Returns the whole hierarchy, down to the basins of the watershed.
 
     Args:
         strength: `(H, W)`, in [0, 1].
@@ -76,7 +76,9 @@ def basin_tree(
 
 
 def ultrametric_contour_map(labels: NDArray[np.integer], tree: NDArray[np.floating]) -> NDArray[np.float32]:
-    """The tree as a picture, in the Berkeley tools' double size (`ucm2`): each boundary as high as where it vanishes.
+    """Draws the tree as a picture, in the Berkeley tools' double size (`ucm2`).
+
+    Each boundary is as high as where it vanishes.
 
     Pixel `(y, x)` lies at `(2 * y + 1, 2 * x + 1)` and is 0; an element between two pixels carries the distance d_T of
     their leaves; a corner the highest of its four neighbours. The outer frame is all corners and outer sides of pixels:

@@ -47,7 +47,7 @@ class ForestOptions:
 
 
 def detect(forest: Forest, image: NDArray[np.uint8], options: ForestOptions | None = None) -> NDArray[np.float32]:
-    """The strength of the contours of an image.
+    """Measures the strength of the contours of an image.
 
     Away from the border, at scale 1 and without sharpening, what OpenCV's detector gives. There it lacks the votes of
     patches that reach over the border; here the image is reflected instead.

@@ -38,7 +38,9 @@ class Radii:
 
 
 def padded(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The image in [0, 1], reflected by `MARGIN` at the top and left, and by as much or a little more at the others.
+    """Returns the image in [0, 1], reflected beyond its border.
+
+    That is by `MARGIN` at the top and left, and by as much or a little more at the others.
 
     Args:
         image: `(H, W, 3)`, RGB.
@@ -51,7 +53,7 @@ def padded(image: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def channels(image: NDArray[np.float32], radii: Radii) -> NDArray[np.float32]:
-    """The channels of an image, smoothed a little for the pixel features and then more for the differences.
+    """Computes the channels of an image, smoothed a little for the pixel features and then more for the differences.
 
     Args:
         image: `(H, W, 3)`, RGB in [0, 1], sides divisible by 4.
@@ -64,7 +66,7 @@ def channels(image: NDArray[np.float32], radii: Radii) -> NDArray[np.float32]:
 
 
 def channel_planes(image: NDArray[np.float32], radii: Radii) -> NDArray[np.float32]:
-    """The same one after the other, and then zeros: `(27, H / 2, W / 2)`."""
+    """Computes the same channels one after the other, and then zeros: `(27, H / 2, W / 2)`."""
     raw = _raw(image, radii) if radii.gradient_smoothing == 0 else _by_opencv(image, radii)
     height, width = raw.shape[:2]
     planes = np.empty((2 * CHANNELS + 1, height, width), np.float32)
@@ -107,7 +109,7 @@ def _lightness() -> NDArray[np.float32]:
 
 
 def triangle_filtered(values: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
-    """Smoothed along both axes by a triangle of that radius, pixels; the border reflects."""
+    """Smooths along both axes by a triangle of that radius, pixels; the border reflects."""
     if radius == 0:
         return values
     rising = np.arange(1, radius + 2, dtype=np.float32)
@@ -116,7 +118,7 @@ def triangle_filtered(values: NDArray[np.float32], radius: int) -> NDArray[np.fl
 
 
 def feature_places() -> NDArray[np.int32]:
-    """Which pixels of the channels each feature is about: `(7228, 6)`.
+    """Returns which pixels of the channels each feature is about: `(7228, 6)`.
 
     A row is kind, channel, y and x of a pixel, and y and x of the pixel whose value is taken off, both in the patch.
     Kind 0 is the value of one pixel (the second is the same, and nothing is taken off), kind 1 the difference of two

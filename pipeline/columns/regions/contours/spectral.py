@@ -26,7 +26,7 @@ _DENSE = 100  # basins up to which all eigenvectors are computed
 
 
 def reinforced(strength: NDArray[np.floating], weight: float = 1.0) -> NDArray[np.float32]:
-    """Contours and their spectral signal: the mean of the two, in which the signal weighs `weight` to 1.
+    """Returns the mean of contours and their spectral signal, in which the signal weighs `weight` to 1.
 
     Args:
         strength: `(H, W)`, in [0, 1].
@@ -42,7 +42,7 @@ def reinforced(strength: NDArray[np.floating], weight: float = 1.0) -> NDArray[n
 def spectral_signal(
     strength: NDArray[np.floating], eigenvectors: int = 16, scale: float = 0.1, precision: float = 1e-2
 ) -> NDArray[np.float32]:
-    """How the leading eigenvectors of the normalised cut step from each pixel to its neighbours.
+    """Measures how the leading eigenvectors of the normalised cut step from each pixel to its neighbours.
 
     Neighbours are as alike as `exp(-s / scale)`, where s is the larger of their strengths. A step is measured in the
     eigenvector's whole range, averaged with the inverse roots of the eigenvalues as weights, and multiplied by 3 (at
