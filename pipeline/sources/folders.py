@@ -22,7 +22,7 @@ _LARGEST_NUMBER = 999_999  # what a key has room for
 
 
 @dataclass(frozen=True)
-class FramesOptions:
+class FoldersOptions:
     """Where the folders are, and the flow between their frames."""
 
     path: Paths = option(help="a glob of folders, or a list of globs", minItems=1)
@@ -33,7 +33,7 @@ class FramesOptions:
         check_paths(self.path)
 
 
-def _videos(options: FramesOptions, where: str) -> list[Video]:
+def _videos(options: FoldersOptions, where: str) -> list[Video]:
     flow = None if options.flow is None else os.path.expanduser(options.flow)
     if flow is not None and not os.path.isdir(flow):
         raise UserError(f"{where}.flow {options.flow!r} is no folder")
@@ -181,7 +181,7 @@ def _mask(path: str, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
 
 SOURCE = Source(
     name="frames",
-    options=FramesOptions,
+    options=FoldersOptions,
     videos=_videos,
     numbers=_numbers,
     read=_read,
