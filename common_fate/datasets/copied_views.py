@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from common_fate.datasets.adopted import Adopted, write_adopted
+from common_fate.datasets.adopted_record import Adopted, write_adopted
 from common_fate.datasets.catalog import Plan, Video, read_catalog, read_plan, write_listing
 from common_fate.datasets.parts import CATALOG, PLAN
 from common_fate.errors import ShardError, UserError

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 
 from common_fate.datasets import show as drawing
-from common_fate.datasets.adopted import shard_names
+from common_fate.datasets.adopted_record import shard_names
 from common_fate.datasets.catalog import Video, catalog_file, read_catalog, read_plan
 from common_fate.datasets.parts import PLAN, VIEWS, in_made_order, is_column, shards_in
 from common_fate.datasets.share.card import card
