@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from common_fate.remote.download import Patience
+from common_fate.remote.fetch_file import Patience
 from typer.testing import CliRunner
 
 from common_fate.datasets.verify import verify
