@@ -19,6 +19,14 @@ from pipeline.downloads.policy import Later
 
 IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_UNICAST = ipaddress.IPv6Network("2000::/3")  # all that is given out as public; other IPv6 addresses are for something
+_SPECIAL = tuple(
+    ipaddress.ip_network(network)
+    for network in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16", "2001::/23", "3fff::/20")
+)
+"""What is no host of the public network though Python, in one version or another, takes it for one: IANA's registries
+of special addresses (IETF's protocols, relays, documentation), and where Azure's machines ask Azure.
+"""
 
 
 class Refused(Later):
@@ -152,7 +160,10 @@ def _ip(text: str) -> IP | None:
 
 
 def _is_public(ip: IP) -> bool:
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+    if isinstance(ip, ipaddress.IPv6Address) and ip not in _UNICAST:
+        return False
+    special = any(ip in network for network in _SPECIAL if network.version == ip.version)
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved and not special
 
 
 def _refused(host: str, why: str, reason: str) -> Refused:

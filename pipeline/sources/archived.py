@@ -14,8 +14,8 @@ from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError, check_machine
 from common_fate.foreign.flow_files import read_flo, read_kitti_png
 from pipeline.sources.archives import Root, Tree
-from pipeline.sources.folders import numbered
-from pipeline.sources.reading import is_image, of_one_size, read_image, read_labels
+from pipeline.sources.numbering import numbered, same_but_for_ending
+from pipeline.sources.reading import check_beside, is_image, no_flow, of_one_size, read_image, read_labels
 from pipeline.sources.source import Frame, State, Truth, Unreadable
 
 
@@ -121,6 +121,7 @@ def truth(video: Video, frame: int, next_frame: int) -> Truth | None:
     if known is None:
         return None
     flow, valid = known
+    check_beside(io.BytesIO(_bytes(place.tree, names[frame])), valid.shape, "flow")
     occlusion = _mask(place.tree, place.occlusions, names[frame], valid.shape)
     invalid = _mask(place.tree, place.invalid, names[frame], valid.shape)
     if (visible := _flow(place.tree, place.flow_visible, names[frame])) is not None:
@@ -142,10 +143,9 @@ def masks(video: Video, frame: int) -> NDArray[np.uint8] | None:
     data = None if name is None else _read_beside(place.tree, place.masks, name)
     if data is None or name is None:
         return None
-    labels = read_labels(io.BytesIO(data), place.binary)
-    height, width, _ = _image(place.tree, name).shape
-    if labels.shape != (height, width):
-        raise SampleError(f"a mask of {labels.shape[1]}x{labels.shape[0]} beside a frame of {width}x{height}")
+    # Whatever the year in config.yaml says: DAVIS-2016's own masks are grey, and 255 is the object.
+    labels = read_labels(io.BytesIO(data), place.binary, recognised=video.kind == "davis")
+    check_beside(io.BytesIO(_bytes(place.tree, name)), labels.shape, "a mask")
     return labels
 
 
@@ -156,6 +156,8 @@ def _names(place: Place) -> dict[int, str]:
         raise SampleError(f"cannot be read: {error.strerror}") from error
     if not names:
         raise SampleError("no image in the folder")
+    if same_but_for_ending(names.values()):
+        raise SampleError("two images have one name but for its extension: which of them is the frame?")
     return names
 
 
@@ -170,10 +172,14 @@ def _read_beside(tree: Tree, template: str | None, frame: str) -> bytes | None:
 
 
 def _image(tree: Tree, name: str) -> NDArray[np.uint8]:
+    return read_image(io.BytesIO(_bytes(tree, name)))
+
+
+def _bytes(tree: Tree, name: str) -> bytes:
     data = tree.read(name)
     if data is None:
         raise SampleError("no such file")
-    return read_image(io.BytesIO(data))
+    return data
 
 
 def _flow(tree: Tree, template: str | None, frame: str) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
@@ -183,7 +189,8 @@ def _flow(tree: Tree, template: str | None, frame: str) -> tuple[NDArray[np.floa
     try:
         return (read_flo if template.endswith(".flo") else read_kitti_png)(io.BytesIO(data))
     except ValueError as error:
-        raise SampleError("the ground-truth flow is damaged") from error
+        fault = no_flow(data[:32], os.path.splitext(template)[1])
+        raise SampleError(f"the ground-truth flow is {fault or 'damaged'}") from error
 
 
 def _mask(tree: Tree, template: str | None, frame: str, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:

@@ -230,7 +230,7 @@ class _Archive:
         if member.compress_type not in _METHODS:
             raise SampleError(f"packed by method {member.compress_type} of zip; only plain and deflated are read")
         if member.file_size > _SPARE_BYTES + _UNPACKED_A_BYTE * member.compress_size:
-            raise SampleError(f"claims {member.file_size} bytes in {member.compress_size}: far more than a frame has")
+            raise SampleError("claims to unpack to far more bytes than a frame has")
         self._zip = self._zip or zipfile.ZipFile(self._path)
         return self._zip.open(member)  # type: ignore[return-value]
 

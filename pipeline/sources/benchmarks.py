@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common_fate.datasets.catalog import Video
-from common_fate.errors import SampleError, UserError
+from common_fate.errors import UserError
 from common_fate.shards.limits import quoted
 from pipeline.option import option
 from pipeline.sources import archived
@@ -20,7 +20,7 @@ from pipeline.sources.archived import Place, place_bytes
 from pipeline.sources.archives import DAMAGED, Root, Tree, has_folder
 from pipeline.sources.coco import NO_FACTS, Facts, image_facts
 from pipeline.sources.ids import video_id
-from pipeline.sources.listing import Paths, check_paths
+from pipeline.sources.listing import Paths, check_paths, expanded, text_of
 from pipeline.sources.reading import is_image
 from pipeline.sources.source import Source
 
@@ -196,7 +196,13 @@ def _voc(options: VocOptions, where: str) -> Iterator[_Clip]:
     if not tree.has(listed):
         raise UserError(f"{where}.set: no {listed} in {options.path!r}: such as Main/trainval or Segmentation/train")
     stems = [os.path.splitext(os.path.basename(word))[0] for word in _words(tree, listed, where)]
-    there = {os.path.splitext(file)[0]: file for file in tree.files("JPEGImages")}
+    there: dict[str, str] = {}
+    for file in tree.files("JPEGImages"):
+        stem = os.path.splitext(file)[0]
+        if there.setdefault(stem, file) != file and is_image(file):
+            if is_image(there[stem]):
+                raise UserError(f"{where}.path: JPEGImages has {there[stem]!r} and {file!r}: leave one out")
+            there[stem] = file
     _check_there(stems, there, "JPEGImages", listed, where)
     for stem in stems:
         masks = options.masks and f"{options.masks}/*.png"
@@ -363,12 +369,12 @@ def _tree(path: Paths, where: str, what: str, tops: Sequence[str], marks: Sequen
 def _paths(path: Paths, where: str) -> list[str]:
     found = []
     for entry in [path] if isinstance(path, str) else path:
-        expanded = os.path.expanduser(entry)
-        matches = [expanded] if os.path.exists(expanded) else sorted(glob.glob(expanded))
+        pattern = expanded(entry)
+        matches = [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern))
         if not matches:
             raise UserError(f"{where}.path {entry!r}: there is no such folder or archive")
         found += [os.path.normpath(match) for match in matches]
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _folders_of_frames(tree: Tree, base: str, deep: int) -> Iterator[str]:
@@ -384,8 +390,8 @@ def _folders_of_frames(tree: Tree, base: str, deep: int) -> Iterator[str]:
 def _words(tree: Tree, name: str, where: str) -> list[str]:
     """The first word of each line of a list. Raises UserError where it cannot be read."""
     try:
-        lines = (tree.read(name) or b"").decode().splitlines()
-    except (SampleError, UnicodeDecodeError) as error:
+        lines = text_of(tree.read(name) or b"").splitlines()
+    except ValueError as error:
         raise UserError(f"{where}.path: {name} cannot be read: {error}") from error
     return list(dict.fromkeys(line.split()[0] for line in lines if line.strip()))
 

@@ -2,8 +2,7 @@
 
 import json
 import os
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -14,11 +13,10 @@ from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError, UserError, check_machine
 from common_fate.foreign.flow_files import read_flo, read_kitti_png
 from pipeline.option import option
-from pipeline.sources.listing import Paths, as_videos, check_paths, find
-from pipeline.sources.reading import is_image, of_one_size, read_image
+from pipeline.sources.listing import Paths, as_videos, check_paths, expanded, find
+from pipeline.sources.numbering import numbered, same_but_for_ending
+from pipeline.sources.reading import check_beside, is_image, no_flow, of_one_size, read_image
 from pipeline.sources.source import Frame, Source, State, Truth, Unreadable
-
-_LARGEST_NUMBER = 999_999  # what a key has room for
 
 
 @dataclass(frozen=True)
@@ -34,12 +32,44 @@ class FoldersOptions:
 
 
 def _videos(options: FoldersOptions, where: str) -> list[Video]:
-    flow = None if options.flow is None else os.path.expanduser(options.flow)
+    flow = None if options.flow is None else expanded(options.flow)
     if flow is not None and not os.path.isdir(flow):
         raise UserError(f"{where}.flow {options.flow!r} is no folder")
     found = [replace(one, bytes=_bytes(one.path, where)) for one in find(options.path, where, folders=True)]
+    if flow is not None:
+        _check_flow([one.path for one in found], flow, where)
     videos = as_videos(found, "frames", options.license, where, folders=True)
     return [replace(video, uri=_uri(video.uri, flow)) for video in videos]
+
+
+def _check_flow(folders: Sequence[str], flow: str, where: str) -> None:
+    """Raises UserError where no frame has a file of flow, or what a folder has is none."""
+    matched = False
+    for folder in folders:
+        beside = os.path.join(flow, os.path.basename(os.path.normpath(folder)))
+        if not os.path.isdir(beside):
+            continue
+        try:
+            there = set(os.listdir(beside))
+            names = sorted(_images(folder, os.stat(folder).st_mtime_ns))
+            named = (name for name in names if there.intersection(_flow_names(os.path.splitext(name)[0])))
+            paths = (_flow_file(beside, os.path.splitext(name)[0], os.path.join(folder, name)) for name in named)
+            path = next(filter(None, paths), None)
+            if path is None:
+                continue
+            with open(path, "rb") as file:
+                fault = no_flow(file.read(32), os.path.splitext(path)[1])
+        except OSError as error:
+            raise UserError(f"{where}.flow: cannot read {error.filename!r}: {error.strerror}") from error
+        if fault is not None:
+            raise UserError(f"{where}.flow: {path!r} is {fault}: is this the folder of the flow?")
+        matched = True
+    if not matched:
+        name = os.path.basename(os.path.normpath(min(folders)))
+        raise UserError(
+            f"{where}.flow {flow!r} has no flow of any frame: it should hold {name}/ and in it a .flo or .png called "
+            "as the frame is"
+        )
 
 
 def _bytes(folder: str, where: str) -> int:
@@ -74,20 +104,6 @@ def _opened(video: Video) -> tuple[str, str | None]:
     return places["folder"], places.get("flow")
 
 
-def numbered(names: Iterable[str]) -> dict[int, str]:
-    """The names of images by frame number, ascending.
-
-    A frame's number is the one its stem ends in, where all stems do and the numbers differ; else its place in natural
-    order.
-    """
-    names = sorted(names, key=lambda name: ([(t, int(n or -1)) for t, n in re.findall(r"(\D*)(\d*)", name)], name))
-    endings = [re.search(r"(\d+)$", os.path.splitext(name)[0], re.ASCII) for name in names]
-    numbers = [int(ending[1]) for ending in endings if ending]
-    if len(set(numbers)) < len(names) or max(numbers, default=0) > _LARGEST_NUMBER:
-        return dict(enumerate(names))
-    return dict(sorted(zip(numbers, names, strict=True)))
-
-
 def _names(video: Video) -> dict[int, str]:
     """File names by frame number, ascending."""
     folder, _ = _opened(video)
@@ -97,6 +113,8 @@ def _names(video: Video) -> dict[int, str]:
         raise SampleError(f"the folder cannot be read: {error.strerror}") from error
     if not names:
         raise SampleError("no image in the folder")
+    if same_but_for_ending(names):
+        raise SampleError("two images have one name but for its extension: which of them is the frame?")
     return numbered(names)
 
 
@@ -151,7 +169,8 @@ def _truth(video: Video, frame: int, next_frame: int) -> Truth | None:
     try:
         flow, valid = read_flo(found) if found.endswith(".flo") else read_kitti_png(found)
     except (ValueError, OSError) as error:
-        raise SampleError("the ground-truth flow is damaged") from error
+        raise SampleError(f"the ground-truth flow is {_fault(found) or 'damaged'}") from error
+    check_beside(os.path.join(folder, names[frame]), valid.shape, "flow")
     beside = os.path.dirname(os.path.normpath(root))
     invalid = _mask(os.path.join(beside, "invalid", name, f"{stem}.png"), valid.shape)
     occlusion = _mask(os.path.join(beside, "occlusions", name, f"{stem}.png"), valid.shape)
@@ -160,12 +179,24 @@ def _truth(video: Video, frame: int, next_frame: int) -> Truth | None:
     return Truth(np.where(valid, flow, np.float32(0)), valid, occlusion)
 
 
+def _fault(path: str) -> str | None:
+    try:
+        with open(path, "rb") as file:
+            return no_flow(file.read(32), os.path.splitext(path)[1])
+    except OSError:
+        return None
+
+
+def _flow_names(stem: str) -> list[str]:
+    """What the flow from a frame may be called, in the order in which it is looked for."""
+    return [called + ending for ending in (".flo", ".png") for called in (stem, stem.replace("frame", "flow"))]
+
+
 def _flow_file(folder: str, stem: str, image: str) -> str | None:
-    for extension in (".flo", ".png"):
-        for candidate in (stem, stem.replace("frame", "flow")):
-            path = os.path.join(folder, candidate + extension)
-            if os.path.isfile(path) and not os.path.samefile(path, image):
-                return path
+    for name in _flow_names(stem):
+        path = os.path.join(folder, name)
+        if os.path.isfile(path) and not os.path.samefile(path, image):
+            return path
     return None
 
 

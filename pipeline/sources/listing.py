@@ -1,11 +1,13 @@
 """Files and folders by pattern: fast, sorted, with the name each takes within its source."""
 
+import codecs
 import fnmatch
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError, check_machine
@@ -17,7 +19,7 @@ Paths = str | list[str]
 
 @dataclass(frozen=True)
 class Found:
-    """A file or folder: its path, its path relative to the source's base (it names the video), its size on disk."""
+    """A file or folder: its path, the part of it that names the video, its size on disk."""
 
     path: str
     relative: str
@@ -31,32 +33,82 @@ def check_paths(path: Paths) -> None:
         raise ValueError(f"path must be a path, a glob such as '/data/vids/*.mp4', or a list of them, not {path!r}")
 
 
-def find(path: Paths, where: str, folders: bool = False) -> list[Found]:
-    """Every file (or folder) that a pattern, a list of patterns or a list in a `.txt` file names.
+def expanded(path: str) -> str:
+    """A path with `~`, `$NAME` and `${NAME}` as the shell has them; a name that is not set stays."""
+    return os.path.expanduser(os.path.expandvars(path))
 
-    The base of a pattern is the folder before its first wildcard; an entry without a wildcard is named by its path as
-    written, since anything that it shares with its neighbours changes with the neighbours. Lines of a `.txt` file are
-    paths relative to that file, without wildcards; empty lines and those that start with `#` do not count.
+
+def text_of(data: bytes) -> str:
+    """The text of a list: UTF-8, or UTF-16 with its mark. Raises ValueError where it is neither."""
+    for mark, encoding in (
+        (codecs.BOM_UTF8, "utf-8-sig"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    ):
+        if data.startswith(mark):
+            text = data.decode(encoding)
+            break
+    else:
+        text = data.decode("utf-8", "surrogateescape")  # names that are not UTF-8 are told one by one
+    if "\0" in text:
+        raise ValueError("it has NUL characters, and lists one name a line: save it as UTF-8 text")
+    return text
+
+
+def find(path: Paths, where: str, folders: bool = False) -> list[Found]:
+    """Every file (or folder), each once, that a pattern, a list of patterns or a list in a `.txt` file names.
+
+    The base of a pattern is the folder before its first wildcard. Lines of a `.txt` file are paths relative to that
+    file, without wildcards; empty lines and those that start with `#` do not count. What is written as a whole path is
+    named by its own name, and by as many of the folders above it as tell it from the others: where it lies on this
+    machine is no part of what it is.
 
     Raises:
         UserError: an entry matches nothing, a folder cannot be read, or a name is not UTF-8.
     """
-    found = []
+    found: dict[str, Found] = {}
+    whole: dict[str, None] = {}
     for entry in [path] if isinstance(path, str) else path:
         place = f"{where}.path {entry!r}"
-        pattern = os.path.expanduser(entry)
+        pattern = expanded(entry)
         try:
             matches = list(_entries(pattern, place, folders))
         except OSError as error:
             raise UserError(f"{place}: cannot read {error.filename!r}: {error.strerror}") from error
+        except ValueError as error:
+            raise UserError(f"{place}: {error}") from error
         if not matches:
             hint = f" (it is a folder; write '{pattern.rstrip('/')}/*')" if os.path.isdir(pattern) else ""
             raise UserError(f"{place} matches no {'folder' if folders else 'file'}{hint}")
         for match in matches:
             if not _is_utf8(match.path):
                 raise UserError(f"{place}: the name of {match.path!r} is not UTF-8; rename it")
-        found += matches
-    return found
+            at = os.path.abspath(match.path)
+            if at not in found:
+                found[at] = match
+                if os.path.isabs(match.relative):
+                    whole[at] = None
+    taken = {_stem(one.relative, folders) for at, one in found.items() if at not in whole}
+    for at, name in _told_apart(list(whole), taken, folders).items():
+        found[at] = replace(found[at], relative=name)
+    return list(found.values())
+
+
+def _stem(name: str, folders: bool) -> str:
+    return name if folders else os.path.splitext(name)[0]
+
+
+def _told_apart(paths: Sequence[str], taken: Collection[str], folders: bool) -> dict[str, str]:
+    """The end of each whole path that no other shares, but for its extension, and that is not taken."""
+    parts = {path: path.strip("/").split("/") for path in paths}
+    names = {path: parts[path][-1] for path in paths}
+    for depth in range(2, max(map(len, parts.values()), default=0) + 1):
+        counts = Counter(_stem(name, folders) for name in names.values())
+        shared = [at for at, name in names.items() if counts[_stem(name, folders)] > 1 or _stem(name, folders) in taken]
+        if not shared:
+            break
+        names |= {at: "/".join(parts[at][-depth:]) for at in shared}
+    return names
 
 
 def as_videos(found: Sequence[Found], kind: str, license: str | None, where: str, folders: bool = False) -> list[Video]:
@@ -69,14 +121,10 @@ def as_videos(found: Sequence[Found], kind: str, license: str | None, where: str
     for one in found:
         name = video_id(one.relative, folders)
         if name in videos:
-            first = videos[name].uri
-            told = (
-                f"{one.path!r} is listed twice"
-                if one.path == first
-                else f"{first!r} and {one.path!r} would both be called {name!r}; rename one, or "
+            raise UserError(
+                f"{where}.path: {videos[name].uri!r} and {one.path!r} would both be called {name!r}; rename one, or "
                 "write one pattern whose first wildcard comes before they part"
             )
-            raise UserError(f"{where}.path: {told}")
         videos[name] = Video(name, kind, one.path, license, one.bytes)
     return [videos[name] for name in sorted(videos)]
 
@@ -92,15 +140,15 @@ def file_state(path: str) -> State:
 
 
 def _entries(pattern: str, place: str, folders: bool) -> Iterator[Found]:
-    literal = _literal(pattern, pattern, folders)
+    literal = _literal(pattern, os.path.abspath(pattern), folders)
     if literal is None:
         yield from _glob(pattern, folders)
     elif pattern.endswith(".txt") and not folders:
-        with open(pattern, encoding="utf-8", errors="surrogateescape") as lines:
-            listed = [line.strip() for line in lines]
+        with open(pattern, "rb") as file:
+            listed = [line.strip() for line in re.split("\r\n|\r|\n", text_of(file.read()))]
         for line in listed:
             if line and not line.startswith("#"):
-                one = _literal(os.path.join(os.path.dirname(pattern), os.path.expanduser(line)), line, folders)
+                one = _literal(os.path.join(os.path.dirname(pattern), expanded(line)), expanded(line), folders)
                 if one is None:
                     raise UserError(f"{place}: {line!r} is no file")
                 yield one
@@ -109,13 +157,15 @@ def _entries(pattern: str, place: str, folders: bool) -> Iterator[Found]:
 
 
 def _literal(path: str, written: str, folders: bool) -> Found | None:
+    """What lies at a path; `relative` is the path as written, whole where it leads from or out of the list's folder."""
     try:
         status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     if stat.S_ISDIR(status.st_mode) != folders:
         return None
-    return Found(path, os.path.normpath(written).lstrip("/"), status.st_size)
+    relative = os.path.normpath(written)
+    return Found(path, os.path.abspath(path) if relative.startswith(("/", "../")) else relative, status.st_size)
 
 
 def _glob(pattern: str, folders: bool) -> Iterator[Found]:

@@ -1,13 +1,14 @@
 """What reading a frame means in every source: bounded, RGB, upright, and all frames of a video of one size."""
 
+import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from common_fate.errors import SampleError
 from pipeline.sources.source import Frame, Unreadable
@@ -15,12 +16,15 @@ from pipeline.sources.source import Frame, Unreadable
 MAX_PIXELS = 2**26
 """The largest picture that is decoded: above any camera's frame, far below what would exhaust a job's memory."""
 
-IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".webp", ".tif", ".tiff")
+IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".ppm", ".bmp", ".webp", ".tif", ".tiff", ".jp2")
 
 VOID = 255
 """The label of pixels that belong to nothing, and do not count."""
 
-_FORMATS = ("JPEG", "PNG", "PPM", "BMP", "WEBP", "TIFF")
+_FORMATS = ("JPEG", "PNG", "PPM", "BMP", "WEBP", "TIFF", "JPEG2000")
+_TURNED, _ON_THEIR_SIDE = range(2, 9), range(5, 9)  # EXIF orientations; 1 is upright
+_PNG = b"\x89PNG\r\n\x1a\n"
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 
 
 def is_image(name: str) -> bool:
@@ -52,12 +56,13 @@ def read_image(file: str | BinaryIO) -> NDArray[np.uint8]:
         return np.array(upright.convert("RGB"))
 
 
-def read_labels(file: str | BinaryIO, binary: bool = False) -> NDArray[np.uint8]:
+def read_labels(file: str | BinaryIO, binary: bool = False, recognised: bool = False) -> NDArray[np.uint8]:
     """A mask file as labels `(H, W)` uint8: the indices of a palette, or grey levels as they are.
 
     Args:
         binary: one object, 1, against the background, 0: it is whatever is bright, or any object of a palette. Void
             pixels of a palette, 255, stay void.
+        recognised: whether a grey mask that has 255 and no other label but 0 is of that kind, whatever `binary` says.
 
     Raises:
         SampleError: as `read_image`, or it is neither grey nor of a palette.
@@ -70,15 +75,40 @@ def read_labels(file: str | BinaryIO, binary: bool = False) -> NDArray[np.uint8]
             return (np.asarray(image.convert("L")) > 127).astype(np.uint8)
         if image.mode != "L":
             raise SampleError(f"a mask of mode {image.mode}: labels are of 8 bits, grey or a palette's")
-        return np.array(image)
+        labels = np.array(image)
+        if recognised and not ((labels > 0) & (labels < VOID)).any():
+            return (labels == VOID).astype(np.uint8)
+        return labels
+
+
+def check_beside(file: str | BinaryIO, shape: tuple[int, ...], what: str) -> None:
+    """Raises SampleError unless what lies beside an image is its size, and is known to lie as it does.
+
+    An image is shown as its EXIF tag turns it. Whether a mask was drawn on what is shown or on what is stored, nothing
+    says; sizes tell it where they differ.
+
+    Args:
+        file: the image.
+        shape: of what lies beside it, `(H, W)`.
+        what: it is, such as `a mask`.
+    """
+    with _decoded(file) as image:
+        turn = image.getexif().get(ExifTags.Base.Orientation, 1)
+        width, height = image.size if turn not in _ON_THEIR_SIDE else image.size[::-1]
+        stored = image.size[::-1]
+    if turn in _TURNED and shape == stored:
+        raise SampleError(
+            f"the frame has an EXIF tag that turns it, and nothing says whether {what} is turned: store both upright"
+        )
+    if shape != (height, width):
+        raise SampleError(f"{what} of {shape[1]}x{shape[0]} beside a frame of {width}x{height}")
 
 
 @contextmanager
 def _decoded(file: str | BinaryIO) -> Iterator[Image.Image]:
     try:
-        with Image.open(file, formats=_FORMATS) as image:
-            check_pixels(*image.size)
-            yield image
+        with ExitStack() as stack:
+            yield _loaded(stack, file)
     except SampleError:
         raise
     except Image.DecompressionBombError as error:
@@ -91,16 +121,61 @@ def _decoded(file: str | BinaryIO) -> Iterator[Image.Image]:
         raise SampleError(f"damaged image: {type(error).__name__}") from error
 
 
+def _loaded(stack: ExitStack, file: str | BinaryIO) -> Image.Image:
+    """An image with its pixels, which are what is bounded: a PNG with more text than Pillow takes is read without."""
+    try:
+        return _loaded_whole(stack, file)
+    except SampleError:
+        raise
+    except ValueError:
+        bare = _without_texts(file)
+        if bare is None:
+            raise
+        return _loaded_whole(stack, bare)
+
+
+def _loaded_whole(stack: ExitStack, file: str | BinaryIO) -> Image.Image:
+    image = stack.enter_context(Image.open(file, formats=_FORMATS))
+    check_pixels(*image.size)
+    image.load()
+    return image
+
+
+def _without_texts(file: str | BinaryIO) -> BinaryIO | None:
+    """A PNG without its texts and its colour profile, none of which shape its pixels; None where it is no PNG."""
+    with open(file, "rb") if isinstance(file, str) else nullcontext(file) as source:
+        source.seek(0)
+        if source.read(8) != _PNG:
+            return None
+        kept = io.BytesIO()
+        kept.write(_PNG)
+        while len(head := source.read(8)) == 8:
+            length = int.from_bytes(head[:4], "big") + 4  # with the sum
+            if head[4:] in _TEXTS:
+                source.seek(length, os.SEEK_CUR)
+            else:
+                kept.write(head + source.read(length))
+        kept.seek(0)
+        return kept
+
+
+def no_flow(start: bytes, ending: str) -> str | None:
+    """What is wrong with a file of flow by its first 32 bytes, None where nothing is: it may still be damaged."""
+    if ending == ".flo":
+        return None if b"PIEH".startswith(start[:4]) else "no .flo file: it does not begin with PIEH"
+    if not start.startswith(_PNG) or len(start) < 26:
+        return None if _PNG.startswith(start[:8]) else "no PNG"
+    bits, colour = start[24], start[25]
+    return None if (bits, colour) == (16, 2) else f"a PNG of {bits} bits: flow as KITTI's has three channels of 16 bits"
+
+
 def of_one_size(frames: Iterator[Frame | Unreadable]) -> Iterator[Frame | Unreadable]:
     """The frames, save that one of another size than the first is unreadable: no flow leads from or to it."""
     first: tuple[int, ...] | None = None
-    since: dict[tuple[int, ...], int] = {}
     for frame in frames:
         if isinstance(frame, Frame):
             size = frame.image.shape[:2]
             first = first or size
             if size != first:
-                at = since.setdefault(size, frame.number)
-                reason = f"size changed from {first[1]}x{first[0]} to {size[1]}x{size[0]} at frame {at}"
-                frame = Unreadable(frame.number, reason)
+                frame = Unreadable(frame.number, f"size changed from {first[1]}x{first[0]} to {size[1]}x{size[0]}")
         yield frame

@@ -2,9 +2,10 @@
 
 import csv
 import gzip
+import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -19,6 +20,7 @@ MAX_LINE = 10**6  # bytes, also of a row of CSV that goes over several lines
 MAX_COLUMNS = 256
 MAX_TABLE_ROWS = 2**22
 _BATCH = 2**12
+_LINES_A_VALUE = 16  # of TSV, after the first: a quote that is not closed by then was none
 
 Row = dict[str, str]
 """Texts by column; of what is null or empty, `""`."""
@@ -31,9 +33,14 @@ class RowError(ValueError):
         super().__init__(f"row {number}: {fault}")
 
 
-def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
+def read_rows(path: Path, needed: Collection[str] = ()) -> Iterator[tuple[int, Row]]:
     """The rows of a table with their numbers, as a stream but for Parquet. By the file's name: `.csv`, `.tsv` or
-    `.jsonl`, each with or without `.gz`, or `.parquet`.
+    `.jsonl`, each with or without `.gz`, or `.parquet`, of which columns of other kinds than texts and whole numbers
+    are left out.
+
+    Args:
+        path: of the table.
+        needed: columns that cannot be left out.
 
     Raises:
         OSError: the file cannot be read.
@@ -42,7 +49,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
     name = path.name.lower()
     kind = name.removesuffix(".gz").rpartition(".")[2]
     if kind == "parquet" and not name.endswith(".gz"):
-        rows = _parquet(path)
+        rows = _parquet(path, needed)
     elif kind in ("csv", "tsv", "jsonl"):
         rows = _text(path, kind)
     else:
@@ -67,10 +74,13 @@ def _unpacked(file: BinaryIO, path: Path) -> BinaryIO:
 
 
 class _Lines:
-    """The lines of a file as texts; `row`, which whoever parses them counts, says how far that is."""
+    """The lines of a file as texts; `row`, which whoever parses them counts, says how far that is.
+
+    They end in LF, CRLF or, as some spreadsheets have it, CR, and keep their ends.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+        self._file = io.TextIOWrapper(file, "latin-1", newline="")  # bytes as they are, to be split into lines
         self.row = 0
         self._size = 0
 
@@ -83,7 +93,7 @@ class _Lines:
                     self.row + 1, f"it has more than {MAX_LINE} bytes: is a quote left open, or is this no table?"
                 )
             try:
-                yield line.decode("utf-8-sig" if first else "utf-8")
+                yield line.encode("latin-1").decode("utf-8-sig" if first else "utf-8")
             except UnicodeDecodeError as error:
                 raise RowError(self.row + 1, "it is not in UTF-8: save the table as UTF-8") from error
             first = False
@@ -96,7 +106,7 @@ class _Lines:
 
 
 def _separated(lines: _Lines, delimiter: str) -> Iterator[tuple[int, Row]]:
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = _tabbed(lines) if delimiter == "\t" else csv.reader(lines, strict=True)
     names: list[str] = []
     try:
         for values in reader:
@@ -109,6 +119,32 @@ def _separated(lines: _Lines, delimiter: str) -> Iterator[tuple[int, Row]]:
                 raise RowError(number, f"it has {len(values)} columns, and the header has {len(names)}")
     except csv.Error as error:
         raise RowError(lines.row + 1, error) from error
+
+
+def _tabbed(lines: _Lines) -> Iterator[list[str]]:
+    """The rows of TSV: quotes enclose a value where they do so as in CSV, and else are a part of the text."""
+    coming = iter(lines)
+    ahead: list[str] = []  # read already, and no part of a row after all
+    while text := ahead.pop(0) if ahead else next(coming, ""):
+        row, taken = _quoted_row(text), 0
+        while row is None and taken < _LINES_A_VALUE:
+            if taken == len(ahead):
+                if not (line := next(coming, "")):
+                    break
+                ahead.append(line)
+            taken += 1
+            row = _quoted_row(text + "".join(ahead[:taken]))
+        if row:
+            del ahead[:taken]
+        yield row or text.rstrip("\r\n").split("\t")
+
+
+def _quoted_row(text: str) -> list[str] | None:
+    """A row by the rules of CSV: none of it where it breaks them, None where it goes on in the next line."""
+    try:
+        return next(csv.reader([text], delimiter="\t", strict=True), [])
+    except csv.Error as error:
+        return None if "unexpected end" in str(error) else []
 
 
 def _distinct(names: list[str]) -> list[str]:
@@ -133,10 +169,13 @@ def _json_lines(lines: _Lines) -> Iterator[tuple[int, Row]]:
         yield number, {name: _as_text(value) for name, value in row.items()}
 
 
-def _parquet(path: Path) -> Iterator[tuple[int, Row]]:
+def _parquet(path: Path, needed: Collection[str]) -> Iterator[tuple[int, Row]]:
     with opened(path) as file:
         table = ParquetFile(file, MAX_TABLE_ROWS)
-        rows = table.read({name: _kind(table, name) for name in table.names})
+        kinds = {name: kind for name in table.names if (kind := _kind(table, name)) is not None}
+        if lost := [name for name in table.names if name in needed and name not in kinds]:
+            raise ValueError(f"its column {quoted(lost[0])} has neither text nor whole numbers: write it as text")
+        rows = table.read(kinds)
     number = 0
     for batch in rows.to_batches(_BATCH):
         for row in batch.to_pylist():
@@ -144,14 +183,15 @@ def _parquet(path: Path) -> Iterator[tuple[int, Row]]:
             yield number, {name: _as_text(value) for name, value in row.items()}
 
 
-def _kind(table: ParquetFile, name: str) -> pa.DataType:
+def _kind(table: ParquetFile, name: str) -> pa.DataType | None:
+    """What a column is read as; None where it has neither texts nor whole numbers, and is left out."""
     for kind in (pa.string(), pa.int64()):
         try:
             table.check({name: kind})
         except ValueError:
             continue
         return kind
-    raise ValueError(f"its column {quoted(name)} has neither text nor whole numbers: leave it out, or write it as text")
+    return None
 
 
 def _as_text(value: Any) -> str:

@@ -14,11 +14,15 @@ from pipeline.downloads.policy import DownloadPolicy
 
 @dataclass(frozen=True)
 class Frame:
-    """A decoded frame: its number in the video, its time, and `image (H, W, 3)` uint8, RGB."""
+    """A decoded frame: its number in the video, its time, and `image (H, W, 3)` uint8, RGB.
+
+    `shown` is the height and width it is to be shown at, where its pixels are not square.
+    """
 
     number: int
     seconds: float | None
     image: NDArray[np.uint8]
+    shown: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ class Source:
         masks: the labels of a frame, `(H, W)` uint8 at its own size, 0 the background and 255 void, or None where
             there are none.
         single: whether a video is one image, and has no pairs.
+        deinterlaced: as `read`, with interlaced frames made of one field; None where there are none.
     """
 
     name: str
@@ -86,3 +91,4 @@ class Source:
     fetch: Callable[[Video, DownloadPolicy, Path], None] | None = None
     masks: Callable[[Video, int], NDArray[np.uint8] | None] | None = None
     single: bool = False
+    deinterlaced: Callable[[Video, Sequence[int]], Iterator[Frame | Unreadable]] | None = None

@@ -1,7 +1,6 @@
 """Videos by their addresses, from a table: CSV, TSV, JSON Lines or Parquet."""
 
 import hashlib
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from common_fate.shards.limits import quoted
 from pipeline.option import option
 from pipeline.sources import web
 from pipeline.sources.ids import video_id
+from pipeline.sources.listing import expanded
 from pipeline.sources.rows import Row, RowError, read_rows
 from pipeline.sources.source import Source
 
@@ -36,7 +36,7 @@ class UrlsOptions:
 
 
 def _videos(options: UrlsOptions, where: str) -> list[Video]:
-    path = Path(os.path.expanduser(options.path))
+    path = Path(expanded(options.path))
     videos: dict[str, Video] = {}
     rows: dict[str, int] = {}
     try:
@@ -59,7 +59,7 @@ def _videos(options: UrlsOptions, where: str) -> list[Video]:
 def _distinct(path: Path, options: UrlsOptions) -> Iterator[tuple[int, Video]]:
     """The videos with their rows; of an address that stands several times, the first."""
     seen: set[bytes] = set()
-    for number, row in read_rows(path):
+    for number, row in read_rows(path, _used(options)):
         try:
             address = _cell(row, options.column)
             if not address:
@@ -85,7 +85,7 @@ def _video(row: Row, address: str, options: UrlsOptions) -> Video:
     size = _cell(row, options.bytes)
     if size and not re.fullmatch("[1-9][0-9]{0,17}", size, re.ASCII):
         raise ValueError(f"{quoted(size)} is no number of bytes")
-    used = {options.column, options.id, options.license_column, options.sha256, options.bytes}
+    used = _used(options)
     return Video(
         video=_name(row, address, options.id),
         kind="urls",
@@ -93,6 +93,11 @@ def _video(row: Row, address: str, options: UrlsOptions) -> Video:
         license=web.printable(_cell(row, options.license_column)) or options.license,
         about=web.about({name: value for name, value in row.items() if name not in used}),
     )
+
+
+def _used(options: UrlsOptions) -> set[str]:
+    columns = (options.column, options.id, options.license_column, options.sha256, options.bytes)
+    return {column for column in columns if column is not None}
 
 
 def _cell(row: Row, column: str | None) -> str:

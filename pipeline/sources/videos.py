@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
 
 import av
 import cv2
 import numpy as np
+from av.filter import Graph
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
@@ -13,15 +16,17 @@ from numpy.typing import NDArray
 from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError
 from pipeline.option import option
-from pipeline.sources.decoding import demuxed, pictures
+from pipeline.sources.decoding import pictures
+from pipeline.sources.demuxing import demuxed
 from pipeline.sources.listing import Paths, as_videos, check_paths, file_state, find
-from pipeline.sources.reading import check_pixels, of_one_size
+from pipeline.sources.reading import MAX_PIXELS, check_pixels, of_one_size
 from pipeline.sources.source import Frame, Source, Unreadable
 
 _EXACT = (
     Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INT
 )  # the same pixels on every machine; the fast path is off by a grey level besides
 _BT601 = (2, 5, 6)  # AVColorSpace: unspecified, BT.470 BG, SMPTE 170M; FFmpeg too takes the first for the others
+_TICK = Fraction(1, 25)  # of a single picture, whose time counts for nothing
 _LIMITED = (0, 1)  # AVColorRange: unspecified, limited
 
 
@@ -48,29 +53,77 @@ def _read(video: Video, wanted: Sequence[int]) -> Iterator[Frame | Unreadable]:
     return of_one_size(_frames(video.uri, wanted))
 
 
-def _frames(path: str, wanted: Sequence[int]) -> Iterator[Frame | Unreadable]:
-    seconds = dict(enumerate(demuxed(path).seconds))
+def _deinterlaced(video: Video, wanted: Sequence[int]) -> Iterator[Frame | Unreadable]:
+    return of_one_size(_frames(video.uri, wanted, deinterlace=True))
+
+
+def _frames(path: str, wanted: Sequence[int], deinterlace: bool = False) -> Iterator[Frame | Unreadable]:
+    packets = demuxed(path)
+    seconds = dict(enumerate(packets.seconds))
     reformatter = VideoReformatter()
     for number, picture in pictures(path, wanted):
         if isinstance(picture, str):
             yield Unreadable(number, picture)
         else:
-            yield _shown(picture, number, seconds.get(number), reformatter)
+            yield _shown(picture, number, seconds.get(number), packets.aspect, deinterlace, reformatter)
 
 
 def _shown(
-    picture: VideoFrame, number: int, seconds: float | None, reformatter: VideoReformatter
+    picture: VideoFrame,
+    number: int,
+    seconds: float | None,
+    aspect: Fraction | None,
+    deinterlace: bool,
+    reformatter: VideoReformatter,
 ) -> Frame | Unreadable:
-    """A picture in RGB, turned as the file's rotation tag says."""
+    """A picture in RGB, turned and mirrored as the file says."""
     try:
         check_pixels(picture.width, picture.height)
-        image = _rgb(picture, reformatter)
+        image = _rgb(_of_fields(picture) if deinterlace and picture.interlaced_frame else picture, reformatter)
     except SampleError as error:
         return Unreadable(number, str(error))
     except (av.FFmpegError, ValueError):
         return Unreadable(number, f"pixels of format {picture.format.name} cannot be converted to RGB")
-    quarter_turns = round(picture.rotation / 90) % 4
-    return Frame(number, seconds, np.ascontiguousarray(np.rot90(image, quarter_turns)))
+    turned, right, down = _orientation(picture)
+    upright = image.swapaxes(0, 1) if turned else image
+    upright = np.ascontiguousarray(upright[:: -1 if down < 0 else 1, :: -1 if right < 0 else 1])
+    height, width = image.shape[0], max(1, round(image.shape[1] * (aspect or 1)))
+    if aspect is None or height * width > MAX_PIXELS:
+        return Frame(number, seconds, upright)
+    return Frame(number, seconds, upright, (width, height) if turned else (height, width))
+
+
+def _orientation(picture: VideoFrame) -> tuple[bool, int, int]:
+    """Whether rows become columns, and whether the picture then runs right and down or, below zero, the other way.
+
+    As `ffmpeg` shows it, in quarter turns. The matrix makes x ax + cy and y bx + dy: FFmpeg's libavutil/display.h.
+    """
+    matrix: Any = picture.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return False, 1, 1
+    a, b, _, c, d, *_ = memoryview(matrix).cast("B").cast("i")
+    turned = abs(b) + abs(c) > abs(a) + abs(d)
+    return (True, c, b) if turned else (False, a, d)
+
+
+def _of_fields(picture: VideoFrame) -> VideoFrame:
+    """A picture whose second field is made anew from the first, along edges: FFmpeg's filter `estdif`.
+
+    It looks at no other frame, so a frame is the same whatever else is read.
+    """
+    graph = Graph()
+    graph.threads = 1
+    graph.link_nodes(
+        graph.add_buffer(width=picture.width, height=picture.height, format=picture.format, time_base=_TICK),
+        graph.add("estdif", "mode=frame:deint=interlaced"),
+        graph.add("buffersink"),
+    ).configure()
+    picture.pts, picture.time_base = 0, _TICK
+    graph.push(picture)
+    graph.push(None)
+    made = graph.pull()
+    assert isinstance(made, VideoFrame)
+    return made
 
 
 def _rgb(picture: VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
@@ -91,4 +144,5 @@ SOURCE = Source(
     truth=None,
     select={"every": 5},
     state=lambda video: file_state(video.uri),
+    deinterlaced=_deinterlaced,
 )

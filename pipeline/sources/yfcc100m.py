@@ -4,7 +4,6 @@ Thomee et al., "YFCC100M: The New Data in Multimedia Research", Communications o
 """
 
 import hashlib
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -16,7 +15,7 @@ from common_fate.errors import UserError
 from common_fate.shards.limits import quoted
 from pipeline.option import option
 from pipeline.sources import web
-from pipeline.sources.listing import Paths, check_paths, find
+from pipeline.sources.listing import Paths, check_paths, expanded, find
 from pipeline.sources.source import Source
 from pipeline.sources.yfcc import filters
 from pipeline.sources.yfcc.filters import Filter, license_name
@@ -90,7 +89,7 @@ def media_hash(address: str) -> str:
 
 def _videos(options: Yfcc100mOptions, where: str) -> list[Video]:
     paths = [Path(found.path) for found in find(options.path, where)]
-    beside = [Path(os.path.expanduser(name)) for name in (options.places, _ids_file(options)) if name]
+    beside = [Path(expanded(name)) for name in (options.places, _ids_file(options)) if name]
     known = asdict(options)
     del known["cache"], known["path"], known["places"]
     try:
@@ -122,7 +121,7 @@ def _filters(options: Yfcc100mOptions, where: str) -> list[Filter]:
     if options.keywords:
         wanted.append(filters.with_keyword(options.keywords))
     if options.countries:
-        wanted.append(filters.in_country(Path(os.path.expanduser(options.places or "")), options.countries))
+        wanted.append(filters.in_country(Path(expanded(options.places or "")), options.countries))
     return wanted
 
 
@@ -132,9 +131,9 @@ def _ids_file(options: Yfcc100mOptions) -> str | None:
 
 def _ids(options: Yfcc100mOptions, where: str) -> Iterator[str]:
     name = _ids_file(options)
-    listed = lines(Path(os.path.expanduser(name))) if name else (str(number).encode() for number in options.ids or [])
+    listed = lines(Path(expanded(name))) if name else (str(number).encode() for number in options.ids or [])
     for number, line in enumerate(listed, 1):
-        text = line.decode("utf-8", "replace").strip()
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8", "replace").strip()
         if text and not text.startswith("#"):
             if not _ID.fullmatch(text):
                 raise UserError(f"{where}.ids: entry {number}, {quoted(text)}, is no id: they are numbers")

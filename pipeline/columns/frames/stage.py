@@ -40,6 +40,9 @@ SELECT: dict[str, Any] = _ONE_KEY | {
     }
 }
 PAIRS: dict[str, Any] = _ONE_KEY | {"properties": {"max_gap": _NUMBER, "offset": _NUMBER}}
+# Reasons are counted, so what they are of stands in the key: here, in the sample that has no pair.
+_PAIR_LOST = "; a pair that another frame starts is lost with it"
+_REST_LOST = "; the rest of the video is lost with it"
 LIST_ANEW = "run snakemake again, which lists it anew"
 
 
@@ -75,11 +78,25 @@ class FramesOptions:
         items={"enum": [*FILTERS]},
     )
 
+    square_pixels: bool = option(
+        False,
+        "pixels of videos that are not square are made so, as players do; else they are kept",
+        added=True,
+    )
+    deinterlace: bool = option(
+        False,
+        "interlaced frames of videos are made of one field (FFmpeg's `estdif`); else of both",
+        added=True,
+    )
+
     def __post_init__(self) -> None:
         check_select(self.select)
         check_pairs(self.pairs)
         if not isinstance(self.triplets, bool):
             raise ValueError(f"triplets must be true or false, not {self.triplets!r}")
+        for name in ("square_pixels", "deinterlace"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be true or false, not {getattr(self, name)!r}")
         if self.triplets and self.pairs == "none":
             raise ValueError("triplets extend pairs, and pairs is none: use {max_gap: n} or {offset: n}")
         if self.shorter_side is not None:
@@ -134,10 +151,11 @@ def _outcomes(name: str, video: Video, source: Source, options: FramesOptions) -
         return
     if options.pairs != "none" and not chosen.next:
         yield Failure(name, _why_no_pair(len(numbers), options))
+    read = partial(source.deinterlaced if options.deinterlace and source.deinterlaced else source.read, video)
     if options.filters:
-        yield from _filtered(name, numbers, choose, partial(source.read, video), options)
+        yield from _filtered(name, numbers, choose, read, options)
     else:
-        yield from _samples(name, chosen, _stored(source.read(video, chosen.frames), options), options)
+        yield from _samples(name, chosen, _stored(read(chosen.frames), options), options)
 
 
 def _filtered(
@@ -220,7 +238,8 @@ def _stored(frames: Iterator[Frame | Unreadable], options: FramesOptions) -> Ite
         if isinstance(frame, Unreadable):
             yield frame
             continue
-        height, width = resized_shape(frame.image.shape[0], frame.image.shape[1], options.shorter_side)
+        height, width = frame.shown if options.square_pixels and frame.shown else frame.image.shape[:2]
+        height, width = resized_shape(height, width, options.shorter_side)
         try:
             jpeg = _jpeg(_resized(frame.image, height, width), options.jpeg_quality)
         except SampleError as error:
@@ -232,7 +251,10 @@ def _stored(frames: Iterator[Frame | Unreadable], options: FramesOptions) -> Ite
 def _resized(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     if image.shape[:2] == (height, width):
         return image
-    resized: NDArray[np.uint8] = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    # Means of areas are no way to widen; only pixels that are not square are ever widened.
+    enlarged = height > image.shape[0] or width > image.shape[1]
+    how = cv2.INTER_LINEAR if enlarged else cv2.INTER_AREA
+    resized: NDArray[np.uint8] = cv2.resize(image, (width, height), interpolation=how)
     return resized
 
 
@@ -250,7 +272,12 @@ def _samples(name: str, chosen: Selection, frames: Iterator[_Stored | Unreadable
     """Samples and failures by ascending frame; a frame waits until its next one is read or is known to be lost."""
     waiting: dict[int, _Stored | Unreadable] = {}
     stored: set[int] = set()
+    partners = {*chosen.next.values(), *chosen.previous.values()}
     read = -1
+
+    def outcome(frame: _Stored | Unreadable) -> tuple[str, Sample] | Failure:
+        return _outcome(name, frame, chosen, stored, partners, options.triplets)
+
     try:
         for frame in frames:
             waiting[frame.number] = frame
@@ -258,22 +285,21 @@ def _samples(name: str, chosen: Selection, frames: Iterator[_Stored | Unreadable
             if isinstance(frame, _Stored):
                 stored.add(read)
             while waiting and (chosen.next.get(first := next(iter(waiting)), first)) <= read:
-                yield _outcome(name, waiting.pop(first), chosen, stored, options.triplets)
+                yield outcome(waiting.pop(first))
     except Exception as error:
         check_machine(error, name)
-        yield from (_outcome(name, frame, chosen, stored, options.triplets) for frame in waiting.values())
-        yield Failure(name, f"{reason_of(error)} (after frame {read})" if read >= 0 else reason_of(error))
+        yield from map(outcome, waiting.values())
+        yield Failure(name, f"{reason_of(error)}{_REST_LOST if read >= 0 else ''}")
         return
-    for frame in waiting.values():
-        yield _outcome(name, frame, chosen, stored, options.triplets)
+    yield from map(outcome, waiting.values())
 
 
 def _outcome(
-    name: str, frame: _Stored | Unreadable, chosen: Selection, stored: set[int], triplets: bool
+    name: str, frame: _Stored | Unreadable, chosen: Selection, stored: set[int], partners: set[int], triplets: bool
 ) -> tuple[str, Sample] | Failure:
     key = frame_key(name, frame.number)
     if isinstance(frame, Unreadable):
-        return Failure(key, frame.reason + _pairs_lost(frame.number, chosen))
+        return Failure(key, frame.reason + (_PAIR_LOST if frame.number in partners else ""))
     following, previous = chosen.next.get(frame.number), chosen.previous.get(frame.number)
     if following not in stored or (triplets and previous not in stored):
         following = previous = None
@@ -289,13 +315,6 @@ def _outcome(
     return key, {"jpg": frame.jpeg, "json": facts}
 
 
-def _pairs_lost(number: int, chosen: Selection) -> str:
-    """What else goes with an unreadable frame: the pairs that other frames start with it."""
-    starts = sorted(n for n, other in chosen.next.items() if number in (other, chosen.previous.get(n)))
-    listed = " and ".join(str(n) for n in starts)
-    return f"; the pair from frame {listed} is lost with it" if starts else ""
-
-
 def _measure(sample: Sample) -> dict[str, float]:
     return {"width": sample["json"]["width"], "height": sample["json"]["height"]}
 
@@ -305,7 +324,8 @@ def _provenance(options: FramesOptions) -> dict[str, Any]:
     import av
 
     versions = av.library_versions
-    return {name: ".".join(map(str, versions[name])) for name in ("libavcodec", "libavformat", "libswscale")}
+    used = ("libavcodec", "libavformat", "libswscale", *(("libavfilter",) if options.deinterlace else ()))
+    return {name: ".".join(map(str, versions[name])) for name in used}
 
 
 STAGE = Stage(

@@ -13,6 +13,7 @@ from common_fate.errors import UserError, printable
 from common_fate.foreign.files import open_file
 from common_fate.shards.limits import quoted
 from pipeline.option import option
+from pipeline.sources.listing import expanded
 from pipeline.sources.youtube.addresses import address_of, is_youtube, name_of
 
 STANDARD = "standard YouTube licence unless the page says otherwise"
@@ -140,7 +141,7 @@ def read_list(path: str, where: str) -> Iterator[tuple[int, str, list[str]]]:
         UserError: the file cannot be read, or is none of text.
     """
     try:
-        with open_file(Path(path).expanduser()) as file:
+        with open_file(Path(expanded(path))) as file:
             number = 0
             while line := file.readline(_MOST_LINE):
                 number += 1

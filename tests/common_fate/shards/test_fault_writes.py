@@ -20,7 +20,7 @@ import pytest
 from common_fate.errors import UserError
 from common_fate.shards.files import atomic
 from pipeline.cli.app import app
-from pipeline.sources import decoding
+from pipeline.sources import demuxing
 from tests.support.clips import write_clip
 from tests.support.faults import Dead, Fault, counted, dead, reading, refused, refused_once, writing
 from tests.support.workspace import ROOT
@@ -241,10 +241,10 @@ def test_a_video_that_cannot_be_read_at_any_read_is_no_bad_video(ending: str, mo
     run("frames")
     after = tree()
     failing = FailingReads(0)
-    monkeypatch.setattr(decoding.av, "open", failing)
+    monkeypatch.setattr(demuxing.av, "open", failing)
     at = 0
     while failing.reads >= failing.at:
-        decoding._demuxed_file.cache_clear()
+        demuxing._demuxed_file.cache_clear()
         shutil.rmtree("results/frames")
         failing.at, failing.reads = (at := at + 1), 0
         with suppress(UserError):
@@ -264,7 +264,7 @@ def test_a_video_whose_index_cannot_be_read_is_no_bad_video(monkeypatch: pytest.
         raise av.error.InvalidDataError(errno.EINVAL, "Invalid data found when processing input")
 
     with monkeypatch.context() as patch:
-        patch.setattr(decoding.av, "open", failing)
+        patch.setattr(demuxing.av, "open", failing)
         reads: list[str] = []
         with reading(counted(reads)):
             run("frames")

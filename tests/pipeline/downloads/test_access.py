@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from common_fate.remote.transport import TemporaryFault, arriving
-from pipeline.downloads.access import Access, Refused
+from pipeline.downloads.access import Access, Refused, _ip, _is_public
 
 NAMED = ("127.0.0.1", "localhost", "lab.example.org", "*.example.com")
 
@@ -30,6 +30,17 @@ def ask(access: Access, address: str) -> None:
             "240.0.0.1",
             "[2002:7f00:1::]",
         ),
+        *(
+            "[fec0::1]",
+            "192.0.0.8",
+            "192.0.0.170",
+            "[3fff::1]",
+            "[5f00::1]",
+            "[100::1]",
+            "[2001:db8::1]",
+            "[::10.0.0.1]",
+        ),
+        *("[::10.0.0.1]", "[64:ff9b:1::a00:1]", "[2001::1]", "192.88.99.1", "168.63.129.16", "198.18.0.1"),
     ],
 )
 def test_what_is_not_public_is_not_asked(host: str):
@@ -39,6 +50,13 @@ def test_what_is_not_public_is_not_asked(host: str):
         ask(Access(), f"http://{host}/x")
     assert "download.allow_hosts: if it is to be asked, set that key" in told.value.line
     assert "\n" not in told.value.line
+
+
+@pytest.mark.parametrize("ip", ["8.8.8.8", "192.0.1.1", "2001:4860:4860::8888", "2a00:1450::1", "64:ff9b::808:808"])
+def test_what_is_public_is(ip: str):
+    known = _ip(ip)
+    assert known is not None
+    assert _is_public(known)
 
 
 def test_no_name_leads_to_what_is_not_public(monkeypatch: pytest.MonkeyPatch):

@@ -53,6 +53,8 @@ def test_each_folder_is_a_video(tmp_path: Path):
         (["a1.png", "b1.png"], [0, 1]),  # one number twice
         (["1.png", "2b.png"], [0, 1]),  # not every stem ends in one
         (["1600000000.png", "1600000033.png"], [0, 1]),  # more digits than a key has
+        (["shot1.0001.png", "shot1.0002.png"], [1, 2]),  # a point that parts words
+        (["a-0001.png", "a-0007.png"], [1, 7]),  # a dash that does
     ],
 )
 def test_frames_are_numbered_by_their_names_where_they_can_be(tmp_path: Path, names: list[str], numbers: list[int]):
@@ -67,6 +69,37 @@ def test_frames_without_numbers_come_in_natural_order(tmp_path: Path):
         save(tmp_path / "v" / name, level)
     [video] = listed(tmp_path)
     assert [frame.image[0, 0, 0] for frame in SOURCE.read(video, [0, 1, 2])] == [1, 2, 3]
+
+
+TIMES = [
+    ["0.9", "0.933", "0.967", "1.0", "1.033", "10.5"],
+    ["frame_0.967", "frame_1.001", "frame_1.034", "frame_2.002", "frame_10.010"],
+    ["1305031102.933300", "1305031102.975304", "1305031103.011205"],
+    ["1305031102.933300", "1305031102.975304"],
+    ["0.0", "0.04", "0.08", "0.12", "0.2", "0.24"],
+    ["t-0.50", "t-0.25", "t0.25", "t1.00"],
+    ["-0012", "-0002", "-0001", "0000", "0001", "0010"],
+    ["00-00-59-967", "00-01-00-000", "00-01-00-033"],
+    ["cam_00:59:59.967", "cam_01:00:00.000"],
+]
+
+
+@pytest.mark.parametrize("stems", TIMES)
+def test_frames_named_by_time_come_in_the_order_of_the_times(tmp_path: Path, stems: list[str]):
+    """By value, sign and decimals included; they are numbered one by one, so that neighbours form pairs."""
+    for level in np.random.default_rng(0).permutation(len(stems)).tolist():
+        save(tmp_path / "v" / f"{stems[level]}.png", level)
+    [video] = listed(tmp_path)
+    assert list(SOURCE.numbers(video)) == list(range(len(stems)))
+    assert [frame.image[0, 0, 0] for frame in SOURCE.read(video, range(len(stems)))] == list(range(len(stems)))
+
+
+def test_two_images_of_one_frame_are_refused(tmp_path: Path):
+    for name in ("0001.png", "0001.bmp", "0002.png"):
+        save(tmp_path / "v" / name)
+    [video] = listed(tmp_path)
+    with pytest.raises(SampleError, match=r"^two images have one name but for its extension"):
+        SOURCE.numbers(video)
 
 
 def test_frames_are_read_by_their_number(tmp_path: Path):
@@ -88,7 +121,7 @@ def test_what_cannot_be_read_is_told_frame_by_frame(tmp_path: Path):
     assert isinstance(whole, Frame)
     assert isinstance(also_whole, Frame)
     assert torn == Unreadable(1, "not an image of a known format")
-    assert other == Unreadable(3, "size changed from 8x6 to 8x9 at frame 3")
+    assert other == Unreadable(3, "size changed from 8x6 to 8x9")
     assert absent == Unreadable(4, "no such frame")
 
 
@@ -171,8 +204,52 @@ def test_kitti_pngs(tmp_path: Path):
 def test_a_frame_is_never_taken_for_its_flow(tmp_path: Path):
     for number in (10, 11):
         save(tmp_path / "v" / f"{number}.png")
-    [video] = listed(tmp_path, "v", flow=tmp_path)
+        save(tmp_path / "w" / f"{number}.png")
+    with pytest.raises(UserError, match=r"source\.flow '.*' has no flow of any frame"):
+        listed(tmp_path, "v", flow=tmp_path)
+    write_flo(tmp_path / "w" / "10.flo", flow_field())
+    video, other = listed(tmp_path, "*", flow=tmp_path)
     assert SOURCE.truth(video, 10, 11) is None
+    assert SOURCE.truth(other, 10, 11) is not None
+
+
+def test_flow_of_no_frame_is_refused_when_it_is_listed(tmp_path: Path):
+    for name in ("a", "b"):
+        save(tmp_path / "frames" / name / "0001.png")
+        save(tmp_path / "frames" / name / "0002.png")
+    (tmp_path / "flow").mkdir()
+    with pytest.raises(UserError, match=r"datasets\.x\.source\.flow '.*flow' has no flow of any frame: it .* hold a/"):
+        listed(tmp_path / "frames", flow=tmp_path / "flow")
+    (tmp_path / "flow" / "b").mkdir()
+    write_flo(tmp_path / "flow" / "b" / "0003.flo", flow_field())  # of a frame that is not there
+    with pytest.raises(UserError, match="has no flow of any frame"):
+        listed(tmp_path / "frames", flow=tmp_path / "flow")
+    write_flo(tmp_path / "flow" / "b" / "0001.flo", flow_field())
+    assert len(listed(tmp_path / "frames", flow=tmp_path / "flow")) == 2
+
+
+def test_a_folder_of_other_files_than_flow_is_refused_and_one_of_them_named(tmp_path: Path):
+    for number in (1, 2):
+        save(tmp_path / "frames" / "a" / f"{number}.png")
+        save(tmp_path / "drawn" / "a" / f"{number}.png")
+    with pytest.raises(UserError, match=r"source\.flow: '.*/drawn/a/1\.png' is a PNG of 8 bits: flow as KITTI's has"):
+        listed(tmp_path / "frames", flow=tmp_path / "drawn")
+    write_kitti_png(tmp_path / "drawn" / "a" / "1.png", flow_field(), np.ones((HEIGHT, WIDTH), bool))
+    [video] = listed(tmp_path / "frames", flow=tmp_path / "drawn")
+    save(tmp_path / "drawn" / "a" / "1.png")
+    with pytest.raises(SampleError, match=r"^the ground-truth flow is a PNG of 8 bits: flow as KITTI's has three chan"):
+        SOURCE.truth(video, 1, 2)
+
+
+@pytest.mark.parametrize(("height", "width"), [(WIDTH, HEIGHT), (2 * HEIGHT, 2 * WIDTH)])
+def test_flow_of_another_size_than_the_frame_is_refused(tmp_path: Path, height: int, width: int):
+    for number in (1, 2):
+        save(tmp_path / "frames" / "a" / f"{number}.png", height=height, width=width)
+    (tmp_path / "flow" / "a").mkdir(parents=True)
+    write_flo(tmp_path / "flow" / "a" / "1.flo", flow_field())
+    [video] = listed(tmp_path / "frames", flow=tmp_path / "flow")
+    with pytest.raises(SampleError, match=rf"^flow of {WIDTH}x{HEIGHT} beside a frame of {width}x{height}$"):
+        SOURCE.truth(video, 1, 2)
 
 
 def test_damaged_truth_is_refused_without_its_path(tmp_path: Path):

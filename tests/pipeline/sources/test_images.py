@@ -46,6 +46,23 @@ def test_a_folder_without_images_is_refused(folder: Path):
         SOURCE.videos(SOURCE.options(path=f"{folder}/n*"), WHERE)
 
 
+def test_every_ending_of_a_format_is_taken_and_what_is_not_read_is_named(
+    folder: Path, caplog: pytest.LogCaptureFixture
+):
+    image = Image.fromarray(np.full((6, 9, 3), 100, np.uint8))
+    for name in ("a.jfif", "b.jpe", "c.jp2", "d.tif", "e.webp"):
+        image.save(folder / name, {"a": "JPEG", "b": "JPEG"}.get(name[0]))
+    image.save(folder / "f.gif")
+    (folder / "g.TGA").touch()
+    videos = SOURCE.videos(SOURCE.options(path=f"{folder}/*"), WHERE)
+    assert [video.video for video in videos] == ["a", "b", "c", "cat", "d", "dog", "e"]
+    for video in videos:
+        assert next(SOURCE.read(video, [0])).image.shape == (6, 9, 3)
+    [told] = caplog.messages
+    assert told.startswith("config.yaml: datasets.x.source.path: left out, since such images are not read: ")
+    assert told.endswith((".gif and 1 more", ".TGA and 1 more"))
+
+
 def test_the_same_name_in_two_formats_is_refused(folder: Path):
     (folder / "cat.png").write_bytes((folder / "dog.PNG").read_bytes())
     with pytest.raises(UserError, match="would both be called 'cat'"):

@@ -42,10 +42,33 @@ def test_sizes_come_with_the_listing(tree: Path):
     assert [one.bytes for one in find(f"{tree}/*.mkv", WHERE)] == [len("b.mkv")]
 
 
-def test_an_entry_without_wildcard_is_named_by_its_path_as_written(tree: Path, monkeypatch: pytest.MonkeyPatch):
+def ids(path: str | list[str]) -> list[str]:
+    return [video.video for video in as_videos(find(path, WHERE), "videos", None, WHERE)]
+
+
+def test_a_whole_path_is_named_by_its_own_name_wherever_it_lies(tree: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tree)
-    assert [one.relative for one in find(["sub/c.mp4", "./a.mp4"], WHERE)] == ["sub/c.mp4", "a.mp4"]
-    assert [one.relative for one in find(str(tree / "a.mp4"), WHERE)] == [str(tree / "a.mp4").lstrip("/")]
+    for path in ("sub/c.mp4", "./sub/c.mp4", "../vids/sub/c.mp4", str(tree / "sub/c.mp4")):
+        assert ids(path) == ["c"]
+        assert ids([path, "a.mp4"]) == ["a", "c"]
+    (tree / "list.txt").write_text(f"../vids/sub/c.mp4\n{tree}/a.mp4\nsub/deep/d.mp4\n")
+    assert ids("list.txt") == ["a", "c", "sub__deep__d"]
+
+
+def test_whole_paths_of_one_name_take_what_tells_them_apart(tree: Path):
+    for name in ("x/left/1.mp4", "y/left/1.mp4", "y/right/1.mkv", "y/right/2.mkv"):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).touch()
+    entries = [f"{tree}/{name}" for name in ("x/left/1.mp4", "y/left/1.mp4", "y/right/1.mkv", "y/right/2.mkv")]
+    assert ids(entries) == ["2", "right__1", "x__left__1", "y__left__1"]
+    assert ids([f"{tree}/x/left/*.mp4", f"{tree}/y/left/1.mp4"]) == ["1", "left__1"]
+
+
+def test_overlapping_patterns_take_a_file_once_by_the_first_name(tree: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tree)
+    assert ids([f"{tree}/**/*.mp4", f"{tree}/sub/*.mp4", "a.mp4", str(tree / "sub" / "c.mp4")]) == ids(
+        f"{tree}/**/*.mp4"
+    )
 
 
 def test_a_file_whose_name_holds_wildcards_is_found_as_it_is(tree: Path):
@@ -68,6 +91,31 @@ def test_a_listed_file_that_is_not_there_is_named(tree: Path):
 def test_the_home_folder_is_expanded(tree: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", str(tree))
     assert [one.relative for one in find("~/*.mkv", WHERE)] == ["b.mkv"]
+
+
+def test_the_environment_is_expanded(tree: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CLIPS", str(tree))
+    assert [one.relative for one in find("$CLIPS/*.mkv", WHERE)] == ["b.mkv"]
+    (tree / "list.txt").write_text("${CLIPS}/a.mp4\n")
+    assert [one.path for one in find("$CLIPS/list.txt", WHERE)] == [f"{tree}/a.mp4"]
+    with pytest.raises(UserError, match=r"\$NOTHING/\*\.mkv' matches no file"):
+        find("$NOTHING/*.mkv", WHERE)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_a_list_of_any_editor_is_read(tree: Path, encoding: str, newline: str):
+    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    (tree / "list.txt").write_bytes(mark + newline.join(["sub/c.mp4", "a.mp4", ""]).encode(encoding))
+    assert [one.path for one in find(str(tree / "list.txt"), WHERE)] == [f"{tree}/sub/c.mp4", f"{tree}/a.mp4"]
+
+
+@pytest.mark.parametrize("content", [b"a.mp4\0b.mp4\0", "a.mp4\n".encode("utf-16-le"), b"\xff\xfea"])
+def test_a_list_that_is_no_text_is_refused_in_one_line(tree: Path, content: bytes):
+    (tree / "list.txt").write_bytes(content)
+    with pytest.raises(UserError, match=r"source\.path '.*list\.txt': ") as error:
+        find(str(tree / "list.txt"), WHERE)
+    assert "\n" not in str(error.value)
 
 
 def test_a_glob_that_matches_nothing_is_refused_by_its_key(tree: Path):
@@ -122,11 +170,6 @@ def test_two_files_that_differ_in_extension_alone_are_refused(tree: Path):
     (tree / "a.mkv").touch()
     with pytest.raises(UserError, match=r"source\.path: '.*/a\.m..' and '.*/a\.m..' would both be called 'a'; rename"):
         as_videos(find(f"{tree}/*", WHERE), "videos", None, WHERE)
-
-
-def test_a_file_listed_twice_is_refused(tree: Path):
-    with pytest.raises(UserError, match=r"source\.path: '.*/a\.mp4' is listed twice"):
-        as_videos(find([f"{tree}/*.mp4", f"{tree}/?.mp4"], WHERE), "videos", None, WHERE)
 
 
 @pytest.mark.parametrize("path", ["", [], ["a", 1], 5, None])

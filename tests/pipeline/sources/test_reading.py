@@ -1,3 +1,5 @@
+import zlib
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +7,7 @@ import pytest
 from PIL import Image
 
 from common_fate.errors import SampleError
-from pipeline.sources.reading import is_image, of_one_size, read_image
+from pipeline.sources.reading import check_beside, is_image, of_one_size, read_image
 from pipeline.sources.source import Frame, Unreadable
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
@@ -57,6 +59,48 @@ def test_a_cut_file_is_refused_without_its_path(tmp_path: Path, name: str, share
     assert str(tmp_path) not in str(error.value)
 
 
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("kind", [b"zTXt", b"tEXt", b"iTXt", b"iCCP"])
+def test_a_png_with_much_text_or_a_large_profile_is_read(tmp_path: Path, kind: bytes, before: bool):
+    """What is bounded is the pixels: a few kB of compressed text are 1.5 MB, which Pillow refuses."""
+    Image.fromarray(COLOURS).save(tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    packed = zlib.compress(bytes(3 << 19)) if kind != b"tEXt" else b"x" * (1 << 27)
+    content = {b"iTXt": b"Comment\0\1\0\0\0", b"tEXt": b"Comment\0"}.get(kind, b"Comment\0\0") + packed
+    chunk = len(content).to_bytes(4) + kind + content + zlib.crc32(kind + content).to_bytes(4)
+    at = 33 if before or kind == b"iCCP" else len(data) - 12
+    (tmp_path / "a.png").write_bytes(data[:at] + chunk + data[at:])
+    np.testing.assert_array_equal(read_image(str(tmp_path / "a.png")), COLOURS)
+    with (tmp_path / "a.png").open("rb") as file:
+        np.testing.assert_array_equal(read_image(file), COLOURS)
+
+
+def exif(path: Path, orientation: int, height: int, width: int) -> str:
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    Image.fromarray(np.zeros((height, width, 3), np.uint8)).save(path, exif=tags)
+    return str(path)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("ending", ["jpg", "png"])
+def test_a_mask_beside_a_turned_frame_is_taken_where_its_size_says_how_it_lies(
+    tmp_path: Path, orientation: int, ending: str
+):
+    path = exif(tmp_path / f"a.{ending}", orientation, 5, 7)
+    shown = (7, 5) if orientation > 4 else (5, 7)
+    unknown = pytest.raises(SampleError, match="EXIF tag that turns it, and nothing says whether a mask is turned")
+    with nullcontext() if orientation in (1, 5, 6, 7, 8) else unknown:
+        check_beside(path, shown, "a mask")
+    if orientation > 4:
+        with unknown:
+            check_beside(path, (5, 7), "a mask")
+        with unknown:
+            check_beside(exif(tmp_path / f"square.{ending}", orientation, 6, 6), (6, 6), "a mask")
+    with pytest.raises(SampleError, match=r"^a mask of 9x9 beside a frame of [57]x[57]$"):
+        check_beside(path, (9, 9), "a mask")
+
+
 def test_a_missing_file_is_refused_without_its_path(tmp_path: Path):
     with pytest.raises(SampleError, match=r"^cannot be read: No such file or directory$"):
         read_image(str(tmp_path / "a.png"))
@@ -87,4 +131,4 @@ def test_frames_of_another_size_than_the_first_are_unreadable():
     kept = list(of_one_size(iter(given)))
     assert [type(one) for one in kept] == [Frame, Unreadable, Unreadable, Frame, Unreadable]
     assert kept[1] == given[1]
-    assert kept[4] == Unreadable(4, "size changed from 10x8 to 10x9 at frame 2")
+    assert kept[4] == Unreadable(4, "size changed from 10x8 to 10x9")

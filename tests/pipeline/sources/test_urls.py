@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -133,14 +134,54 @@ def test_what_is_wrong_is_one_line_with_the_row(
     assert len(str(raised.value)) < 400 + len(str(tmp_path))
 
 
-def test_a_column_that_parquet_has_in_another_type_is_named(tmp_path: Path):
-    path = table(tmp_path, "t.parquet", [{"url": HTTP, "score": 0.5}])  # type: ignore[dict-item]
-    with pytest.raises(
-        UserError, match="its column 'score' has neither text nor whole numbers: leave it out, or write"
-    ):
-        listed(path)
+def test_columns_of_other_types_are_left_out_where_nobody_asks_for_them(tmp_path: Path):
+    row = {"url": HTTP, "n": 3, "score": 0.5, "kept": True, "at": datetime(2024, 1, 15, tzinfo=UTC), "raw": b"x"}
+    path = table(tmp_path, "t.parquet", [row])  # type: ignore[dict-item]
+    [video] = listed(path)
+    assert json.loads(video.about or "") == {"n": "3"}
+    with pytest.raises(UserError, match="its column 'score' has neither text nor whole numbers: write it as text"):
+        listed(path, id="score")
     with pytest.raises(UserError, match=r"t\.csv': cannot be read: No such file"):
         listed(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_lines_end_as_any_spreadsheet_ends_them(tmp_path: Path, ending: str, newline: str):
+    between = "," if ending == "csv" else "\t"
+    rows = [["url", "title"], [HTTP, '"two\nlines"'], [HTTP + "2", "\u0085x"]]
+    (tmp_path / f"t.{ending}").write_bytes("".join(between.join(row) + newline for row in rows).encode())
+    titles = {json.loads(video.about or "")["title"] for video in listed(tmp_path / f"t.{ending}")}
+    assert titles == {"two lines", "x"}
+
+
+def test_a_large_table_of_lines_that_end_in_cr_is_read_line_by_line(tmp_path: Path):
+    (tmp_path / "t.csv").write_bytes(b"url\r" + b"".join(b"http://a/%07d\r" % n for n in range(10**5)))
+    assert len(listed(tmp_path / "t.csv")) == 10**5
+
+
+TEXTS = [
+    ('"big" dog runs', '"big" dog runs'),
+    ('he said "hi"', 'he said "hi"'),
+    ('"a ""quoted"" word"', 'a "quoted" word'),
+    ('"a\ttab"', "a tab"),
+    ('"a\nline"', "a line"),
+    ('"never closed', '"never closed'),
+    ('5" disk', '5" disk'),
+    ('"', '"'),
+    ('""', ""),
+]
+
+
+@pytest.mark.parametrize(("written", "title"), TEXTS)
+def test_quotes_in_tsv_enclose_a_value_or_are_a_part_of_it(tmp_path: Path, written: str, title: str):
+    lines = ["url\ttitle\tn", f"{HTTP}\t{written}\t1", *(f"{HTTP}{n}\tplain\t{n}" for n in range(2, 40))]
+    (tmp_path / "t.tsv").write_text("\n".join(lines) + "\n")
+    facts = [json.loads(video.about or "") for video in listed(tmp_path / "t.tsv")]
+    assert sorted(facts, key=lambda fact: int(fact["n"])) == [
+        {"title": title, "n": "1"} if title else {"n": "1"},
+        *({"title": "plain", "n": str(n)} for n in range(2, 40)),
+    ]
 
 
 def test_a_packed_line_without_end_takes_no_memory(tmp_path: Path):

@@ -173,8 +173,8 @@ def test_a_video_that_ends_early_keeps_what_it_gave(made: tuple[Film, Path], mon
     told = [(one.key, one.reason) for one in run if not isinstance(one, tuple)]
     assert told == [
         ("v-000029", CUT),
-        ("v-000007", "torn; the pair from frame 6 is lost with it"),
-        ("v", "the disk went (after frame 39)"),
+        ("v-000007", "torn; a pair that another frame starts is lost with it"),
+        ("v", "the disk went; the rest of the video is lost with it"),
     ]
 
 

@@ -16,7 +16,7 @@ from common_fate.errors import SampleError, UserError
 from pipeline import sources
 from pipeline.columns.frames.stage import STAGE, FramesOptions, resized_shape
 from pipeline.sources.source import Frame, Source, Unreadable
-from pipeline.stages.stage import Failure
+from pipeline.stages.stage import Failure, resolved
 from tests.support.clips import number_in, picture, write_clip
 
 SIZE = (96, 128)
@@ -92,17 +92,48 @@ def test_pairs_name_the_next_frame(run):
     assert facts(made, "next") == [4, 10, None, 28, None]
 
 
+def squeezed(image: np.ndarray, shown: tuple[int, int] | None) -> Source:
+    def read(video: Video, wanted: Sequence[int]) -> Iterator[Frame | Unreadable]:
+        return iter([Frame(number, None, image, shown) for number in wanted])
+
+    return Source("squeezed", object, lambda options, where: [], lambda video: range(2), read, None, "all")
+
+
+@pytest.mark.parametrize(
+    ("shown", "side", "size"),
+    [((96, 171), None, (171, 96)), ((96, 171), 64, (114, 64)), ((192, 128), None, (128, 192)), (None, None, (128, 96))],
+)
+def test_pixels_become_square_where_that_is_asked_for(
+    run, shown: tuple[int, int] | None, side: int | None, size: tuple[int, int]
+):
+    source = squeezed(picture(5), shown)
+    made, _ = run(source, square_pixels=True, shorter_side=side)
+    assert (facts(made, "width")[0], facts(made, "height")[0]) == size
+    decoded = cv2.imdecode(np.frombuffer(made["v-000000"]["jpg"], np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert decoded.shape[1::-1] == size
+    assert np.abs(cv2.resize(decoded, (128, 96)).astype(int) - picture(5)).mean() < 12
+    kept, _ = run(source, shorter_side=None)
+    assert (facts(kept, "width")[0], facts(kept, "height")[0]) == (128, 96)
+
+
+def test_options_that_came_later_leave_records_as_they_were():
+    assert not {"square_pixels", "deinterlace"} & resolved(FramesOptions()).keys()
+    assert resolved(FramesOptions(deinterlace=True))["deinterlace"] is True
+    assert "libavfilter" not in STAGE.provenance(FramesOptions())
+    assert "libavfilter" in STAGE.provenance(FramesOptions(deinterlace=True))
+
+
 def test_triplets_name_both_neighbours(run):
     made, _ = run(scripted(30), select={"list": [1, 4, 10, 21]}, triplets=True)
     assert facts(made, "next") == [None, 10, None, None]
     assert facts(made, "previous") == [None, 1, None, None]
 
 
-def test_an_unreadable_frame_is_a_row_that_tells_which_pair_it_costs(run):
+def test_an_unreadable_frame_is_a_row_that_tells_that_it_costs_a_pair(run):
     made, failures = run(scripted(6, unreadable=[3]))
     assert facts(made, "frame") == [0, 1, 2, 4, 5]
     assert facts(made, "next") == [1, 2, None, 5, None]
-    assert failures == {"v-000003": "torn; the pair from frame 2 is lost with it"}
+    assert failures == {"v-000003": "torn; a pair that another frame starts is lost with it"}
 
 
 def test_an_unreadable_first_frame_costs_no_other_pair(run):
@@ -115,14 +146,14 @@ def test_a_lost_offset_partner_is_found_out_in_time(run):
     made, failures = run(scripted(12, unreadable=[7]), select={"list": [1, 2, 3]}, pairs={"offset": 5})
     assert facts(made, "frame") == [1, 2, 3, 6, 8]
     assert facts(made, "next") == [6, None, 8, None, None]
-    assert failures == {"v-000007": "torn; the pair from frame 2 is lost with it"}
+    assert failures == {"v-000007": "torn; a pair that another frame starts is lost with it"}
 
 
 def test_a_lost_neighbour_costs_a_triplet_whole(run):
     made, failures = run(scripted(5, unreadable=[1]), triplets=True)
     assert facts(made, "next") == [None, None, 4, None]
     assert facts(made, "previous") == [None, None, 2, None]
-    assert failures == {"v-000001": "torn; the pair from frame 2 is lost with it"}
+    assert failures == {"v-000001": "torn; a pair that another frame starts is lost with it"}
 
 
 def test_a_frame_that_the_video_lacks_is_a_row(run, tmp_path: Path):
@@ -170,7 +201,7 @@ def test_a_source_that_dies_midway_keeps_what_it_gave(run, monkeypatch: pytest.M
     monkeypatch.setitem(sources.SOURCES, "scripted", scripted(6, dies_at=3))
     *made, failure = STAGE.run(iter([("v", {"video": Video("v", "scripted", "")})]), FramesOptions())
     assert [sample["json"]["next"] for _, sample in made] == [1, 2, None]
-    assert failure == Failure("v", "the disk went (after frame 2)")
+    assert failure == Failure("v", "the disk went; the rest of the video is lost with it")
 
 
 def test_a_real_clip_stores_the_frames_that_were_asked_for(tmp_path: Path):
