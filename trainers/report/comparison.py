@@ -13,9 +13,9 @@ from matplotlib.ticker import MaxNLocator
 from common_fate.errors import UserError
 from common_fate.shards.files import write_atomic
 from trainers.evaluations.result import Row, headlines
+from trainers.report.experiment_files import Metrics, number, read_metrics
 from trainers.report.figures import BLUE, COLORS, DASHES, FAINT, GREEN, STYLE, svg
 from trainers.report.page import cell, decimals_of, element, numeral, page, table, text
-from trainers.report.results import Metrics, number, read_metrics
 from trainers.report.rows import ARROWS
 from trainers.report.summary import PAGE
 
