@@ -164,7 +164,7 @@ def fetch(
 ) -> None:
     """Copy a shared folder from another machine; every file is checked, and what is there already stays."""
     from common_fate.datasets import fetch as fetching
-    from common_fate.remote.download import Patience
+    from common_fate.remote.fetch_file import Patience
 
     fetched = fetching.fetch(address, to, Patience())
     typer.echo(f"{to}: complete, every sum is right ({fetched} files fetched)")

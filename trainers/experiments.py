@@ -24,7 +24,7 @@ from trainers.references import (
     SCRATCH,
     Given,
     Givens,
-    Variant,
+    GridPlace,
     start_of,
     starts_of,
     teacher_of,
@@ -99,7 +99,7 @@ class Experiment:
     devices: int
     workers: int
     evaluations: dict[str, Evaluated]
-    place: Variant | None
+    place: GridPlace | None
 
     @property
     def declared(self) -> Method:
@@ -230,7 +230,7 @@ def _given(experiments: Mapping[str, Any], file: str) -> Iterator[Given]:
         grid = values["grid"]
         for axis, variants in (METHODS[values["method"]].grids[grid] if isinstance(grid, str) else grid).items():
             for variant, over in variants.items():
-                place = Variant(name, axis, variant)
+                place = GridPlace(name, axis, variant)
                 at = f"{where}.grid.{axis}.{variant}"
                 yield Given(f"{name}-{axis}-{variant}", at, _over_recipe(_varied(values, over)), place)
 

@@ -26,7 +26,7 @@ _CHECKPOINTS = (".safetensors", ".pth", ".pt", ".ckpt", ".tar")
 
 
 @dataclass(frozen=True)
-class Variant:
+class GridPlace:
     """An experiment's place in a grid."""
 
     grid: str
@@ -41,7 +41,7 @@ class Given:
     name: str
     where: str
     values: Mapping[str, Any]
-    place: Variant | None = None
+    place: GridPlace | None = None
 
     @property
     def method(self) -> Method:

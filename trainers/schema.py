@@ -23,7 +23,7 @@ from pipeline.config.schema import (
     required_of,
     shown,
 )
-from pipeline.downloads.policy import Downloading
+from pipeline.downloads.policy import DownloadPolicy
 from pipeline.registry import STAGES
 from pipeline.sources import SOURCES
 from trainers.declarations import Evaluation, Method
@@ -158,7 +158,7 @@ def schema_text() -> str:
 
 def documented() -> Iterator[tuple[str, type[Any]]]:
     """Yields every dataclass of options that a user may meet in config.yaml, by the name of its table."""
-    yield "download", Downloading
+    yield "download", DownloadPolicy
     for name, stage in STAGES.items():
         yield name, stage.options
     for name, source in SOURCES.items():

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from common_fate.datasets.adopted import Adopted, write_adopted
+from common_fate.datasets.adopted_record import Adopted, write_adopted
 from common_fate.datasets.catalog import Plan, Video, read_catalog, read_plan, write_listing
 from common_fate.datasets.parts import CATALOG, PLAN
 from common_fate.errors import ShardError, UserError
@@ -191,7 +191,7 @@ def _copy(piece: Piece, tar: Path, extensions: Sequence[str]) -> None:
     if _stands(tar, known):
         return
     part = len(taken) < len(piece.planned)
-    measures: dict[str, list[float]] = {}
+    values: dict[str, list[float]] = {}
 
     def samples(shard: Shard) -> Iterator[tuple[str, dict[str, bytes]]]:
         for key in shard:
@@ -199,13 +199,13 @@ def _copy(piece: Piece, tar: Path, extensions: Sequence[str]) -> None:
                 sample = shard[key]
                 try:
                     for name, value in measured(sample, source.statistics).items() if part else ():
-                        measures.setdefault(name, []).append(value)
+                        values.setdefault(name, []).append(value)
                     yield piece.prefix + key, _members(sample, extensions, piece.prefix)
                 except ValueError as error:
                     raise ShardError(f"{piece.tar}: {key}: {error}") from error
 
     def facts() -> dict[str, Any]:
-        return known | {"statistics": summary(measures) if part else source.statistics}
+        return known | {"statistics": summary(values) if part else source.statistics}
 
     with sound_shard(piece.tar) as shard:
         write_shard(tar, samples(shard), facts)

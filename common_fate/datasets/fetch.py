@@ -11,7 +11,7 @@ from common_fate.manifest.sums import MAX_SUMS_BYTES, SUMS
 from common_fate.progress import progress
 from common_fate.remote.address import checked_address
 from common_fate.remote.cache import Cache
-from common_fate.remote.download import Patience, fetch_file, remote_size
+from common_fate.remote.fetch_file import Patience, fetch_file, remote_size
 from common_fate.remote.folder import open_folder, parse_sums
 from common_fate.shards.files import write_atomic
 from common_fate.shards.record import Record, file_sha256

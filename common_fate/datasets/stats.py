@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from common_fate.datasets.catalog import read_plan
-from common_fate.datasets.measures import POINTS, Figure, Records, figures_of, least_of, most_of
 from common_fate.datasets.parts import PLAN, VIEWS, in_made_order, is_column, shards_in
+from common_fate.datasets.stats_columns import POINTS, Records, StatsColumn, least_of, most_of, stats_columns
 from common_fate.errors import UserError
 from common_fate.shards.keys import video_of
 from common_fate.shards.limits import MAX_PIXELS
@@ -28,10 +28,10 @@ class Holdings:
     parts: Mapping[str, Mapping[str, Record]]
     videos: Mapping[str, int]
 
-    def records(self, shards: Iterable[str], measure: str) -> list[Record]:
-        """Returns of each shard the first record that has the measure; a view repeats the measures of its columns."""
+    def records(self, shards: Iterable[str], statistic: str) -> list[Record]:
+        """Returns of each shard the first record that has the statistic; a view repeats those of its columns."""
         held = ([part[shard] for part in self.parts.values() if shard in part] for shard in shards)
-        return [record for records in held for record in _first(records, measure)]
+        return [record for records in held for record in _first(records, statistic)]
 
 
 def stats(folder: Path) -> list[Table]:
@@ -74,11 +74,11 @@ def _videos(record: Record) -> int:
     return len({video_of(key) for key in record.known_keys()})
 
 
-# A measure over several records.
+# A statistic over several records.
 
 
-def _first(records: Records, measure: str) -> Records:
-    return [record for record in records if measure in record.statistics][:1]
+def _first(records: Records, statistic: str) -> Records:
+    return [record for record in records if statistic in record.statistics][:1]
 
 
 def _size(held: Holdings, shards: Sequence[str]) -> tuple[int, int] | None:
@@ -132,10 +132,10 @@ def _compression(held: Holdings, by_shard: Mapping[str, Record]) -> float | None
 
 def _by_shard(held: Holdings) -> Table:
     shards = list(held.videos)
-    known = figures_of([record for part in held.parts.values() for record in part.values()])
-    guided = any(figure.measure == POINTS for figure in known)
-    titles = ["shard", "videos", *held.parts, "failures", *(figure.title for figure in known)]
-    notes = [figure.note for figure in known if figure.note]
+    known = stats_columns([record for part in held.parts.values() for record in part.values()])
+    guided = any(column.statistic == POINTS for column in known)
+    titles = ["shard", "videos", *held.parts, "failures", *(column.title for column in known)]
+    notes = [column.note for column in known if column.note]
     if guided:
         titles.append("grid")
         notes.append(f"Points: guidance key-points of an image; a grid of stride {GRID_STRIDE} adds `grid` more.")
@@ -147,11 +147,11 @@ def _by_shard(held: Holdings) -> Table:
     )
 
 
-def _row(held: Holdings, name: str, shards: Sequence[str], known: Sequence[Figure], guided: bool) -> list[Any]:
+def _row(held: Holdings, name: str, shards: Sequence[str], known: Sequence[StatsColumn], guided: bool) -> list[Any]:
     made = {part: [by_shard[shard] for shard in shards if shard in by_shard] for part, by_shard in held.parts.items()}
     samples = [sum(record.samples for record in records) if records else None for records in made.values()]
     row: list[Any] = [name, sum(held.videos[shard] for shard in shards), *samples, len(set(_failed(held, shards)))]
-    row += [figure.of(held.records(shards, figure.measure), figure.measure) for figure in known]
+    row += [column.of(held.records(shards, column.statistic), column.statistic) for column in known]
     if guided:
         size = _size(held, shards)
         row.append(None if size is None else _grid(size[0]) * _grid(size[1]))

@@ -11,7 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from common_fate.errors import ShardError, UserError
-from common_fate.remote.download import Patience, fetch_file
+from common_fate.remote.fetch_file import Patience, fetch_file
 from common_fate.shards.files import advice
 from common_fate.shards.record import is_sha256
 

@@ -13,7 +13,7 @@ from common_fate.manifest.shards import SHARDS
 from common_fate.manifest.sums import MAX_SUMS_BYTES, SUMS
 from common_fate.remote.address import checked_address, is_address
 from common_fate.remote.cache import Cache
-from common_fate.remote.download import fetch_file
+from common_fate.remote.fetch_file import fetch_file
 from common_fate.shards.files import write_atomic
 from common_fate.shards.record import is_sha256, text_digest
 

@@ -24,7 +24,7 @@ from pipeline.cli import filters as filters_cli
 from pipeline.cli import segment as segment_cli
 from pipeline.cli import upkeep as upkeep_cli
 from pipeline.cli import youtube as youtube_cli
-from pipeline.downloads.copies import release
+from pipeline.downloads.stored_videos import release
 from pipeline.registry import STAGES, VIEWS
 from pipeline.scores.flow_error import flow_errors
 from pipeline.sources import SOURCES

@@ -8,7 +8,7 @@ import typer
 
 from common_fate.errors import UserError
 from common_fate.tables import text_table
-from pipeline.downloads.policy import Downloading
+from pipeline.downloads.policy import DownloadPolicy
 
 CONFIG = Path("config.yaml")
 Config = Annotated[Path, typer.Option("--configfile", help="The configuration, for its datasets.NAME.download.")]
@@ -26,7 +26,7 @@ def download(
     from pipeline.downloads.engine import download_shard
 
     try:
-        policy = Downloading(**json.loads(downloading))
+        policy = DownloadPolicy(**json.loads(downloading))
     except (TypeError, ValueError) as error:
         raise UserError(f"--downloading: {error}") from error
     download_shard(plan, to, policy, min_success)
@@ -52,15 +52,15 @@ def downloads(
     typer.echo(f"store: {downloading_of(dataset, configfile).store}")
 
 
-def downloading_of(dataset: Path, configfile: Path) -> Downloading:
+def downloading_of(dataset: Path, configfile: Path) -> DownloadPolicy:
     """How a dataset's videos are fetched, by its configuration. Raises `UserError` where that does not say."""
     from pipeline.config.load import load
-    from pipeline.config.read import read
+    from pipeline.config.read_yaml import read_yaml
 
     if not configfile.is_file():
         raise UserError(f"{configfile}: cannot be read: name the one of {dataset} with --configfile")
     name = dataset.absolute().name
-    found = load(read(configfile), str(configfile), dataset.parent).get(name)
+    found = load(read_yaml(configfile), str(configfile), dataset.parent).get(name)
     if found is None or found.downloading is None:
         raise UserError(f"{configfile}: has no dataset {name} whose videos are fetched: name its own with --configfile")
     return found.downloading

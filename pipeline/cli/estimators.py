@@ -18,7 +18,7 @@ def check_estimator(
     checkpoint_dir: Annotated[str, typer.Option(help="flow.checkpoint_dir: where checkpoints lie.")] = CHECKPOINTS,
 ) -> None:
     """Check that there is such a flow estimator and that its weights are there; what is wrong is one line."""
-    from pipeline.columns.flow.estimators import check_estimator
+    from pipeline.columns.flow.estimator_families import check_estimator
 
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # what ptlflow's models say as they are imported
         check_estimator(estimator, checkpoint=checkpoint, checkpoint_dir=checkpoint_dir)

@@ -60,12 +60,12 @@ def train_forest(
     options: Annotated[str, typer.Option(help="Options of the training as JSON.")] = "{}",
 ) -> None:
     """Train a structured forest for contours, in the format that OpenCV reads."""
-    from pipeline.columns.regions.contours.forest_training import TrainingOptions
+    from pipeline.columns.regions.contours.forest_training import ForestTrainingOptions
     from pipeline.columns.regions.contours.forest_training import train_forest as run
 
     if not to.name.endswith(".yml.gz"):
         raise UserError(f"--to {to}: should end in .yml.gz")
-    record = run(images, truth, to, _built(TrainingOptions, options))
+    record = run(images, truth, to, _built(ForestTrainingOptions, options))
     write_atomic(
         to.with_name(to.name.removesuffix(".yml.gz") + ".json"), (json.dumps(record, indent=1) + "\n").encode()
     )

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common_fate.datasets.adopted import ADOPTED
+from common_fate.datasets.adopted_record import ADOPTED
 from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError
 from common_fate.manifest.samples import SAMPLES
-from pipeline.columns.flow.estimators import at_its_path
+from pipeline.columns.flow.estimator_families import at_its_path
 from pipeline.columns.frames.filters import FILTERS
 from pipeline.config.schema import check, datasets_validator
-from pipeline.downloads.policy import Downloading
+from pipeline.downloads.policy import DownloadPolicy
 from pipeline.registry import STAGES, VIEWS, columns_of
 from pipeline.sources import SOURCES
 from pipeline.sources.source import Source
@@ -44,7 +44,7 @@ class Dataset:
     columns: tuple[str, ...]
     videos_per_shard: int
     min_success: float
-    downloading: Downloading | None = None
+    downloading: DownloadPolicy | None = None
 
     @property
     def adopted(self) -> bool:
@@ -117,7 +117,9 @@ def _dataset(name: str, values: Mapping[str, Any], where: str, place: Path) -> D
         columns=tuple(columns_of(views, [name for name, there in known.items() if there])),
         videos_per_shard=values.get("videos_per_shard", VIDEOS_PER_SHARD),
         min_success=values.get("min_success", MIN_SUCCESS),
-        downloading=_resolved(Downloading, values.get("download", {}), f"{where}.download") if source.fetch else None,
+        downloading=_resolved(DownloadPolicy, values.get("download", {}), f"{where}.download")
+        if source.fetch
+        else None,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from jsonschema import Draft202012Validator
 
 from common_fate.errors import UserError
-from pipeline.downloads.policy import Downloading
+from pipeline.downloads.policy import DownloadPolicy
 from pipeline.registry import STAGES, VIEWS
 from pipeline.sources import SOURCES
 
@@ -145,7 +145,7 @@ def datasets_schema(definitions: Definitions) -> Schema:
     dataset = {
         "source": by("kind", kinds),
         "download": {"description": "How videos from the web are fetched."}
-        | define(Downloading, "download", definitions),
+        | define(DownloadPolicy, "download", definitions),
         **{name: define(stage.options, name, definitions) for name, stage in STAGES.items() if fields(stage.options)},
         "views": {
             "description": "The views to build; by default `cmp` wherever the frames come in pairs.",

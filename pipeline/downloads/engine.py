@@ -11,11 +11,11 @@ from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError, check_machine
 from common_fate.progress import progress
 from common_fate.shards.files import atomic
-from pipeline.downloads.checks import check_video
 from pipeline.downloads.outcomes import GONE, Tries, outcome
-from pipeline.downloads.policy import Blocked, Downloading, Gone, Later, Missed
+from pipeline.downloads.policy import Blocked, DownloadPolicy, Gone, Later, Missed
 from pipeline.downloads.record import Downloads, Missing, missing
 from pipeline.downloads.store import Store, Stored, claimant_of
+from pipeline.downloads.video_check import check_video
 from pipeline.sources import SOURCES
 from pipeline.stages.runner import planned_videos
 
@@ -24,7 +24,7 @@ MOST_TURNED_AWAY = 8
 _log = logging.getLogger(__name__)
 
 
-def download_shard(plan: Path, to: Path, downloading: Downloading, min_success: float) -> Downloads:
+def download_shard(plan: Path, to: Path, downloading: DownloadPolicy, min_success: float) -> Downloads:
     """Fetches a shard's videos and writes the record, which comes last.
 
     Args:
@@ -45,7 +45,7 @@ def download_shard(plan: Path, to: Path, downloading: Downloading, min_success: 
     return record
 
 
-def fetch_videos(videos: Sequence[Video], record: Path, downloading: Downloading) -> dict[str, Stored | Missing]:
+def fetch_videos(videos: Sequence[Video], record: Path, downloading: DownloadPolicy) -> dict[str, Stored | Missing]:
     """Fetches what is not in the store and not known to be gone. Raises as `download_shard` does."""
     tries = Tries(record.with_suffix(".parquet"))
     job = _Job(downloading, Store(Path(downloading.store)), claimant_of(record.parents[1], record.stem), tries)
@@ -80,7 +80,7 @@ def check_enough(record: Downloads, min_success: float, store: str) -> None:
 class _Job:
     """What fetching one video after another goes by; `turned_away` has, by host, whom it refused since one came."""
 
-    downloading: Downloading
+    downloading: DownloadPolicy
     store: Store
     claimant: str
     tries: Tries
@@ -139,7 +139,7 @@ class _Job:
             )
 
 
-def _fetch(video: Video, downloading: Downloading, partial: Path) -> None:
+def _fetch(video: Video, downloading: DownloadPolicy, partial: Path) -> None:
     """Fetches a video and checks it; once more from its start where what came before may have spoilt it."""
     fetch = SOURCES[video.kind].fetch if video.kind in SOURCES else None
     if fetch is None:
@@ -157,7 +157,7 @@ def _fetch(video: Video, downloading: Downloading, partial: Path) -> None:
 
 
 def _fetched(
-    fetch: Callable[[Video, Downloading, Path], None], video: Video, downloading: Downloading, partial: Path
+    fetch: Callable[[Video, DownloadPolicy, Path], None], video: Video, downloading: DownloadPolicy, partial: Path
 ) -> None:
     try:
         fetch(video, downloading, partial)

@@ -13,11 +13,11 @@ import aiohttp
 
 from common_fate.errors import ShardError, UserError, check_machine
 from common_fate.foreign.files import open_file
-from common_fate.remote.download import Opening, Patience, TooLarge, Wrong, fetch_into
+from common_fate.remote.fetch_file import Opening, Patience, TooLarge, Wrong, fetch_into
 from common_fate.remote.transport import Arriving, TemporaryFault, arriving
 from common_fate.shards.files import advice
 from pipeline.downloads.access import Access, Refused
-from pipeline.downloads.policy import Downloading, Gone, Later, Missed
+from pipeline.downloads.policy import DownloadPolicy, Gone, Later, Missed
 
 WEB_PAGE = "a web page, no video"
 _NO_FILE = "there is no such file"
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 def fetch_address(
-    address: str, downloading: Downloading, to: Path, *, sha256: str | None = None, size: int | None = None
+    address: str, downloading: DownloadPolicy, to: Path, *, sha256: str | None = None, size: int | None = None
 ) -> None:
     """Fetches a file into `to`, from the end of what that holds on.
 
@@ -49,7 +49,7 @@ def fetch_address(
         raise UserError(f"{to}: cannot be written: {advice(error)}") from error
 
 
-def _opening(address: str, downloading: Downloading) -> Opening:
+def _opening(address: str, downloading: DownloadPolicy) -> Opening:
     """How the address is opened. Raises `Refused` where it is known not to be allowed."""
     access, parts = Access(downloading.allow_hosts, downloading.allow_paths), _parts(address)
     host = parts.hostname or ""

@@ -8,7 +8,7 @@ from pipeline.option import option
 
 
 @dataclass(frozen=True)
-class Downloading:
+class DownloadPolicy:
     """`datasets.NAME.download` of config.yaml. None of it shapes a shard, so that changing it redoes nothing."""
 
     store: str = option(

@@ -31,14 +31,14 @@ EPE = {  # of `flow_error`, and what the table calls it
 
 
 @dataclass(frozen=True)
-class Mean:
+class PixelMean:
     """A mean over pixels, kept as sum and count so that samples add up to the mean over all their pixels."""
 
     total: float = 0.0
     count: int = 0
 
-    def __add__(self, other: "Mean") -> "Mean":
-        return Mean(self.total + other.total, self.count + other.count)
+    def __add__(self, other: "PixelMean") -> "PixelMean":
+        return PixelMean(self.total + other.total, self.count + other.count)
 
     @property
     def value(self) -> float | None:
@@ -51,7 +51,7 @@ def flow_error(
     truth: NDArray[np.float32],
     valid: NDArray[np.bool_],
     occlusion: NDArray[np.bool_] | None = None,
-) -> dict[str, Mean]:
+) -> dict[str, PixelMean]:
     """Measures the error of one field.
 
     Args:
@@ -84,15 +84,15 @@ def flow_error(
         "s10-40": (speed >= 10) & (speed <= 40),
         "s40+": speed > 40,
     }
-    means = {name: Mean(float(error[mask].sum()), int(mask.sum())) for name, mask in masks.items()}
-    return means | {"fl-all": Mean(float(((error > 3) & (error > 0.05 * speed)).sum()), error.size)}
+    means = {name: PixelMean(float(error[mask].sum()), int(mask.sum())) for name, mask in masks.items()}
+    return means | {"fl-all": PixelMean(float(((error > 3) & (error > 0.05 * speed)).sum()), error.size)}
 
 
-def total_error(errors: Iterable[dict[str, Mean]]) -> dict[str, Mean]:
+def total_error(errors: Iterable[dict[str, PixelMean]]) -> dict[str, PixelMean]:
     """Returns the error over the pixels of several samples together; empty for none."""
-    total: dict[str, Mean] = {}
+    total: dict[str, PixelMean] = {}
     for error in errors:
-        total = {name: total.get(name, Mean()) + mean for name, mean in error.items()}
+        total = {name: total.get(name, PixelMean()) + mean for name, mean in error.items()}
     return total
 
 
@@ -124,7 +124,7 @@ def flow_errors(dataset: Path) -> Table:
     return Table(f"{dataset.name}: flow error", ["dataset", "estimator", "pairs", *EPE.values(), "Fl-all %"], rows)
 
 
-def _compared(dataset: Path, shard: str) -> tuple[int, dict[str, Mean], dict[str, Mean]]:
+def _compared(dataset: Path, shard: str) -> tuple[int, dict[str, PixelMean], dict[str, PixelMean]]:
     """The pairs of a shard, and over them the error of its flow and of no motion."""
     ours, still = [], []
     with Shard(dataset / "flow" / f"{shard}.tar") as flow, Shard(dataset / "truth" / f"{shard}.tar") as truth:

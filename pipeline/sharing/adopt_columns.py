@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from common_fate.datasets.adopted import Adopted, write_adopted
+from common_fate.datasets.adopted_record import Adopted, write_adopted
 from common_fate.datasets.catalog import Plan, Video, read_catalog, write_catalog, write_plan
 from common_fate.datasets.share.description import CATALOG, Shared
 from common_fate.datasets.share.recipe import distance, perceptual_hash, pixels_sha256, read_recipe

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from common_fate.datasets.adopted import Adopted, read_adopted, write_adopted
+from common_fate.datasets.adopted_record import Adopted, read_adopted, write_adopted
 from common_fate.datasets.catalog import Plan, Video, read_catalog, write_catalog, write_plan
 from common_fate.datasets.share.description import CATALOG
 from common_fate.datasets.verify import verify

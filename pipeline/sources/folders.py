@@ -20,7 +20,7 @@ from pipeline.sources.source import Frame, Source, State, Truth, Unreadable
 
 
 @dataclass(frozen=True)
-class FramesOptions:
+class FoldersOptions:
     """Where the folders are, and the flow between their frames."""
 
     path: Paths = option(help="a glob of folders, or a list of globs", minItems=1)
@@ -31,7 +31,7 @@ class FramesOptions:
         check_paths(self.path)
 
 
-def _videos(options: FramesOptions, where: str) -> list[Video]:
+def _videos(options: FoldersOptions, where: str) -> list[Video]:
     flow = None if options.flow is None else expanded(options.flow)
     if flow is not None and not os.path.isdir(flow):
         raise UserError(f"{where}.flow {options.flow!r} is no folder")
@@ -212,7 +212,7 @@ def _mask(path: str, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
 
 SOURCE = Source(
     name="frames",
-    options=FramesOptions,
+    options=FoldersOptions,
     videos=_videos,
     numbers=_numbers,
     read=_read,

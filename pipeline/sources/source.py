@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common_fate.datasets.catalog import Video
-from pipeline.downloads.policy import Downloading
+from pipeline.downloads.policy import DownloadPolicy
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Source:
     truth: Callable[[Video, int, int], Truth | None] | None
     select: Any
     state: Callable[[Video], State] = _never_changes
-    fetch: Callable[[Video, Downloading, Path], None] | None = None
+    fetch: Callable[[Video, DownloadPolicy, Path], None] | None = None
     masks: Callable[[Video, int], NDArray[np.uint8] | None] | None = None
     single: bool = False
     deinterlaced: Callable[[Video, Sequence[int]], Iterator[Frame | Unreadable]] | None = None

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError
-from pipeline.downloads.policy import Downloading
+from pipeline.downloads.policy import DownloadPolicy
 from pipeline.sources.source import Frame, Unreadable
 
 MAX_TEXT = 1_000  # characters of a fact in `about`
@@ -51,7 +51,7 @@ def uri(address: str, sha256: str | None = None, size: int | None = None) -> str
     return json.dumps({name: value for name, value in known.items() if value is not None}, sort_keys=True)
 
 
-def fetch(video: Video, downloading: Downloading, to: Path) -> None:
+def fetch(video: Video, downloading: DownloadPolicy, to: Path) -> None:
     """Fetches what has an address, see `Source.fetch`. Raises `Gone`, `Later` or `Blocked`."""
     from pipeline.downloads.http import fetch_address  # heavy, and only a download needs it
 

@@ -20,7 +20,7 @@ from common_fate.shards.column import Members, Shard, sound_shard
 from common_fate.shards.limits import MAX_TEXT
 from common_fate.shards.record import Record, summary
 from common_fate.shards.writer import write_shard
-from pipeline.downloads.copies import Copies, copies_of
+from pipeline.downloads.stored_videos import StoredVideos, stored_videos_of
 from pipeline.stages.stage import Dropped, Failure, Items, Outcomes, Sample, Stage, failure, resolved
 
 SOURCE = "source"
@@ -82,7 +82,7 @@ class Inputs:
     columns: Mapping[str, Shard]
     videos: Mapping[str, Video]
     digests: Mapping[str, str]
-    copies: Copies | None = None
+    copies: StoredVideos | None = None
 
     @property
     def keys(self) -> list[str]:
@@ -100,7 +100,7 @@ def opened_inputs(stage: Stage, inputs: Mapping[str, Path], shard: str, store: P
         digests = {name: column.record.sha256 for name, column in columns.items()}
         if SOURCE in stage.reads:
             videos, digests[SOURCE] = planned_videos(inputs[SOURCE], shard)
-            if copies := copies_of(inputs[SOURCE], shard, videos, digests[SOURCE], store):
+            if copies := stored_videos_of(inputs[SOURCE], shard, videos, digests[SOURCE], store):
                 digests[DOWNLOADED] = copies.digest
         yield Inputs(columns, {video.video: video for video in videos}, digests, copies)
 

@@ -18,12 +18,12 @@ NOT_MEASURED = "not measured"
 FILES_PER_JOB = 5  # tar and record, a log, and what Snakemake notes of tar and of record
 MANIFEST_FILES = 17  # eight, a note on each, and a log
 ROOT_FILES = 2  # catalog.parquet and plan.json
-JOBS_BESIDE = 3  # statistics, the home page, and `all` itself
+JOBS_BESIDE = 3  # statistics, the home page of the report, and `all` itself
 JOBS_PER_VIEW = 2  # manifest and contact sheet
 
 
 @dataclass(frozen=True)
-class Figure:
+class BenchmarkValue:
     """A measured number, and the line of the benchmark that prints it."""
 
     value: float
@@ -31,16 +31,16 @@ class Figure:
     benchmark: str = "make bench"
 
 
-def _cost(milliseconds: float, kilobytes: float, line: str) -> tuple[Figure, Figure]:
-    return Figure(milliseconds, f"{line} (ms a sample)"), Figure(kilobytes, f"{line} (kB a sample)")
+def _cost(milliseconds: float, kilobytes: float, line: str) -> tuple[BenchmarkValue, BenchmarkValue]:
+    return BenchmarkValue(milliseconds, f"{line} (ms a sample)"), BenchmarkValue(kilobytes, f"{line} (kB a sample)")
 
 
 # Processor milliseconds and kilobytes of a sample of 384x384, in tar and record.
 _SAMPLE = "{}: 384x384, DAVIS"
-COSTS: Mapping[str, tuple[Figure, Figure]] = {
+COSTS: Mapping[str, tuple[BenchmarkValue, BenchmarkValue]] = {
     "frames": (
-        Figure(14.8, "stage frames: 1280x720, every 5th at 739x416 (ms a sample)"),
-        Figure(52.8, "column frames: 384x384, DAVIS (kB a sample)"),
+        BenchmarkValue(14.8, "stage frames: 1280x720, every 5th at 739x416 (ms a sample)"),
+        BenchmarkValue(52.8, "column frames: 384x384, DAVIS (kB a sample)"),
     ),
     "flow": _cost(17.9, 116.0, _SAMPLE.format("stage flow")),
     "guidance": _cost(2.57, 1.08, _SAMPLE.format("stage guidance")),
@@ -50,23 +50,23 @@ COSTS: Mapping[str, tuple[Figure, Figure]] = {
     "grouping": _cost(0.2, 59.3, _SAMPLE.format("view grouping")),
     "selflow": _cost(0.49, 220.5, _SAMPLE.format("view selflow")),
 }
-START = Figure(1.71, "start of a job: python -m pipeline guidance (s)")
-START_ON_CLUSTER = Figure(4.61, "start of a job on a cluster, in a Snakemake of its own (s)")
+START = BenchmarkValue(1.71, "start of a job: python -m pipeline guidance (s)")
+START_ON_CLUSTER = BenchmarkValue(4.61, "start of a job on a cluster, in a Snakemake of its own (s)")
 MANIFEST = (
-    Figure(4.6, "manifest of 10,000 shards, 10,000,000 samples (us a sample)", f"{SCALE} reading"),
-    Figure(29.8, "samples.parquet of 100,000,000: written (B a sample)", f"{SCALE} manifest"),
+    BenchmarkValue(4.6, "manifest of 10,000 shards, 10,000,000 samples (us a sample)", f"{SCALE} reading"),
+    BenchmarkValue(29.8, "samples.parquet of 100,000,000: written (B a sample)", f"{SCALE} manifest"),
 )
 PLANNING_START = (
-    Figure(2.75, "dry run: 10 shards (s)", f"{SCALE} planning"),
-    Figure(0.29, "dry run: 10 shards (GiB)", f"{SCALE} planning"),
+    BenchmarkValue(2.75, "dry run: 10 shards (s)", f"{SCALE} planning"),
+    BenchmarkValue(0.29, "dry run: 10 shards (GiB)", f"{SCALE} planning"),
 )
 PLANNING = (
-    Figure(1.74, "dry run: 10,000 shards (ms a further job)", f"{SCALE} planning"),
-    Figure(18.6, "dry run: 10,000 shards (KiB a further job)", f"{SCALE} planning"),
+    BenchmarkValue(1.74, "dry run: 10,000 shards (ms a further job)", f"{SCALE} planning"),
+    BenchmarkValue(18.6, "dry run: 10,000 shards (KiB a further job)", f"{SCALE} planning"),
 )
 LISTING = (
-    Figure(8.4, "2,050,000 videos: planned and written (us a video)", f"{SCALE} listing"),
-    Figure(0.56, "2,050,000 videos: planned and written (KiB a video)", f"{SCALE} listing"),
+    BenchmarkValue(8.4, "2,050,000 videos: planned and written (us a video)", f"{SCALE} listing"),
+    BenchmarkValue(0.56, "2,050,000 videos: planned and written (KiB a video)", f"{SCALE} listing"),
 )
 
 
@@ -228,7 +228,7 @@ def cost(work: Work, cluster: bool) -> Cost:
     )
 
 
-def _start(cluster: bool) -> Figure:
+def _start(cluster: bool) -> BenchmarkValue:
     return START_ON_CLUSTER if cluster else START
 
 

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from common_fate.datasets.adopted import read_adopted
+from common_fate.datasets.adopted_record import read_adopted
 from common_fate.datasets.catalog import Video, read_catalog, read_plan, shard_digests
 from common_fate.datasets.download_records import DOWNLOADED
 from common_fate.errors import UserError
@@ -23,9 +23,9 @@ from common_fate.shards.column import Shard
 from common_fate.shards.files import write_atomic
 from common_fate.shards.record import Record, record_path
 from common_fate.shards.writer import write_shard
-from pipeline.downloads.copies import record_of, release
-from pipeline.downloads.policy import Blocked, Downloading
+from pipeline.downloads.policy import Blocked, DownloadPolicy
 from pipeline.downloads.record import Downloads, Missing
+from pipeline.downloads.stored_videos import record_of, release
 from pipeline.registry import STAGES, VIEWS
 from pipeline.stages.runner import SOURCE, Inputs, Tally, facts_of, followed, items_of, opened, opened_inputs, tools_of
 from pipeline.stages.stage import Dropped, Failure, Outcome, Outcomes, Stage
@@ -61,7 +61,7 @@ class _Change:
     keys: set[str]
 
 
-def retry_failed(dataset: Path, min_success: float, downloading: Downloading | None = None) -> Iterator[Retried]:
+def retry_failed(dataset: Path, min_success: float, downloading: DownloadPolicy | None = None) -> Iterator[Retried]:
     """Makes the failed samples of a dataset again, shard by shard, and then the manifests of what changed.
 
     Shards that come out the same stay untouched. Options are those of the records. The first trouble in a shard leaves
@@ -99,7 +99,7 @@ def _shard(
     stages: list[Stage],
     views: list[View],
     min_success: float,
-    downloading: Downloading | None,
+    downloading: DownloadPolicy | None,
 ) -> Iterator[Retried]:
     """Retries one shard in every column, and joins it anew."""
     changes: dict[str, _Change] = {}
@@ -125,7 +125,7 @@ def _shard(
         yield Retried(tar, trouble=str(error) if str(dataset) in str(error) else f"{tar}: {error}")
 
 
-def _downloaded(path: Path, source: str, downloading: Downloading) -> _Change | None:
+def _downloaded(path: Path, source: str, downloading: DownloadPolicy) -> _Change | None:
     """Tries videos again that did not come for a passing reason; what changed in the record, if anything."""
     from pipeline.downloads.engine import fetch_videos  # which brings what goes over the network
 

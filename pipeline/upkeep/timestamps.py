@@ -12,8 +12,8 @@ from common_fate.datasets.download_records import DOWNLOADED
 from common_fate.errors import ShardError, UserError
 from common_fate.shards.record import Record, file_sha256, record_path
 from pipeline.config.load import Dataset
-from pipeline.downloads.copies import record_of
 from pipeline.downloads.record import Downloads
+from pipeline.downloads.stored_videos import record_of
 from pipeline.registry import STAGES, VIEWS
 from pipeline.stages.runner import SOURCE
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what tests/slurm/cluster.py starts, where it is missing and this is root; the tests say what else is wrong.
+# Installs what tests/support/cluster.py starts, where it is missing and this is root; the tests say what else is wrong.
 set -eu
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
     exit 0

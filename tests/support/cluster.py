@@ -2,7 +2,7 @@
 
 All its files are in one folder, but for those of /etc/slurm, where its commands look for them.
 
-    python tests/slurm/cluster.py FOLDER    # runs until interrupted
+    python tests/support/cluster.py FOLDER    # runs until interrupted
 
 It needs root, munge, slurm-wlm, slurmdbd and mariadb-server (`make test-slurm` installs what is missing).
 """
@@ -32,7 +32,7 @@ PROGRAMS = (
 NODES = ("node1", "node2")
 # Snakemake's jobs drop the variable SLURM_CONF.
 CONFIG = Path("/etc/slurm/slurm.conf")
-MARK = "# Made by tests/slurm/cluster.py.\n"
+MARK = "# Made by tests/support/cluster.py.\n"
 
 # proctrack/linuxproc and task/none work without control groups. Jobs over their memory are found by looking at them.
 CLUSTER = """

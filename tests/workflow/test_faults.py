@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.faults import Strike, environment
+from tests.support.strikes import Strike, environment
 from tests.support.workspace import Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]

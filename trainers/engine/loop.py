@@ -23,8 +23,8 @@ from torch.utils.data import DataLoader, Dataset
 from common_fate.errors import UserError
 from common_fate.progress import progress
 from trainers.engine.checkpoints import CHECKPOINT, read_checkpoint, unusable, write_checkpoint
-from trainers.engine.curve import Curve, NotFinite, Pass, columns, read_losses, sum_of
 from trainers.engine.devices import start_fabric
+from trainers.engine.history import Curve, NotFinite, Pass, columns, read_losses, sum_of
 from trainers.engine.loaders import training_batches, validation_batches
 from trainers.engine.optimizers import create_optimizer, set_rate
 from trainers.engine.options import Machine, TrainingOptions

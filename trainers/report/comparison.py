@@ -13,9 +13,9 @@ from matplotlib.ticker import MaxNLocator
 from common_fate.errors import UserError
 from common_fate.shards.files import write_atomic
 from trainers.evaluations.result import Row, headlines
+from trainers.report.experiment_files import Metrics, number, read_metrics
 from trainers.report.figures import BLUE, COLORS, DASHES, FAINT, GREEN, STYLE, svg
 from trainers.report.page import cell, decimals_of, element, numeral, page, table, text
-from trainers.report.results import Metrics, number, read_metrics
 from trainers.report.rows import ARROWS
 from trainers.report.summary import PAGE
 
@@ -31,7 +31,7 @@ Headline = tuple[str, str]  # evaluation, metric
 
 
 @dataclass(frozen=True)
-class Variant:
+class VariantResult:
     """One experiment of a grid, with the headlines of what was measured of it."""
 
     axis: str
@@ -76,14 +76,14 @@ def compare(experiments: Sequence[Path], to: Path, title: str) -> None:
     write_atomic(to / PAGE, page(title, *parts))
 
 
-def _read(experiment: Path) -> Variant:
+def _read(experiment: Path) -> VariantResult:
     parts = experiment.name.split("-", 2)
     if len(parts) < 3 or not all(parts):
         raise UserError(f"{experiment}: should be named GRID-AXIS-VARIANT, as the experiments of a grid are")
     if not experiment.is_dir():
         raise UserError(f"{experiment}: there is no such experiment: train it first")
     metrics = read_metrics(experiment / "metrics.json")
-    return Variant(parts[1], parts[2], metrics.training, first_headlines(metrics))
+    return VariantResult(parts[1], parts[2], metrics.training, first_headlines(metrics))
 
 
 def first_headlines(metrics: Metrics) -> dict[Headline, Row]:
@@ -95,7 +95,7 @@ def first_headlines(metrics: Metrics) -> dict[Headline, Row]:
     return found
 
 
-def _lead(variants: Sequence[Variant]) -> str:
+def _lead(variants: Sequence[VariantResult]) -> str:
     axes = list(dict.fromkeys(variant.axis for variant in variants))
     return f"{len(variants)} experiments on {'one axis' if len(axes) == 1 else f'{len(axes)} axes'}: {', '.join(axes)}"
 
@@ -106,7 +106,7 @@ def _title(headline: Headline, row: Row) -> str:
     return f"{evaluation}: {metric} {ARROWS[row.better]}{unit}, {row.dataset}{f', {row.subset}' if row.subset else ''}"
 
 
-def _table(variants: Sequence[Variant], found: Mapping[Headline, Row]) -> str:
+def _table(variants: Sequence[VariantResult], found: Mapping[Headline, Row]) -> str:
     columns = ["axis", "variant", "samples", "parameters"]
     for headline, row in found.items():
         columns.append(_title(headline, row))
@@ -138,11 +138,11 @@ def _table(variants: Sequence[Variant], found: Mapping[Headline, Row]) -> str:
     return table(columns, rows, range(2, len(columns)))
 
 
-def _has_baselines(variants: Sequence[Variant], headline: Headline) -> bool:
+def _has_baselines(variants: Sequence[VariantResult], headline: Headline) -> bool:
     return any(variant.rows[headline].baselines for variant in variants if headline in variant.rows)
 
 
-def _best(variants: Sequence[Variant], found: Mapping[Headline, Row]) -> dict[tuple[str, Headline], float]:
+def _best(variants: Sequence[VariantResult], found: Mapping[Headline, Row]) -> dict[tuple[str, Headline], float]:
     """The best value on each axis, where there are several."""
     best = {}
     for headline, row in found.items():
@@ -156,7 +156,7 @@ def _best(variants: Sequence[Variant], found: Mapping[Headline, Row]) -> dict[tu
     return best
 
 
-def _plot(variants: Sequence[Variant], headline: Headline, row: Row, count: int) -> str:
+def _plot(variants: Sequence[VariantResult], headline: Headline, row: Row, count: int) -> str:
     """A panel for each axis, on one scale."""
     axes = list(dict.fromkeys(variant.axis for variant in variants if headline in variant.rows))
     of_axis = [[variant for variant in variants if variant.axis == axis] for axis in axes]
@@ -176,7 +176,7 @@ def _plot(variants: Sequence[Variant], headline: Headline, row: Row, count: int)
         return svg(figure, f"comparison-{count}")
 
 
-def _panel(axes: Axes, variants: Sequence[Variant], headline: Headline, better: str, decimals: int) -> None:
+def _panel(axes: Axes, variants: Sequence[VariantResult], headline: Headline, better: str, decimals: int) -> None:
     rows = [variant.rows.get(headline) for variant in variants]
     measured = [(place, row.value) for place, row in enumerate(rows) if row and row.value is not None]
     for name, color, dash in zip(

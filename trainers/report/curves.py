@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from trainers.report.experiment_files import LOSS, RATE, VALIDATION, Curves
 from trainers.report.figures import BLUE, COLORS, DASHES, FAINT, GREEN, STYLE, note, svg
-from trainers.report.results import LOSS, RATE, VALIDATION, Curves
 
 SMOOTHED = 0.04  # the window of the running mean, a share of the rows
 STEP = 0.7  # a rate that falls below this share of the last is a step

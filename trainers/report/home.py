@@ -14,8 +14,8 @@ from common_fate.shards.files import write_atomic
 from common_fate.shards.limits import MAX_PIXELS
 from trainers.evaluations.result import Row, read_result
 from trainers.report.comparison import first_headlines
+from trainers.report.experiment_files import Metrics, number, read_metrics
 from trainers.report.page import cell, element, numeral, page, table, text
-from trainers.report.results import Metrics, number, read_metrics
 from trainers.report.rows import cards, improvement, label
 
 MAX_SHEET_BYTES = 2**27

@@ -11,8 +11,8 @@ from common_fate.shards.files import write_atomic
 from trainers.evaluations.result import Measurement, headlines, read_result
 from trainers.registry import METHODS
 from trainers.report.curves import Reference, curve_panels
+from trainers.report.experiment_files import Curves, number, read_curves, read_json
 from trainers.report.page import duration, element, facts, folded, numeral, page, picture, text
-from trainers.report.results import Curves, number, read_curves, read_json
 from trainers.report.rows import cards, rows_table
 
 PAGE = "index.html"

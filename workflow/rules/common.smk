@@ -11,7 +11,7 @@ os.environ.update(
 )
 
 from pipeline.config.load import load
-from pipeline.config.read import check_keys
+from pipeline.config.read_yaml import check_keys
 from common_fate.errors import UserError
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 
 from common_fate.datasets import show as drawing
-from common_fate.datasets.adopted import shard_names
+from common_fate.datasets.adopted_record import shard_names
 from common_fate.datasets.catalog import Video, catalog_file, read_catalog, read_plan
 from common_fate.datasets.parts import PLAN, VIEWS, in_made_order, is_column, shards_in
 from common_fate.datasets.share.card import card
@@ -116,7 +116,7 @@ def _share_pixels(home: Path, source: Path, to: Path, videos: list[Video], publi
     records = _copied(source, shard_names(home), to)
     extensions = members(to, records)
     files = manifest_tables(records, extensions, videos) | _pictures(shared.title, {SHEET: to})
-    _finish(_Folder(to, shared, {".": records}, videos, publication), files, shard_sums(to, records))
+    _finish(_SharedFolder(to, shared, {".": records}, videos, publication), files, shard_sums(to, records))
     return shared
 
 
@@ -133,12 +133,12 @@ def _share_columns(home: Path, parts: Sequence[str], to: Path, videos: list[Vide
         sums |= {f"{part}/{name}": digest for name, digest in read_sums(to / part / SUMS).items()}
         sums[f"{part}/{SUMS}"] = file_sha256(to / part / SUMS)
     files |= _pictures(shared.title, {f"contact_sheet_{part}.png": to / part for part in parts})
-    _finish(_Folder(to, shared, folders, videos, publication), files, sums)
+    _finish(_SharedFolder(to, shared, folders, videos, publication), files, sums)
     return shared
 
 
 @dataclass(frozen=True)
-class _Folder:
+class _SharedFolder:
     """A shared folder: the records of its folders of shards by their paths in it, `.` for itself; the videos."""
 
     path: Path
@@ -148,7 +148,7 @@ class _Folder:
     publication: Publication
 
 
-def _finish(folder: _Folder, files: dict[str, bytes], sums: dict[str, str]) -> None:
+def _finish(folder: _SharedFolder, files: dict[str, bytes], sums: dict[str, str]) -> None:
     """Writes what describes the shards, and last the sums of everything."""
     to, title, publication = folder.path, folder.shared.title, folder.publication
     sheets = [name for name in files if name.startswith("contact_sheet")]

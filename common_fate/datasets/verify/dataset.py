@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from common_fate.datasets.adopted import read_adopted, shard_names
+from common_fate.datasets.adopted_record import read_adopted, shard_names
 from common_fate.datasets.catalog import read_catalog, read_plan, shard_digests
 from common_fate.datasets.download_records import DOWNLOADED, read_downloaded
 from common_fate.datasets.parts import CATALOG, PLAN, VIEWS, is_column

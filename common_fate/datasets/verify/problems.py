@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from common_fate.datasets.adopted import ADOPTED
+from common_fate.datasets.adopted_record import ADOPTED
 from common_fate.datasets.parts import PLAN
 from common_fate.errors import printable
 from common_fate.shards.record import Record

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from common_fate.datasets.adopted import shard_names
+from common_fate.datasets.adopted_record import shard_names
 from common_fate.datasets.parts import PLAN
 from common_fate.datasets.share.description import BESIDE, SHARE, SHEET
 from common_fate.datasets.verify.manifest import MANIFEST, listed_problems, manifest_problems

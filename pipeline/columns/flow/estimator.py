@@ -1,4 +1,4 @@
-"""What a flow estimator is. Each kind is a module of its own; `estimators` knows which there are."""
+"""What a flow estimator is. Each kind is a module of its own; `estimator_families` knows which there are."""
 
 from collections.abc import Callable
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from common_fate.errors import SampleError, UserError
 from common_fate.shards.flow_coding import encode_flow
-from pipeline.columns.flow.estimators import DIS_PRESETS, create_estimator, family_of
+from pipeline.columns.flow.estimator_families import DIS_PRESETS, create_estimator, family_of
 from pipeline.columns.flow.occlusion import occluded_pixels
 from pipeline.option import option
 from pipeline.stages.stage import Drop, Items, Outcomes, Sample, Stage, in_batches

@@ -2,8 +2,8 @@
 
 from pipeline.sources import web
 from pipeline.sources.source import Source
-from pipeline.sources.youtube.fetching import fetch
 from pipeline.sources.youtube.listing import YouTubeOptions, list_videos
+from pipeline.sources.youtube.ytdlp import fetch
 
 SOURCE = Source(
     name="youtube",

@@ -51,7 +51,7 @@ class Messages:
         _log.info("%s", message)
 
 
-class Refused(RequestError):  # type: ignore[misc]  # yt-dlp has no types
+class RefusedRequest(RequestError):  # type: ignore[misc]  # yt-dlp has no types
     """An address that may not be opened; the cause says why. yt-dlp takes it for no site's fault and stops."""
 
 
@@ -102,7 +102,7 @@ class _GuardedRH(UrllibRH):  # type: ignore[misc]
         try:
             self.check(address)
         except Exception as error:
-            raise Refused(str(error), cause=error) from error
+            raise RefusedRequest(str(error), cause=error) from error
 
 
 def _read_bounded(read: Callable[[int], bytes], amount: int | None = None) -> bytes:
@@ -111,7 +111,7 @@ def _read_bounded(read: Callable[[int], bytes], amount: int | None = None) -> by
         return read(amount)
     data = read(MOST_PAGE + 1)
     if len(data) > MOST_PAGE:
-        raise Refused("too large", cause=Gone(f"a page larger than {MOST_PAGE} bytes"))
+        raise RefusedRequest("too large", cause=Gone(f"a page larger than {MOST_PAGE} bytes"))
     return data
 
 

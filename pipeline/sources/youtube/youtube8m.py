@@ -21,7 +21,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from common_fate.errors import ShardError, UserError
 from common_fate.progress import progress
-from common_fate.remote.download import Patience
+from common_fate.remote.fetch_file import Patience
 from common_fate.remote.transport import TemporaryFault, arriving
 from common_fate.shards.files import write_atomic
 from common_fate.shards.limits import quoted

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from common_fate.datasets.verify import verify
 from common_fate.errors import ShardError, UserError
-from common_fate.remote.download import Patience
+from common_fate.remote.fetch_file import Patience
 from pipeline.cli.app import app
 from tests.support.faulty_server import dropped, endless, flipped, serving, status
 from tests.support.made_dataset import make_dataset

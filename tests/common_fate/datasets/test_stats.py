@@ -114,13 +114,13 @@ def test_what_no_record_measures_is_left_out(tmp_path: Path):
 
 
 def test_regions_and_superpixels_have_columns_of_their_own(tmp_path: Path):
-    measures = {"regions": 40.0, "highest": 0.5, "superpixels": 300.0}
+    statistics = {"regions": 40.0, "highest": 0.5, "superpixels": 300.0}
     facts = {
         "stage": "frames",
         "version": 1,
         "options": {},
         "inputs": {},
-        "statistics": {name: dict.fromkeys(("mean", "min", "max"), value) for name, value in measures.items()},
+        "statistics": {name: dict.fromkeys(("mean", "min", "max"), value) for name, value in statistics.items()},
     }
     write_shard(tmp_path / "frames/000000.tar", [("v-000000", {"jpg": b"1"})], lambda: facts)
     by_shard = stats(tmp_path / "frames")[1]

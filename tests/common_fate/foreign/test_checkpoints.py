@@ -10,7 +10,7 @@ import torch
 
 from common_fate.errors import UserError
 from common_fate.foreign.checkpoints import check_unpacked
-from tests.support.hostile import Payload
+from tests.support.hostile.view import Payload
 from trainers.models.encoders import load_encoder
 from trainers.models.weights_file import read_weights
 

@@ -10,7 +10,7 @@ import pytest
 
 from common_fate.errors import ShardError, UserError
 from common_fate.remote.cache import Cache, default_folder
-from common_fate.remote.download import Patience
+from common_fate.remote.fetch_file import Patience
 from tests.support.faulty_server import flipped, serving, stalled
 
 ROOT = Path(__file__).resolve().parents[3]

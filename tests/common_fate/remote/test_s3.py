@@ -10,10 +10,10 @@ from moto.server import ThreadedMotoServer
 from common_fate.datasets.fetch import fetch
 from common_fate.errors import ShardError, UserError
 from common_fate.remote.cache import Cache
-from common_fate.remote.download import Patience, fetch_file, partial_path, remote_size
+from common_fate.remote.fetch_file import Patience, fetch_file, partial_path, remote_size
 from common_fate.torch import ShardDataset, stream
 from pipeline.downloads.http import fetch_address
-from pipeline.downloads.policy import Downloading, Gone, Later
+from pipeline.downloads.policy import DownloadPolicy, Gone, Later
 from tests.support.made_dataset import make_dataset
 
 SHORT = Patience(attempts=2, pause=0.01, silence=2)
@@ -58,12 +58,12 @@ def test_the_same_samples_as_from_the_folder(store, view, tmp_path):
 def test_a_video_is_fetched_and_gone_on_with(store, view, tmp_path):
     data = (view / "000000.tar").read_bytes()
     (tmp_path / "to").write_bytes(data[:1000])
-    fetch_address(f"{store}/000000.tar", Downloading(), tmp_path / "to")
+    fetch_address(f"{store}/000000.tar", DownloadPolicy(), tmp_path / "to")
     assert (tmp_path / "to").read_bytes() == data
     with pytest.raises(Gone, match="the server answers 404"):
-        fetch_address(f"{store}/none.mp4", Downloading(), tmp_path / "to")
+        fetch_address(f"{store}/none.mp4", DownloadPolicy(), tmp_path / "to")
     with pytest.raises(Later, match=r"see download\.allow_hosts"):
-        fetch_address(f"{store}/000000.tar", Downloading(allow_hosts=("other",)), tmp_path / "to")
+        fetch_address(f"{store}/000000.tar", DownloadPolicy(allow_hosts=("other",)), tmp_path / "to")
 
 
 def test_a_mirror_and_what_it_lacks(store, view, tmp_path):

@@ -22,7 +22,7 @@ from common_fate.shards.limits import MAX_ROWS
 from common_fate.shards.record import Record
 from common_fate.shards.stream import stream_samples
 from common_fate.torch import ShardDataset
-from tests.support.hostile import good_members, make_view
+from tests.support.hostile.view import good_members, make_view
 
 pytestmark = pytest.mark.slow
 

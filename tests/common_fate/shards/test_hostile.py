@@ -21,21 +21,13 @@ from common_fate.shards.limits import MAX_MEMBER_BYTES, MAX_SAMPLES
 from common_fate.shards.stream import stream_samples
 from common_fate.shards.tar import header
 from common_fate.shards.writer import write_shard
-from tests.support.hostile import (
-    GIGABYTE,
-    KEYS,
-    change_record,
-    good_members,
-    hostile_files,
-    hostile_headers,
-    hostile_manifests,
-    hostile_members,
-    hostile_records,
-    make_view,
-    put_column,
-    put_header,
-    same_rows,
-)
+from tests.support.hostile.files import hostile_files
+from tests.support.hostile.manifests import hostile_manifests
+from tests.support.hostile.members import hostile_members
+from tests.support.hostile.records import GIGABYTE, hostile_records
+from tests.support.hostile.tables import put_column, same_rows
+from tests.support.hostile.tars import hostile_headers, put_header
+from tests.support.hostile.view import KEYS, change_record, good_members, make_view
 from tests.support.made_dataset import make_dataset
 from tests.support.read_everything import command
 

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from common_fate.errors import ShardError, UserError
 from common_fate.manifest.tables import write_manifest
 from common_fate.remote.cache import Cache
-from common_fate.remote.download import Patience
+from common_fate.remote.fetch_file import Patience
 from common_fate.torch import ShardDataset, stream
 from tests.support.faulty_server import flipped, serving, status
 from trainers.data.split import Split

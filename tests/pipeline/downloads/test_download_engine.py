@@ -16,16 +16,16 @@ from common_fate.datasets.catalog import Video, write_listing
 from common_fate.datasets.stats import stats
 from common_fate.datasets.verify import verify
 from common_fate.errors import UserError
-from common_fate.remote import download
+from common_fate.remote.fetch_file import Patience
 from common_fate.shards.record import Record
 from pipeline.cli.app import app
 from pipeline.columns.frames.stage import STAGE, FramesOptions
 from pipeline.config import load as config
 from pipeline.downloads import engine
-from pipeline.downloads.copies import release
 from pipeline.downloads.engine import download_shard
 from pipeline.downloads.outcomes import read_outcomes
-from pipeline.downloads.policy import Blocked, Downloading
+from pipeline.downloads.policy import Blocked, DownloadPolicy
+from pipeline.downloads.stored_videos import release
 from pipeline.sources.web import uri
 from pipeline.stages.runner import run_stage
 from pipeline.upkeep import gc
@@ -41,7 +41,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "*")
     quick = {"pause": 0.01, "longest": 0.1}
-    monkeypatch.setattr("pipeline.downloads.http.Patience", lambda **given: download.Patience(**quick | given))
+    monkeypatch.setattr("pipeline.downloads.http.Patience", lambda **given: Patience(**quick | given))
     monkeypatch.chdir(tmp_path)
 
 
@@ -58,8 +58,8 @@ def at(address: str) -> Video:
     return Video(PurePosixPath(address).stem, "urls", uri(address))
 
 
-def policy(**keys: Any) -> Downloading:
-    return Downloading(**{"allow_hosts": ("127.0.0.1",), "attempts": 1, "store": "store", **keys})
+def policy(**keys: Any) -> DownloadPolicy:
+    return DownloadPolicy(**{"allow_hosts": ("127.0.0.1",), "attempts": 1, "store": "store", **keys})
 
 
 def listed(server: FaultyServer, *names: str, dataset: str = "films") -> Path:

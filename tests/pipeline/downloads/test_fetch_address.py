@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from common_fate.remote import download
+from common_fate.remote.fetch_file import Patience
 from pipeline.downloads.http import fetch_address
-from pipeline.downloads.policy import Downloading, Gone, Later
+from pipeline.downloads.policy import DownloadPolicy, Gone, Later
 from tests.support.faulty_server import (
     FaultyServer,
     dropped,
@@ -25,14 +25,14 @@ from tests.support.faulty_server import (
 
 DATA = bytes(range(251)) * 8_000  # 2 MB
 SUM = hashlib.sha256(DATA).hexdigest()
-POLICY = Downloading(allow_hosts=("127.0.0.1",), attempts=2, silence=1)
+POLICY = DownloadPolicy(allow_hosts=("127.0.0.1",), attempts=2, silence=1)
 
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "*")
     quick = {"pause": 0.01, "longest": 0.1}
-    monkeypatch.setattr("pipeline.downloads.http.Patience", lambda **given: download.Patience(**quick | given))
+    monkeypatch.setattr("pipeline.downloads.http.Patience", lambda **given: Patience(**quick | given))
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def server(tmp_path: Path):
         yield server
 
 
-def fetch(server: FaultyServer, to: Path, policy: Downloading = POLICY, **known: Any) -> None:
+def fetch(server: FaultyServer, to: Path, policy: DownloadPolicy = POLICY, **known: Any) -> None:
     fetch_address(f"{server.url}/file", policy, to, **known)
 
 
@@ -79,7 +79,7 @@ def test_why_a_video_does_not_come(server: FaultyServer, tmp_path: Path, fault, 
     to = tmp_path / "to"
     known = {"size": len(DATA)} if fault is not endless else {}
     with pytest.raises(kind) as told:
-        fetch(server, to, Downloading(**{**vars(POLICY), "most_bytes": 3_000_000}), **known)
+        fetch(server, to, DownloadPolicy(**{**vars(POLICY), "most_bytes": 3_000_000}), **known)
     assert str(told.value) == reason
     assert len(server.asked) == requests
     assert kind is Later or not to.exists()
@@ -94,7 +94,7 @@ def test_a_redirect_to_this_machine_is_refused(server: FaultyServer, tmp_path: P
     server.befall("file", redirect("http://127.0.0.2:9/x"), redirect("http://169.254.169.254/latest"))
     for _ in range(2):
         with pytest.raises(Later, match="in a network that is not public"):
-            fetch(server, tmp_path / "to", Downloading())
+            fetch(server, tmp_path / "to", DownloadPolicy())
     assert [message.partition(":")[0] for message in caplog.messages] == ["127.0.0.2", "169.254.169.254"]
 
 
@@ -102,7 +102,7 @@ def test_files_come_from_the_folders_that_are_named(tmp_path: Path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a b.mp4").write_bytes(DATA)
     (tmp_path / "to").write_bytes(DATA[:1000])
-    policy = Downloading(allow_paths=(str(tmp_path / "in"),))
+    policy = DownloadPolicy(allow_paths=(str(tmp_path / "in"),))
     fetch_address(f"file://{tmp_path}/in/a%20b.mp4", policy, tmp_path / "to", sha256=SUM)
     assert (tmp_path / "to").read_bytes() == DATA
     for address, kind in [
@@ -114,11 +114,11 @@ def test_files_come_from_the_folders_that_are_named(tmp_path: Path):
         ("clip.mp4", Gone),
     ]:
         with pytest.raises(kind):
-            fetch_address(address, Downloading(**{**vars(policy), "allow_hosts": ("x",)}), tmp_path / "other")
+            fetch_address(address, DownloadPolicy(**{**vars(policy), "allow_hosts": ("x",)}), tmp_path / "other")
 
 
 def test_it_comes_no_faster_than_is_said(server: FaultyServer, tmp_path: Path, caplog):
     caplog.set_level(logging.WARNING)
     began = time.monotonic()
-    fetch(server, tmp_path / "to", Downloading(**{**vars(POLICY), "most_rate": 4_000_000}), size=len(DATA))
+    fetch(server, tmp_path / "to", DownloadPolicy(**{**vars(POLICY), "most_rate": 4_000_000}), size=len(DATA))
     assert 0.2 < time.monotonic() - began < 3

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from common_fate.shards.record import Record
-from pipeline.scores.flow_error import Mean, flow_error, flow_errors, total_error
+from pipeline.scores.flow_error import PixelMean, flow_error, flow_errors, total_error
 from tests.support.made_dataset import HEIGHT, PAIRS, SHARDS, WIDTH, make_dataset, true_flow
 
 MADE = [(shard, frame) for shard in range(3) for frame in range(PAIRS) if (shard, frame) != (1, 1)]
@@ -28,13 +28,13 @@ def test_every_pixel_counts_in_its_own_rows():
     occlusion = np.array([[False, True, False, True, True]])
     error = flow_error(estimate, truth, valid, occlusion)
     assert error == {
-        "all": Mean(0 + 2 + 4 + 10, 4),
-        "matched": Mean(0 + 4, 2),
-        "unmatched": Mean(2 + 10, 2),
-        "s0-10": Mean(0, 1),
-        "s10-40": Mean(2 + 4, 2),
-        "s40+": Mean(10, 1),
-        "fl-all": Mean(2, 4),
+        "all": PixelMean(0 + 2 + 4 + 10, 4),
+        "matched": PixelMean(0 + 4, 2),
+        "unmatched": PixelMean(2 + 10, 2),
+        "s0-10": PixelMean(0, 1),
+        "s10-40": PixelMean(2 + 4, 2),
+        "s40+": PixelMean(10, 1),
+        "fl-all": PixelMean(2, 4),
     }
     assert error["all"].value == 4
     assert error["fl-all"].value == 0.5
@@ -43,18 +43,18 @@ def test_every_pixel_counts_in_its_own_rows():
 def test_an_outlier_is_off_by_three_pixels_and_by_five_per_cent():
     truth = field((100, 0), (100, 0), (10, 0), (10, 0))
     estimate = field((104.5, 0), (105.5, 0), (12.5, 0), (13.5, 0))
-    assert flow_error(estimate, truth, np.ones((1, 4), bool))["fl-all"] == Mean(2, 4)
+    assert flow_error(estimate, truth, np.ones((1, 4), bool))["fl-all"] == PixelMean(2, 4)
 
 
 def test_nothing_known_gives_no_mean_and_no_crash():
     error = flow_error(field((1, 1)), field((2, 2)), np.zeros((1, 1), bool), np.zeros((1, 1), bool))
-    assert all(mean == Mean(0, 0) and mean.value is None for mean in error.values())
+    assert all(mean == PixelMean(0, 0) and mean.value is None for mean in error.values())
 
 
 def test_without_an_occlusion_mask_nothing_is_said_of_matched_pixels():
     error = flow_error(field((1, 1)), field((2, 1)), np.ones((1, 1), bool))
-    assert error["all"] == Mean(1, 1)
-    assert error["matched"] == error["unmatched"] == Mean(0, 0)
+    assert error["all"] == PixelMean(1, 1)
+    assert error["matched"] == error["unmatched"] == PixelMean(0, 0)
 
 
 def test_samples_add_up_to_the_mean_over_their_pixels_together():

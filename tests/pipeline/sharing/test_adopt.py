@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from common_fate.datasets.adopted import read_adopted
+from common_fate.datasets.adopted_record import read_adopted
 from common_fate.datasets.catalog import read_catalog, read_plan
 from common_fate.datasets.verify import verify
 from common_fate.shards.record import file_sha256

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from common_fate.datasets.catalog import Video, read_catalog, write_catalog
 from common_fate.errors import SampleError, UserError
 from pipeline.config.load import load
-from pipeline.downloads.policy import Downloading
+from pipeline.downloads.policy import DownloadPolicy
 from pipeline.sources.urls import SOURCE
 
 SUM = "ab" * 32
@@ -207,7 +207,7 @@ def test_fetching_passes_on_what_the_row_says(monkeypatch: pytest.MonkeyPatch, t
     stand_in.fetch_address = lambda *given, **checks: calls.append((given, checks))  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "pipeline.downloads.http", stand_in)
     assert SOURCE.fetch is not None
-    SOURCE.fetch(video, Downloading(), tmp_path / "to")
-    assert calls == [((HTTP, Downloading(), tmp_path / "to"), {"sha256": SUM, "size": 7})]
+    SOURCE.fetch(video, DownloadPolicy(), tmp_path / "to")
+    assert calls == [((HTTP, DownloadPolicy(), tmp_path / "to"), {"sha256": SUM, "size": 7})]
     with pytest.raises(SampleError, match="no copy of this video is here"):
         SOURCE.numbers(video)

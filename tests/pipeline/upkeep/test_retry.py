@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from common_fate.datasets.adopted import Adopted, write_adopted
+from common_fate.datasets.adopted_record import Adopted, write_adopted
 from common_fate.datasets.catalog import Video, read_catalog, write_listing
 from common_fate.datasets.verify import verify
 from common_fate.errors import SampleError, UserError

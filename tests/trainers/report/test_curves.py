@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainers.report.curves import Reference, curve_panels, rate_steps, smoothed
-from trainers.report.results import Curves, read_curves
+from trainers.report.experiment_files import Curves, read_curves
 
 BASELINES = Reference("px", "lower", {"no motion": 6.4, "nearest guidance point": 2.75})
 FALLS = (0.1, 0.01, 0.001)

@@ -38,7 +38,7 @@ _NO_EDGES = np.empty(0, np.uint8)
 
 
 @dataclass(frozen=True)
-class TrainingOptions:
+class ForestTrainingOptions:
     """How a forest is trained. The defaults are the paper's where it has one."""
 
     trees: int = 8
@@ -71,7 +71,7 @@ class _Lesson:
     segmentations: list[NDArray[np.uint16]]
 
 
-def train_forest(images: Path, truth: Path, to: Path, options: TrainingOptions | None = None) -> dict[str, Any]:
+def train_forest(images: Path, truth: Path, to: Path, options: ForestTrainingOptions | None = None) -> dict[str, Any]:
     """Trains a forest and writes it as OpenCV reads it.
 
     Args:
@@ -85,7 +85,7 @@ def train_forest(images: Path, truth: Path, to: Path, options: TrainingOptions |
     Raises:
         UserError: no images, an image without its truth, a damaged file, another size, a full disk.
     """
-    options = options or TrainingOptions()
+    options = options or ForestTrainingOptions()
     lessons = _lessons(images, truth)
     levels = _levels(lessons, options)
     grown = [_grow(lessons, levels, options, tree) for tree in range(options.trees)]
@@ -120,7 +120,7 @@ def _lesson(path: Path, truth: Path) -> _Lesson:
     return _Lesson(image, segmentations)
 
 
-def _levels(lessons: list[_Lesson], options: TrainingOptions) -> NDArray[np.float32]:
+def _levels(lessons: list[_Lesson], options: ForestTrainingOptions) -> NDArray[np.float32]:
     """`(2, 13, 255)`: the numbers that pixel features and differences of a channel may be compared with.
 
     Quantiles of the channel over images spread evenly through the set, in four digits: few and short numbers keep the
@@ -162,7 +162,7 @@ class _Tree:
     edges: list[NDArray[np.uint8]]
 
 
-def _grow(lessons: list[_Lesson], levels: NDArray[np.float32], options: TrainingOptions, tree: int) -> _Tree:
+def _grow(lessons: list[_Lesson], levels: NDArray[np.float32], options: ForestTrainingOptions, tree: int) -> _Tree:
     random = np.random.default_rng([options.seed, tree])
     chosen = np.sort(random.choice(FEATURES, round(FEATURES * options.feature_share), replace=False))
     places = feature_places()[chosen]
@@ -270,7 +270,7 @@ def _edge_pixels(segments: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.flatnonzero(edge).astype(np.uint8)
 
 
-def _assembled(grown: list[_Tree], options: TrainingOptions) -> Forest:
+def _assembled(grown: list[_Tree], options: ForestTrainingOptions) -> Forest:
     """Trees of one size: the smaller ones get nodes that no walk reaches."""
     shape = (len(grown), max(len(tree.child) for tree in grown))
     child, feature = np.zeros(shape, np.int32), np.zeros(shape, np.int32)

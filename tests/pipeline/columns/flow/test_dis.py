@@ -5,7 +5,7 @@ import pytest
 from common_fate.errors import SampleError
 from pipeline.columns.flow import create_estimator
 from pipeline.columns.flow.dis import dis
-from pipeline.columns.flow.estimators import DIS_PRESETS
+from pipeline.columns.flow.estimator_families import DIS_PRESETS
 
 
 def texture(height: int, width: int, seed: int = 0) -> np.ndarray:

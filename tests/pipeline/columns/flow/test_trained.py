@@ -10,7 +10,7 @@ from safetensors.numpy import save_file as save_arrays
 
 from common_fate.errors import UserError
 from pipeline.columns.flow import FlowOptions, create_estimator
-from pipeline.columns.flow.estimators import check_estimator
+from pipeline.columns.flow.estimator_families import check_estimator
 from pipeline.columns.flow.networks import NETWORKS
 from pipeline.columns.flow.networks.trained_file import FlowNetwork, read_about
 from pipeline.columns.flow.stage import STAGE

@@ -10,7 +10,7 @@ from yt_dlp.networking.exceptions import TransportError
 from yt_dlp.utils import ExtractorError, UserNotLive
 
 from common_fate.errors import UserError
-from pipeline.downloads.policy import Blocked, Downloading, Gone, Later
+from pipeline.downloads.policy import Blocked, DownloadPolicy, Gone, Later
 from pipeline.sources.youtube import SOURCE, YouTubeOptions
 
 LOG_IN = "Use --cookies-from-browser or --cookies for the authentication. See  https://github.com/yt-dlp/yt-dlp/wiki"
@@ -48,7 +48,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> type[StandIn]:
 def fetch(to: Path, **policy: Any) -> None:
     (video,) = SOURCE.videos(YouTubeOptions(ids=["dQw4w9WgXcQ"]), "x")
     assert SOURCE.fetch is not None
-    SOURCE.fetch(video, Downloading(attempts=1, **policy), to / "ab12")
+    SOURCE.fetch(video, DownloadPolicy(attempts=1, **policy), to / "ab12")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from common_fate.errors import UserError
-from common_fate.remote.download import Patience
+from common_fate.remote.fetch_file import Patience
 from pipeline.cli.app import app
 from pipeline.sources.youtube import SOURCE, YouTubeOptions
 from pipeline.sources.youtube.youtube8m import read_vocabulary, resolve

@@ -12,11 +12,11 @@ from scipy.io import savemat
 
 from common_fate.errors import UserError
 from pipeline.columns.regions.contours.forest import detect, load_forest
-from pipeline.columns.regions.contours.forest_training import TrainingOptions, _pruned, train_forest
+from pipeline.columns.regions.contours.forest_training import ForestTrainingOptions, _pruned, train_forest
 from pipeline.kernels.forest_growth import grow_tree, patch_segments, quantised
 from pipeline.kernels.forest_walk import leaf_segments
 
-SMALL = TrainingOptions(trees=4, voters=2, positives=3000, negatives=2000, seed=1)
+SMALL = ForestTrainingOptions(trees=4, voters=2, positives=3000, negatives=2000, seed=1)
 
 
 def squares(seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
@@ -83,7 +83,7 @@ def test_the_same_forest_each_time(trained: tuple[Path, Path, Path], tmp_path: P
     images, truth, first = trained
     train_forest(images, truth, tmp_path / "again.yml.gz", SMALL)
     assert (tmp_path / "again.yml.gz").read_bytes() == first.read_bytes()
-    other = TrainingOptions(trees=4, voters=2, positives=3000, negatives=2000, seed=2)
+    other = ForestTrainingOptions(trees=4, voters=2, positives=3000, negatives=2000, seed=2)
     train_forest(images, truth, tmp_path / "other.yml.gz", other)
     assert (tmp_path / "other.yml.gz").read_bytes() != first.read_bytes()
 
@@ -109,7 +109,7 @@ def test_what_the_user_can_put_right(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [{"trees": 0}, {"voters": 9}, {"feature_share": 0.0}, {"smallest_leaf": 0}])
 def test_options_out_of_range(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
-        TrainingOptions(**options)  # type: ignore[arg-type]
+        ForestTrainingOptions(**options)  # type: ignore[arg-type]
 
 
 @settings(max_examples=50, deadline=None)

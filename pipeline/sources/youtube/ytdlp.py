@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError, printable
 from common_fate.shards.files import advice
-from pipeline.downloads.policy import Blocked, Downloading, Gone, Later
+from pipeline.downloads.policy import Blocked, DownloadPolicy, Gone, Later
 
 if TYPE_CHECKING:
     from pipeline.sources.youtube.guard import GuardedYoutubeDL, Messages
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def fetch(video: Video, downloading: Downloading, to: Path) -> None:
+def fetch(video: Video, downloading: DownloadPolicy, to: Path) -> None:
     """Fetches a video into the file `to`. What came of it stays in a folder beside `to` until it is whole.
 
     Raises:
@@ -57,7 +57,7 @@ def fetch(video: Video, downloading: Downloading, to: Path) -> None:
         raise found
 
 
-def _try(wanted: dict[str, Any], downloading: Downloading, arriving: Path, to: Path) -> "Exception | Refusal | None":
+def _try(wanted: dict[str, Any], downloading: DownloadPolicy, arriving: Path, to: Path) -> "Exception | Refusal | None":
     """None where the video has come; else what kept it, as `reasons.reason` tells."""
     from pipeline.downloads.access import Access
     from pipeline.sources.youtube.guard import GuardedYoutubeDL, Messages
@@ -101,7 +101,7 @@ def _fetched(ydl: "GuardedYoutubeDL", wanted: dict[str, Any], arriving: Path) ->
     return whole
 
 
-def _params(wanted: dict[str, Any], downloading: Downloading, messages: "Messages") -> dict[str, Any]:
+def _params(wanted: dict[str, Any], downloading: DownloadPolicy, messages: "Messages") -> dict[str, Any]:
     height = f"[height<=?{wanted['height']}]"
     params = {
         "format": wanted.get("format") or f"bv{height}[ext=mp4]/bv{height}[ext=webm]/b{height}/bv*{height}",
@@ -143,7 +143,7 @@ def _cookies(path: str) -> io.StringIO:
 class _Bounds:
     """A hook of yt-dlp's that ends a download which is too large, or hardly moves."""
 
-    def __init__(self, downloading: Downloading) -> None:
+    def __init__(self, downloading: DownloadPolicy) -> None:
         self.most = downloading.most_bytes
         self.silence = downloading.silence
         self.since: float | None = None
@@ -160,7 +160,7 @@ class _Bounds:
         if self.since is None or come < self.at:  # or from its first byte again
             self.since, self.at = now, come
         elif now - self.since > self.silence:
-            from common_fate.remote.download import SLOWEST
+            from common_fate.remote.fetch_file import SLOWEST
 
             if come - self.at < SLOWEST * (now - self.since):
                 raise Later("hardly any bytes came")

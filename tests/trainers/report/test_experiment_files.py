@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from common_fate.errors import UserError
-from trainers.report.results import read_curves, read_json, read_metrics
+from trainers.report.experiment_files import read_curves, read_json, read_metrics
 
 
 def write(path: Path, values: Any) -> Path:

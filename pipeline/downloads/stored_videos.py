@@ -14,7 +14,7 @@ from pipeline.downloads.store import Store, Stored, claimant_of
 
 
 @dataclass(frozen=True)
-class Copies:
+class StoredVideos:
     """A shard's videos in the store, by the record of their downloads."""
 
     record: Path
@@ -58,7 +58,9 @@ def record_of(dataset: Path, shard: str) -> Path:
     return dataset / DOWNLOADED / f"{shard}.json"
 
 
-def copies_of(plan: Path, shard: str, videos: Sequence[Video], source: str, store: Path | None) -> Copies | None:
+def stored_videos_of(
+    plan: Path, shard: str, videos: Sequence[Video], source: str, store: Path | None
+) -> StoredVideos | None:
     """Returns the copies of a shard's videos; None where the source's videos are not fetched.
 
     Raises:
@@ -70,7 +72,7 @@ def copies_of(plan: Path, shard: str, videos: Sequence[Video], source: str, stor
     downloads = Downloads.read(record)
     if downloads.source != source or set(downloads.videos) != {video.video for video in videos}:
         raise UserError(f"{record}: made for other videos than the catalog has now: {again(record)}")
-    return Copies(record, downloads, Store(store or Path("downloads")), {video.video: video for video in videos})
+    return StoredVideos(record, downloads, Store(store or Path("downloads")), {video.video: video for video in videos})
 
 
 def release(dataset: Path, shard: str, store: Path) -> None:

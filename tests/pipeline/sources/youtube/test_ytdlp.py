@@ -7,7 +7,7 @@ import pytest
 
 from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError
-from pipeline.downloads.policy import Downloading, Gone, Later
+from pipeline.downloads.policy import DownloadPolicy, Gone, Later
 from pipeline.sources.source import Frame
 from pipeline.sources.videos import SOURCE as FILES
 from pipeline.sources.youtube import SOURCE, YouTubeOptions
@@ -42,7 +42,7 @@ def to(tmp_path: Path) -> Path:
 def fetch(server: FaultyServer, to: Path, name: str = "clip.mp4", policy: dict | None = None, **options) -> None:
     (video,) = SOURCE.videos(YouTubeOptions(ids=[f"{server.url}/{name}"], **options), "x")
     assert SOURCE.fetch is not None
-    SOURCE.fetch(video, Downloading(**(ONCE | (policy or {}))), to)
+    SOURCE.fetch(video, DownloadPolicy(**(ONCE | (policy or {}))), to)
 
 
 def numbers(path: Path) -> list[int]:

@@ -13,8 +13,8 @@ import pytest
 import yarl
 
 from common_fate.errors import ShardError, UserError
-from common_fate.remote import download, transport
-from common_fate.remote.download import Patience, fetch_file, partial_path
+from common_fate.remote import transport
+from common_fate.remote.fetch_file import Patience, fetch_file, partial_path
 from tests.support.faulty_server import (
     FaultyServer,
     claims,
@@ -73,7 +73,7 @@ def test_a_dropped_connection_is_taken_up_where_it_dropped(server, tmp_path):
 
 
 def test_many_drops_that_each_bring_something_are_borne(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "PROGRESS", 100_000)
+    monkeypatch.setattr("common_fate.remote.fetch_file.PROGRESS", 100_000)
     server.befall("file", *[dropped(800_000)] * 6)
     assert fetch(server, tmp_path / "here" / "to") == DATA
 
@@ -196,7 +196,7 @@ def test_leftovers_of_another_file_do_no_harm(server, tmp_path):
 def test_a_full_disk_is_said_so(server, tmp_path):
     """With a limit on the size of files, which a write over it meets as it does a full disk."""
     code = (
-        "import resource, sys; from pathlib import Path; from common_fate.remote.download import *\n"
+        "import resource, sys; from pathlib import Path; from common_fate.remote.fetch_file import *\n"
         "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
         "fetch_file(sys.argv[1], Path(sys.argv[2]), None, patience=Patience())"
@@ -210,7 +210,7 @@ def test_a_full_disk_is_said_so(server, tmp_path):
 def test_killed_midway_nothing_half_is_used_and_the_next_goes_on(server, tmp_path):
     server.befall("file", stalled(30, at=2_000_000))
     code = (
-        "import sys; from pathlib import Path; from common_fate.remote.download import *\n"
+        "import sys; from pathlib import Path; from common_fate.remote.fetch_file import *\n"
         "fetch_file(sys.argv[1], Path(sys.argv[2]), None, patience=Patience())"
     )
     to = tmp_path / "here" / "to"

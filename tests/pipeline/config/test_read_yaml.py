@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from common_fate.errors import UserError
-from pipeline.config.read import read
+from pipeline.config.read_yaml import read_yaml
 
 
 def refusal(tmp_path: Path, text: str) -> str:
     (tmp_path / "c.yaml").write_text(text)
     with pytest.raises(UserError) as refused:
-        read(tmp_path / "c.yaml")
+        read_yaml(tmp_path / "c.yaml")
     assert "\n" not in str(refused.value)
     return str(refused.value).removeprefix(f"{tmp_path}/")
 
@@ -36,9 +36,9 @@ def test_what_is_no_yaml_is_refused(tmp_path: Path):
 
 def test_a_missing_file_is_refused(tmp_path: Path):
     with pytest.raises(UserError, match=r"none\.yaml: cannot be read: No such file or directory"):
-        read(tmp_path / "none.yaml")
+        read_yaml(tmp_path / "none.yaml")
 
 
 def test_the_same_key_in_two_mappings_is_fine(tmp_path: Path):
     (tmp_path / "c.yaml").write_text("a: &x {b: 1}\nc: {b: 2}\nd: *x\n1: 2\n'1': 3\n")
-    assert read(tmp_path / "c.yaml") == {"a": {"b": 1}, "c": {"b": 2}, "d": {"b": 1}, 1: 2, "1": 3}
+    assert read_yaml(tmp_path / "c.yaml") == {"a": {"b": 1}, "c": {"b": 2}, "d": {"b": 1}, 1: 2, "1": 3}

@@ -10,7 +10,7 @@ import yaml
 from common_fate.errors import UserError
 
 
-def read(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
     """Returns what a YAML file holds.
 
     Raises:
@@ -22,7 +22,7 @@ def read(path: Path) -> Any:
 
 
 def check_keys(path: Path) -> None:
-    """Raises `UserError` where `read` would, without reading any value."""
+    """Raises `UserError` where `read_yaml` would, without reading any value."""
     with _one_line(path):
         root = yaml.compose(path.read_text(), Loader=yaml.SafeLoader)
     for where, first, second in _twice(root, "", set()):

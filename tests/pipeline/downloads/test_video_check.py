@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.downloads.checks import check_video
 from pipeline.downloads.policy import Gone
+from pipeline.downloads.video_check import check_video
 from tests.support.clips import write_clip, write_sound
 
 
