@@ -58,7 +58,7 @@ def check_crops(options: Any, where: str, trained: Sequence[Dataset] = ()) -> No
 
 
 def check_circles(waits: Mapping[str, Sequence[str]], file: str) -> None:
-    """Raises `UserError` where something waits for itself.
+    """Raises `UserError` where things wait for each other in a circle, so that none could be made first.
 
     Args:
         waits: what each thing waits for, by the paths of their keys in `file`.

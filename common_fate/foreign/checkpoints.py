@@ -7,13 +7,13 @@ from common_fate.foreign.files import open_file
 
 
 def check_unpacked(path: Path) -> None:
-    """Checks that a checkpoint unpacks to no more than it is.
+    """Checks that a checkpoint unpacks to no more bytes than the file has.
 
     Whoever loads it gives `weights_only=True`, so that nothing in it runs; this is about memory.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is an archive that unpacks to more than it is. PyTorch itself writes none, but reads them.
+        ValueError: an archive unpacks to more bytes than the file has. PyTorch itself writes none, but reads them.
     """
     with open_file(path) as file:
         if not zipfile.is_zipfile(file):

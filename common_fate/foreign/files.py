@@ -1,4 +1,4 @@
-"""Files that others wrote, and JSON in them: opened and parsed without taking more than they are worth."""
+"""Files that others wrote, and JSON in them: opened and parsed within bounds of size and depth."""
 
 import json
 import math

@@ -24,7 +24,7 @@ _NPY = re.compile(
 
 
 class Size(NamedTuple):
-    """Of a picture, in pixels."""
+    """The size of a picture, in pixels."""
 
     height: int
     width: int

@@ -1,4 +1,4 @@
-"""Pictures of samples: flow as a colour wheel, guidance as arrows, labels as colours, and the sheet they hang on.
+"""Pictures of samples: flow as a colour wheel, guidance as arrows, labels as colours, and contact sheets of them.
 
 Arrays in, arrays out: pictures are `(H, W, 3)` uint8, RGB.
 """

@@ -1,4 +1,4 @@
-"""The sheet that pictures hang on: rows of tiles over their captions, under a title.
+"""Contact sheets: rows of pictures over their captions, under a title.
 
 Arrays in, arrays out: pictures are `(H, W, 3)` uint8, RGB.
 """

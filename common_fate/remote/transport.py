@@ -16,7 +16,7 @@ from common_fate.errors import ShardError, UserError
 
 
 class TemporaryFault(Exception):
-    """Worth another attempt; after so many seconds where the server says how many."""
+    """A fault that is worth another attempt, after `seconds` where the server says how many."""
 
     def __init__(self, reason: str, seconds: float | None = None) -> None:
         super().__init__(reason)

@@ -1,1 +1,1 @@
-"""One room a column: the stages' functions."""
+"""The stages' functions, one module or package a column."""

@@ -35,7 +35,7 @@ class GuidanceOptions:
 
 
 def watershed_points(flow: NDArray[np.float32], options: GuidanceOptions) -> NDArray[np.float32]:
-    """Local maxima of the distance to the nearest motion edge.
+    """Finds the local maxima of the distance to the nearest motion edge.
 
     Args:
         flow: `(2, H, W)`, pixels.

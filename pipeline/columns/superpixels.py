@@ -39,7 +39,7 @@ class SuperpixelOptions:
 
 
 def superpixels(image: NDArray[np.uint8], options: SuperpixelOptions) -> NDArray[np.uint16]:
-    """The image's SLIC superpixels.
+    """Returns the image's SLIC superpixels.
 
     Args:
         image: `(H, W, 3)`, RGB.

@@ -16,7 +16,7 @@ class TruthOptions:
 
 
 def resized_truth(truth: Truth, height: int, width: int) -> Truth:
-    """Truth at another size, u scaled by the width ratio and v by the height ratio.
+    """Returns the truth at another size, u scaled by the width ratio and v by the height ratio.
 
     Each pixel takes the value at the source pixel under its centre. Means would blend the motions on both sides of a
     boundary into one that nothing has, and known values with unknown ones.
@@ -33,7 +33,7 @@ def resized_truth(truth: Truth, height: int, width: int) -> Truth:
 
 
 def under_centres(old: int, new: int) -> NDArray[np.intp]:
-    """Along one side, of each pixel of the new size the old one under its centre."""
+    """Returns, along one side, the old pixel under the centre of each pixel of the new size."""
     return (2 * np.arange(new) + 1) * old // (2 * new)
 
 

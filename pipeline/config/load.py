@@ -52,7 +52,7 @@ class Dataset:
         return self.source is SOURCES["adopted"]
 
     def options(self, stage: str) -> dict[str, Any]:
-        """A stage's resolved options, as JSON."""
+        """Returns a stage's resolved options, as JSON."""
         return resolved(self.stages[stage])
 
     def weights(self, stage: str) -> tuple[Path, ...]:

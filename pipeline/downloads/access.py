@@ -68,7 +68,7 @@ class Access:
             raise _refused(host, "is not among download.allow_hosts", "is not allowed")
 
     def check_file(self, path: str) -> Path:
-        """Where a path leads once links are followed. Raises `Refused` outside the folders."""
+        """Returns where a path leads once links are followed. Raises `Refused` outside the folders."""
         real = Path(os.path.realpath(path))
         if not any(real.is_relative_to(os.path.realpath(os.path.expanduser(folder))) for folder in self.folders):
             raise Refused(
@@ -79,7 +79,9 @@ class Access:
         return real
 
     def check_address(self, address: str) -> None:
-        """For whoever connects by itself: raises `Refused` for a host that is not allowed or not in a public network.
+        """Raises `Refused` for a host that is not allowed or not in a public network.
+
+        For whoever connects by itself.
 
         Its name is looked up here, and once more by whoever connects, so a name that leads elsewhere a moment later is
         not noticed. Of http and https `client` notices that as well.
@@ -100,7 +102,7 @@ class Access:
                 raise _not_public(host, ip)
 
     async def client(self, **options: Any) -> aiohttp.ClientSession:
-        """A session whose requests, redirected ones too, raise `Refused` where they lead to what is not allowed."""
+        """Opens a session whose requests and redirects raise `Refused` where they lead to what is not allowed."""
         connector = aiohttp.TCPConnector(socket_factory=self._socket)
         return aiohttp.ClientSession(connector=connector, middlewares=(self._guard,), **options)
 

@@ -40,7 +40,7 @@ _COLUMNS = {field.name: pa.int64() if field.type is int else pa.string() for fie
 
 
 def outcome(video: Video, entry: Stored | Missing, fetched: bool, seconds: float) -> Outcome:
-    """What a try that ends now came to."""
+    """Returns the outcome of a try that ends now: fetched, known, later or gone."""
     tried = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if isinstance(entry, Missing):
         said, reason, size = LATER if entry.temporary else GONE, entry.reason, 0
@@ -50,7 +50,10 @@ def outcome(video: Video, entry: Stored | Missing, fetched: bool, seconds: float
 
 
 def read_outcomes(path: Path) -> list[Outcome]:
-    """All tries in the order in which they were made; none where there is no file. Raises `UserError` if damaged."""
+    """Reads all tries in the order in which they were made; none where there is no file.
+
+    Raises `UserError` where the file is damaged.
+    """
     if not path.exists():
         return []
     try:
@@ -80,7 +83,7 @@ class Tries:
         self._when = time.monotonic()
 
     def newest(self, video: Video) -> Outcome | None:
-        """The last try of a video under the address that it has now."""
+        """Returns the last try of a video under the address that it has now; None where there is none."""
         return self._newest.get((video.video, video.kind, video.uri))
 
     def note(self, outcome: Outcome) -> None:

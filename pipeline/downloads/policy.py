@@ -67,4 +67,4 @@ class Later(Missed):
 
 
 class Blocked(UserError):
-    """Nothing will come of this job as things are; the message says what to do first."""
+    """No video can be fetched by this job as things are; the message says what to do first."""

@@ -23,7 +23,7 @@ class Missing:
 
 
 def missing(missed: Missed) -> Missing:
-    """What the record says of a video that did not come."""
+    """Returns what the record says of a video that could not be fetched."""
     return Missing(printable(str(missed))[:MAX_TEXT], isinstance(missed, Later))
 
 
@@ -35,7 +35,7 @@ class Downloads:
     videos: Mapping[str, Stored | Missing]
 
     def text(self) -> str:
-        """The record as it stands on disk, a line a video: no time, host or path."""
+        """Returns the record as it stands on disk, a line a video: no time, host or path."""
         rows = ",\n".join(f"  {json.dumps(video)}: {json.dumps(_row(entry))}" for video, entry in self.videos.items())
         return f'{{\n "source": {json.dumps(self.source)},\n "videos": {{\n{rows}\n }}\n}}\n'
 

@@ -39,11 +39,11 @@ class Store:
     folder: Path
 
     def path(self, sha256: str) -> Path:
-        """Where a video of this content is, if it is there."""
+        """Returns the path of a video of this content, whether it is there or not."""
         return self.folder / "sha256" / sha256[:2] / sha256
 
     def has(self, stored: Stored) -> bool:
-        """Whether a video is there, by its size."""
+        """Returns whether a video is there, by its size."""
         try:
             return self.path(stored.sha256).stat().st_size == stored.bytes
         except (FileNotFoundError, NotADirectoryError):
@@ -52,7 +52,7 @@ class Store:
             raise _unusable(self.path(stored.sha256), error) from error
 
     def claimed(self, video: Video, claimant: str) -> Stored | None:
-        """The copy of a video, kept for the claimant from now on; None where there is none."""
+        """Returns the copy of a video, kept for the claimant from now on; None where there is none."""
         if (stored := self._known(video)) is None:
             return None
         with self._alone(self._claims(stored.sha256)):
@@ -63,7 +63,10 @@ class Store:
 
     @contextmanager
     def arriving(self, video: Video) -> Iterator[Path]:
-        """Where to put what comes of a video: a file that holds what came before, if anything. One job at a time."""
+        """Yields the path to write a video to while it is fetched, to one process at a time.
+
+        The file holds what an earlier try fetched of it, if anything.
+        """
         name = _digest(video)
         path = self.folder / "arriving" / name[:2] / name
         with self._alone(path):
@@ -132,7 +135,7 @@ class Store:
 
 
 def claimant_of(dataset: Path, shard: str) -> str:
-    """Who claims a shard's videos: the same whatever way the dataset's folder is named."""
+    """Returns the name of the job that claims a shard's videos: the same however the dataset's folder is named."""
     return f"{os.path.realpath(dataset)} {shard}"
 
 

@@ -28,12 +28,12 @@ class StoredVideos:
         return self.downloads.digest
 
     def away(self, video: str) -> bool:
-        """Whether a video came, and has gone from the store since."""
+        """Returns whether a video was fetched and its copy has gone from the store since."""
         entry = self.downloads.videos.get(video)
         return isinstance(entry, Stored) and not self.store.has(entry)
 
     def sample(self, video: str) -> dict[str, Any]:
-        """What the stage is given: the copy as a `video`, or why there is none as `missing`.
+        """Returns what the stage is given: the copy as a `video`, or why there is none as `missing`.
 
         Raises:
             UserError: the copy has gone from the store since it was fetched, or is damaged.
@@ -54,14 +54,14 @@ class StoredVideos:
 
 
 def record_of(dataset: Path, shard: str) -> Path:
-    """The record of a shard's downloads."""
+    """Returns the path of the record of a shard's downloads."""
     return dataset / DOWNLOADED / f"{shard}.json"
 
 
 def stored_videos_of(
     plan: Path, shard: str, videos: Sequence[Video], source: str, store: Path | None
 ) -> StoredVideos | None:
-    """The copies of a shard's videos; None where the source's videos are not fetched.
+    """Returns the copies of a shard's videos; None where the source's videos are not fetched.
 
     Raises:
         UserError: they were not fetched yet, or what was fetched is not what the catalog lists now.

@@ -8,34 +8,60 @@ from numba import njit
 from numpy.typing import NDArray
 
 
-@njit(cache=True)
 def basin_graph(
     level: NDArray[np.float64], basins: NDArray[np.int32], scale: float, count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]:
-    """The degree of each basin, and for each boundary element its two basins `(2, E)` and how alike its pixels are."""
-    height, width = level.shape
+    """Returns the degree of each basin, and the graph's edges.
+
+    An edge is a stretch of boundary: its two basins, `(2, E)`, and how alike its pixels are.
+
+    Two pixels are as alike as `exp(-s / scale)`, where s is the larger of their levels; a stretch has the sum over its
+    elements. The boundary of two basins may be in several stretches.
+    """
+    return _basin_graph(np.exp(-level / scale), basins, count)
+
+
+@njit(cache=True)
+def _basin_graph(
+    alone: NDArray[np.float64], basins: NDArray[np.int32], count: int
+) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]:
+    height, width = alone.shape
     degree = np.zeros(count, np.float64)
     ends = np.empty((2, 2 * height * width), np.int32)
     likeness = np.empty(2 * height * width, np.float64)
-    elements = 0
+    stretches = 0
+    previous = np.full(width + 1, -1)  # the last stretch that ran down column x, and last, the one along the line
     for y in range(height):
         for x in range(width):
-            for down, right in ((0, 1), (1, 0)):
-                if y + down == height or x + right == width:
-                    continue
-                a, b = basins[y, x], basins[y + down, x + right]
-                alike = np.exp(-max(level[y, x], level[y + down, x + right]) / scale)
+            a = basins[y, x]
+            for side in range(2):
+                if side == 0:
+                    if x + 1 == width:
+                        continue
+                    b, alike, run = basins[y, x + 1], min(alone[y, x], alone[y, x + 1]), x
+                else:
+                    if y + 1 == height:
+                        continue
+                    b, alike, run = basins[y + 1, x], min(alone[y, x], alone[y + 1, x]), width
                 degree[a] += alike
                 degree[b] += alike
-                if a != b:
-                    ends[0, elements], ends[1, elements], likeness[elements] = a, b, alike
-                    elements += 1
-    return degree, ends[:, :elements].copy(), likeness[:elements].copy()
+                if a == b:
+                    continue
+                last = previous[run]
+                if last < 0 or ends[0, last] != a or ends[1, last] != b:
+                    last = previous[run] = stretches
+                    ends[0, last], ends[1, last], likeness[last] = a, b, 0
+                    stretches += 1
+                likeness[last] += alike
+    return degree, ends[:, :stretches].copy(), likeness[:stretches].copy()
 
 
 @njit(cache=True)
 def largest_steps(basins: NDArray[np.int32], vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """At each pixel the largest of the steps to its four neighbours: the sum over the vectors' absolute differences."""
+    """Returns at each pixel the largest of the steps to its four neighbours.
+
+    A step is the sum over the vectors' absolute differences.
+    """
     height, width = basins.shape
     steps = np.zeros((height, width), np.float64)
     for y in range(height):

@@ -17,7 +17,9 @@ _NONE = -1
 def matched_pixels(
     machine: NDArray[np.bool_], human: NDArray[np.bool_], radius: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """The largest number of pairs of one pixel of each mask, no farther apart than `radius`, no pixel in two pairs.
+    """Finds the largest number of pairs of one pixel of each mask, no farther apart than `radius`.
+
+    No pixel is in two pairs.
 
     Args:
         machine, human: `(H, W)`.

@@ -13,7 +13,7 @@ _SEEN = 256  # patches of a node that its principal component is computed from
 
 @njit(cache=True)
 def quantised(values: NDArray[np.float32], levels: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """How many of the levels each value reaches.
+    """Counts how many of the levels each value reaches.
 
     Args:
         values: any shape.
@@ -45,7 +45,7 @@ def patch_features(
     corners: NDArray[np.int32],
     out: NDArray[np.uint8],
 ) -> None:
-    """Fill `out` with the quantised features of patches.
+    """Fills `out` with the quantised features of patches.
 
     Args:
         codes: `(13, h, w)`, the channels of pixel features, quantised.
@@ -70,7 +70,7 @@ def patch_features(
 
 @njit(cache=True)
 def patch_segments(segmentation: NDArray[np.uint16], corners: NDArray[np.int32], out: NDArray[np.uint8]) -> None:
-    """Fill `out` with the segments of 16 x 16 patches, column by column.
+    """Fills `out` with the segments of 16 x 16 patches, column by column.
 
     A segment is named after the first of its pixels, so that 8 bits are enough.
 
@@ -105,7 +105,7 @@ def grow_tree(
     deepest: int,
     random: np.random.Generator,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8], NDArray[np.int32]]:
-    """Split patches until the segments of those in a leaf look alike.
+    """Splits patches until the segments of those in a leaf look alike.
 
     At each node the patches' segments are mapped to two classes (`_classes`), and of a random few features the one is
     taken whose threshold leaves the least Gini impurity. The first of equals wins.

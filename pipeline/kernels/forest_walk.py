@@ -7,80 +7,156 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-FEATURE_BITS = 13  # of a packed node; the others are its left child
-MOST_NODES = 1 << (32 - FEATURE_BITS)  # of a tree
+_FEATURE_BITS, _CHILD_BITS = 13, 17  # of a packed node; then two that say which children are leaves, and the threshold
+MOST_NODES = 2 << _CHILD_BITS  # of a tree, of which less than half have children of their own
+_ROWS, _COLUMNS = 4, 256  # of patches that go down a tree together
+_LINE = 64  # bytes of the processor's cache that come together
 
 _U = np.uint64  # numba looks whether a signed index counts from the end, which would take a third of a walk
+
+
+def packed_trees(
+    child: NDArray[np.int32], feature: NDArray[np.int32], threshold: NDArray[np.float32]
+) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
+    """Packs the trees as `forest_leaves` walks them: without their leaves, so that a tree fits into the cache.
+
+    Args:
+        child, feature, threshold: `(T, N)`, as a `Forest` has them.
+
+    Returns:
+        `(T, M)`, of each node that has children, from the lowest bit on: the feature; the place among these rows of its
+        first child that is none of the leaves; whether the left child is a leaf, and the right one; the threshold's
+        bits. And `(T, M)`, the number of its left child through all trees, tree * N + node. M is 1 at least.
+    """
+    trees, size = child.shape
+    inner = child > 0
+    most = max(1, int(inner.sum(axis=1).max(initial=0)))
+    nodes, left = np.zeros((trees, most), np.uint64), np.zeros((trees, most), np.int32)
+    # A tree that is one leaf: nothing is as high as infinity, so all go left, to what is said to be a leaf.
+    nodes[:, 0] = (_U(np.float32(np.inf).view(np.uint32)) << _U(32)) | (_U(3) << _U(_FEATURE_BITS + _CHILD_BITS))
+    left[:, 0] = size * np.arange(trees)
+    for tree in range(trees):
+        rows = np.flatnonzero(inner[tree])
+        first = child[tree, rows]
+        ends = ~inner[tree, first], ~inner[tree, first + 1]
+        place = np.cumsum(inner[tree]) - 1
+        onward = np.where(ends[0], place[first + 1], place[first])
+        onward[ends[0] & ends[1]] = 0
+        words = np.ascontiguousarray(threshold[tree, rows]).view(np.uint32).astype(np.uint64)
+        for part, bits in ((ends[1], 1), (ends[0], 1), (onward, _CHILD_BITS), (feature[tree, rows], _FEATURE_BITS)):
+            words = (words << _U(bits)) | part.astype(np.uint64)
+        nodes[tree, : len(rows)] = words
+        left[tree, : len(rows)] = tree * size + first
+    return nodes, left
 
 
 @njit(cache=True)
 def forest_leaves(
     planes: NDArray[np.float32],
-    nodes: NDArray[np.uint32],
-    places: NDArray[np.int32],
+    nodes: NDArray[np.uint64],
+    left: NDArray[np.int32],
+    places: NDArray[np.uint64],
     voters: int,
     rows: int,
     columns: int,
 ) -> NDArray[np.int32]:
-    """The leaf that each patch reaches in each tree that looks at it.
+    """Finds the leaf that each patch reaches in each tree that looks at it.
 
     Patch (i, j) starts at pixel (i, j) of the channels; tree `(i + j) mod 2 voters` and the next ones look at it, so
-    that neighbours ask different trees. Tree by tree, since a tree fits into the cache and the forest does not; and the
-    patches of a line side by side, level by level and without branches, so that they wait for memory together.
+    that neighbours ask different trees. A walk waits for memory most of its time. So: tree by tree, since a tree fits
+    into the cache and the forest does not; what a few lines of patches will look at is read beforehand, in order; and
+    these patches go side by side, level by level and without branches, so that they wait together.
 
     Args:
-        planes: `(L,)`, the channels one after the other, finite.
-        nodes: `(T, N, 2)`, rows of `left child * 2^13 + feature` (0 for a leaf; the right child is the next), and the
-            threshold's bits: lower values go left.
-        places: `(F, 4)`: where in `planes` a feature's value is for patch (0, 0), where what is taken off it, and the
-            bits of 1.0 if anything is, of 0.0 if not; the last makes a row 16 bytes.
+        planes: `(P, H, W)`, the channels and a last one of zeros, finite; `H = rows + 16`, `W = columns + 16`.
+        nodes, left: `(T, M)`, as `packed_trees` gives them; lower values go left.
+        places: `(F,)`: where in `planes` a feature's value is for patch (0, 0), and, times 2^32, where what is taken
+            off it; for a feature that is a pixel's value the zeros begin there.
         voters: trees to a patch.
-        rows, columns: of the patches. A line of the channels is `columns + 16` long.
+        rows, columns: of the patches.
 
     Returns:
         `(rows, columns, voters)`, numbered through all trees: tree * N + node.
     """
-    trees, size = nodes.shape[:2]
-    thresholds, weights = nodes.view(np.float32), places.view(np.float32)
-    line = columns + 16
     leaves = np.empty((rows, columns, voters), np.int32)
-    at = np.empty(columns, np.uint64)
-    where = np.empty(columns, np.uint64)
-    slot = np.empty(columns, np.int64)
-    for tree in range(trees):
-        splits, cuts = nodes[tree], thresholds[tree]
-        for i in range(rows):
-            live = _U(0)
-            for j in range(columns):
-                slot[j] = (tree - (i + j) % (2 * voters)) % trees
-                if slot[j] < voters:
-                    at[live] = 0
-                    where[live] = j
-                    live += _U(1)
-            base = i * line
-            while live > _U(0):
-                going = _U(0)
-                for a in range(live):
-                    node, j = at[a], where[a]
-                    split = _U(splits[node, _U(0)])
-                    feature = split & _U((1 << FEATURE_BITS) - 1)
-                    value = planes[_U(base + places[feature, _U(0)]) + j]
-                    value -= weights[feature, _U(2)] * planes[_U(base + places[feature, _U(1)]) + j]
-                    at[going] = (split >> _U(FEATURE_BITS)) + _U(value >= cuts[node, _U(1)])
-                    where[going] = j
-                    if split == _U(0):
-                        leaves[i, np.int64(j), slot[j]] = tree * size + np.int64(node)
-                    else:
-                        going += _U(1)
-                live = going
+    values, flat = planes.ravel(), leaves.ravel()
+    line = planes.shape[2]
+    most = _ROWS * _COLUMNS
+    at = np.empty(most, np.uint64)
+    where = np.empty(most, np.uint64)
+    target = np.empty(most, np.int64)
+    read = 0.0
+    for tree in range(len(nodes)):
+        splits = nodes[tree]
+        cuts = splits.view(np.float32)
+        for node in range(0, len(splits), _LINE // 8):
+            read += cuts[2 * node]
+        for first in range(0, columns, _COLUMNS):
+            last = min(first + _COLUMNS, columns)
+            for top in range(0, rows, _ROWS):
+                bottom = min(top + _ROWS, rows)
+                for plane in planes:
+                    for y in range(top + 16 if top else 0, bottom + 16):
+                        for x in range(first, last + 16, _LINE // 4):
+                            read += plane[y, x]
+                live = 0
+                for i in range(top, bottom):
+                    for j in range(first, last):
+                        slot = (tree - (i + j) % (2 * voters)) % len(nodes)
+                        if slot < voters:
+                            at[live] = 0
+                            where[live] = (live << 32) | (i * line + j)
+                            target[live] = (i * columns + j) * voters + slot
+                            live += 1
+                _descend(values, splits, cuts, left[tree], places, _U(live), at, where, target, flat)
+    if np.isinf(read):  # never: but what is not used would not be read
+        leaves[0, 0, 0] = -1
     return leaves
+
+
+@njit(cache=True)
+def _descend(
+    values: NDArray[np.float32],
+    splits: NDArray[np.uint64],
+    cuts: NDArray[np.float32],
+    left: NDArray[np.int32],
+    places: NDArray[np.uint64],
+    live: np.uint64,
+    at: NDArray[np.uint64],
+    where: NDArray[np.uint64],
+    target: NDArray[np.int64],
+    leaves: NDArray[np.int32],
+) -> None:
+    """Walk the first `live` patches down a tree, from their nodes `at`.
+
+    `where` has a patch's place in `values` and, times 2^32, its number, by which `target` says where its leaf goes.
+    """
+    low = _U(0xFFFFFFFF)
+    while live > _U(0):
+        going = _U(0)
+        for a in range(live):
+            node, patch = at[a], where[a]
+            split = splits[node]
+            place = places[split & _U((1 << _FEATURE_BITS) - 1)]
+            here = patch & low
+            value = values[here + (place & low)] - values[here + (place >> _U(32))]
+            right = _U(value >= cuts[_U(2) * node + _U(1)])
+            ends = split >> _U(_FEATURE_BITS + _CHILD_BITS)
+            onward = (split >> _U(_FEATURE_BITS)) & _U((1 << _CHILD_BITS) - 1)
+            at[going] = onward + (right & ~ends)
+            where[going] = patch
+            if (ends >> right) & _U(1):
+                leaves[_U(target[patch >> _U(32)])] = left[node] + np.int32(right)
+            else:
+                going += _U(1)
+        live = going
 
 
 @njit(cache=True)
 def edge_votes(
     leaves: NDArray[np.int32], edge_starts: NDArray[np.int32], edge_bins: NDArray[np.uint8]
 ) -> NDArray[np.int32]:
-    """How many leaves see an edge at each pixel.
+    """Counts how many leaves see an edge at each pixel.
 
     Args:
         leaves: `(R, C, voters)`, of patches 2 pixels apart.
@@ -97,13 +173,21 @@ def edge_votes(
     offset = np.empty(256, np.int64)
     for b in range(256):
         offset[b] = (b % 16) * width + b // 16
+    # The leaves of a line that have edges, first: to look for them waits for memory, and so it is done side by side.
+    first = np.empty(columns * voters, np.int32)
+    last = np.empty(columns * voters, np.int32)
+    corner = np.empty(columns * voters, np.int64)
     for i in range(rows):
+        count = 0
         for j in range(columns):
-            base = 2 * i * width + 2 * j
             for k in range(voters):
-                leaf = leaves[i, j, k]
-                for e in range(edge_starts[leaf], edge_starts[leaf + 1]):
-                    flat[base + offset[edge_bins[e]]] += 1
+                leaf = _U(leaves[i, j, k])
+                first[count], last[count] = edge_starts[leaf], edge_starts[leaf + _U(1)]
+                corner[count] = 2 * i * width + 2 * j
+                count += first[count] < last[count]
+        for n in range(count):
+            for e in range(_U(first[n]), _U(last[n])):
+                flat[_U(corner[n] + offset[edge_bins[e]])] += 1
     return votes
 
 
@@ -111,7 +195,9 @@ def edge_votes(
 def leaf_segments(
     edge_starts: NDArray[np.int32], edge_bins: NDArray[np.uint8]
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """The segments that the edges of each leaf part: what is connected without them, grown over the edges evenly.
+    """Returns the segments that the edges of each leaf part.
+
+    A segment is what is connected without the edges, grown over the edges evenly.
 
     Args:
         edge_starts, edge_bins: as in `edge_votes`.
@@ -199,7 +285,7 @@ def sharpened_votes(
     colours: NDArray[np.float32],
     steps: int,
 ) -> NDArray[np.int32]:
-    """`edge_votes`, after the segments of each leaf have been fitted to the colours of the patch.
+    """Counts votes as `edge_votes`, after the segments of each leaf have been fitted to the colours of the patch.
 
     Section 3.3 ("edge sharpening"): in each step every pixel at a boundary goes over to the neighbouring segment whose
     mean colour, over the leaf's own segment, is nearest to the pixel's.

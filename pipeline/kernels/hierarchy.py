@@ -13,7 +13,9 @@ _FEW = 128  # arcs: a region with more waits for the heap
 def merge_order(
     basins: NDArray[np.int32], right: NDArray[np.float64], below: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """The whole hierarchy over the basins: again and again, the two regions with the weakest boundary become one.
+    """Returns the whole hierarchy over the basins.
+
+    Again and again, the two regions with the weakest boundary become one.
 
     A boundary is as strong as the mean of its elements (the edges between pixels of either side), so the boundary of a
     merged region with a common neighbour is the mean over both. Of equally strong ones the boundary that is met first
@@ -120,7 +122,35 @@ def _boundaries(
     return arcs
 
 
-# The heap of arcs, the weakest first, equals by `rank`. `place[arc]` is where an arc stands in it.
+@njit(cache=True)
+def _arcs(
+    basins: NDArray[np.int32], right: NDArray[np.float64], below: NDArray[np.float64], count: int
+) -> tuple[
+    NDArray[np.int32],
+    NDArray[np.int32],
+    NDArray[np.int32],
+    NDArray[np.int32],
+    NDArray[np.float64],
+    NDArray[np.int64],
+    NDArray[np.float64],
+]:
+    """The rings, both ways round; the ends of each arc, `(most, 2)`; the regions' degrees; the arcs' totals, lengths
+    and means, of which there are as many as arcs."""
+    most = max(3 * count, 1)  # the graph is planar
+    first = 2 * most
+    after = np.empty(first + count, np.int32)
+    before = np.empty(first + count, np.int32)
+    for entry in range(first, first + count):
+        after[entry] = before[entry] = entry
+    ends = np.full((most, 2), np.int32(-1))
+    degree = np.zeros(count, np.int32)
+    total = np.zeros(most, np.float64)
+    length = np.zeros(most, np.int64)
+    arcs = _boundaries(basins, right, below, after, before, ends, degree, total, length)
+    return after, before, ends, degree, total[:arcs], length[:arcs], total[:arcs] / length[:arcs]
+
+
+# The heap of arcs, the weakest first, equals by `rank`. `place[arc]` is where an arc stands in it, -1 if it does not.
 
 
 @njit(cache=True)
@@ -179,6 +209,7 @@ def _remove(
 ) -> int:
     """The heap's size without the arc."""
     at = place[arc]
+    place[arc] = -1
     size -= 1
     if at < size:
         last = heap[size]
@@ -186,6 +217,77 @@ def _remove(
         place[last] = at
         _rise(heap, place, mean, rank, at)
         _sink(heap, place, mean, rank, place[last], size)
+    return size
+
+
+@njit(cache=True)
+def _heaped(
+    heap: NDArray[np.int32],
+    place: NDArray[np.int32],
+    mean: NDArray[np.float64],
+    rank: NDArray[np.int32],
+    chosen: NDArray[np.bool_],
+) -> int:
+    """Fill the heap with the arcs that are chosen; its size."""
+    size = 0
+    for arc in range(len(chosen)):
+        if chosen[arc]:
+            heap[size] = arc
+            place[arc] = size
+            size += 1
+    for at in range(size // 2 - 1, -1, -1):
+        _sink(heap, place, mean, rank, at, size)
+    return size
+
+
+@njit(cache=True)
+def _join(
+    after: NDArray[np.int32],
+    before: NDArray[np.int32],
+    ends: NDArray[np.int32],
+    degree: NDArray[np.int32],
+    total: NDArray[np.float64],
+    length: NDArray[np.int64],
+    mean: NDArray[np.float64],
+    rank: NDArray[np.int32],
+    heap: NDArray[np.int32],
+    place: NDArray[np.int32],
+    size: int,
+    between: int,
+    into: int,
+    gone: int,
+) -> int:
+    """Give the arcs of `gone` to `into`, without the arc between them; the heap's size after that."""
+    first = 2 * len(ends)
+    length[between] = 0
+    _unlink(after, before, 2 * between)
+    _unlink(after, before, 2 * between + 1)
+    degree[into] -= 1
+    degree[gone] = 0
+    side = after[first + gone]
+    while side < first:
+        following = after[side]
+        arc, i = side >> 1, side & 1
+        third = ends[arc, 1 - i]
+        kept = _arc_between(after, ends, degree, first, into, third)
+        if kept < 0:
+            ends[arc, i] = into
+            _link(after, before, first + into, side)
+            degree[into] += 1
+        else:
+            if place[arc] >= 0:
+                size = _remove(heap, place, mean, rank, arc, size)
+            _unlink(after, before, side ^ 1)
+            degree[third] -= 1
+            total[kept] += total[arc]
+            length[kept] += length[arc]
+            length[arc] = 0
+            mean[kept] = total[kept] / length[kept]
+            rank[kept] = min(rank[kept], rank[arc])
+            if place[kept] >= 0:
+                _rise(heap, place, mean, rank, place[kept])
+                _sink(heap, place, mean, rank, place[kept], size)
+        side = following
     return size
 
 
@@ -201,18 +303,8 @@ def _merges(
     image and so in the processor's cache. To look through the arcs of a region with very many again and again would
     be slow: what leads to one is left, and merged by a heap in the end.
     """
-    most = max(3 * count, 1)  # the graph is planar
-    first = 2 * most
-    after = np.empty(first + count, np.int32)
-    before = np.empty(first + count, np.int32)
-    for entry in range(first, first + count):
-        after[entry] = before[entry] = entry
-    ends = np.full((most, 2), np.int32(-1))
-    degree = np.zeros(count, np.int32)
-    total = np.zeros(most, np.float64)
-    length = np.zeros(most, np.int64)
-    arcs = _boundaries(basins, right, below, after, before, ends, degree, total, length)
-    mean = total[:arcs] / length[:arcs]
+    after, before, ends, degree, total, length, mean = _arcs(basins, right, below, count)
+    first, arcs = 2 * len(ends), len(mean)
     rank = np.arange(arcs).astype(np.int32)
 
     node = np.arange(count)
@@ -225,7 +317,7 @@ def _merges(
     begin = 0
 
     heap = np.empty(0, np.int32)
-    place = np.empty(0, np.int32)
+    place = np.full(arcs, np.int32(-1))
     size = 0
 
     children = np.empty((max(count - 1, 0), 2), np.int64)
@@ -269,14 +361,7 @@ def _merges(
         if weakest < 0:
             if len(heap) == 0:
                 heap = np.empty(arcs, np.int32)
-                place = np.empty(arcs, np.int32)
-                for arc in range(arcs):
-                    if length[arc]:
-                        heap[size] = arc
-                        place[arc] = size
-                        size += 1
-                for at in range(size // 2 - 1, -1, -1):
-                    _sink(heap, place, mean, rank, at, size)
+                size = _heaped(heap, place, mean, rank, length > 0)
             weakest = heap[0]
             size = _remove(heap, place, mean, rank, weakest, size)
 
@@ -295,42 +380,78 @@ def _merges(
         node[into] = count + row
         row += 1
 
-        length[weakest] = 0
-        _unlink(after, before, 2 * weakest)
-        _unlink(after, before, 2 * weakest + 1)
-        degree[into] -= 1
-        degree[gone] = 0
-        side = after[first + gone]
-        while side < first:
-            following = after[side]
-            arc, i = side >> 1, side & 1
-            third = ends[arc, 1 - i]
-            kept = _arc_between(after, ends, degree, first, into, third)
-            if kept < 0:
-                ends[arc, i] = into
-                _link(after, before, first + into, side)
-                degree[into] += 1
-            else:
-                if size:
-                    size = _remove(heap, place, mean, rank, arc, size)
-                _unlink(after, before, side ^ 1)
-                degree[third] -= 1
-                total[kept] += total[arc]
-                length[kept] += length[arc]
-                length[arc] = 0
-                mean[kept] = total[kept] / length[kept]
-                rank[kept] = min(rank[kept], rank[arc])
-                if size:
-                    _rise(heap, place, mean, rank, place[kept])
-                    _sink(heap, place, mean, rank, place[kept], size)
-            side = following
+        size = _join(after, before, ends, degree, total, length, mean, rank, heap, place, size, weakest, into, gone)
     return children, heights, ranks, sizes
+
+
+def without_small(
+    basins: NDArray[np.int32], right: NDArray[np.float64], below: NDArray[np.float64], min_area: int
+) -> NDArray[np.int32]:
+    """Merges each basin that has less than an area with a neighbour.
+
+    Of all boundaries that have a region under the area on a side, again and again the weakest goes, in the strength and
+    with the ties of `merge_order`, until there is none: every region has the area, or there is only one.
+
+    Args:
+        basins, right, below: as `merge_order` takes them.
+        min_area: pixels.
+
+    Returns:
+        `(H, W)` labels 0 to R - 1 by the regions' first pixels, line by line; each is connected.
+    """
+    count = int(basins.max(initial=-1)) + 1
+    basins = np.ascontiguousarray(basins, np.int32)
+    return _without_small(basins, np.ascontiguousarray(right), np.ascontiguousarray(below), count, min_area)
+
+
+@njit(cache=True)
+def _without_small(
+    basins: NDArray[np.int32], right: NDArray[np.float64], below: NDArray[np.float64], count: int, min_area: int
+) -> NDArray[np.int32]:
+    after, before, ends, degree, total, length, mean = _arcs(basins, right, below, count)
+    rank = np.arange(len(mean)).astype(np.int32)
+    area = np.zeros(count, np.int64)
+    for basin in basins.ravel():
+        area[basin] += 1
+    chosen = np.empty(len(mean), np.bool_)
+    for arc in range(len(mean)):
+        chosen[arc] = area[ends[arc, 0]] < min_area or area[ends[arc, 1]] < min_area
+    heap = np.empty(len(mean), np.int32)
+    place = np.full(len(mean), np.int32(-1))
+    size = _heaped(heap, place, mean, rank, chosen)
+    parent = np.arange(count)
+    while size:
+        weakest = heap[0]
+        size = _remove(heap, place, mean, rank, weakest, size)
+        into, gone = ends[weakest, 0], ends[weakest, 1]
+        if area[into] >= min_area and area[gone] >= min_area:  # they have grown since
+            continue
+        if degree[into] < degree[gone]:
+            into, gone = gone, into
+        area[into] += area[gone]
+        parent[gone] = into
+        size = _join(after, before, ends, degree, total, length, mean, rank, heap, place, size, weakest, into, gone)
+
+    label = np.full(count, -1)
+    labels = np.empty_like(basins)
+    found = 0
+    for y in range(basins.shape[0]):
+        for x in range(basins.shape[1]):
+            region = basins[y, x]
+            while parent[region] != region:
+                parent[region] = parent[parent[region]]
+                region = parent[region]
+            if label[region] < 0:
+                label[region] = found
+                found += 1
+            labels[y, x] = label[region]
+    return labels
 
 
 def cut(
     basins: NDArray[np.int32], merges: NDArray[np.float64], leaves: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """The top of a hierarchy: at most so many regions, and the merges above them.
+    """Returns the top of a hierarchy: at most so many regions, and the merges above them.
 
     Args:
         basins: `(H, W)`, labels 0 to N - 1.

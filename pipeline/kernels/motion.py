@@ -12,7 +12,7 @@ _FLOOR = 0.01  # a field whose strongest gradient is weaker than this has its ed
 
 
 def motion_edges(flow: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
-    """Pixels where the flow changes by more than `threshold` of the field's strongest change.
+    """Finds the pixels where the flow changes by more than `threshold` of the field's strongest change.
 
     The change is the Sobel gradient magnitude (kernel 1, 2, 1, not normalised; the border repeats its pixels), summed
     over u and v, and divided by the larger of its maximum and 0.01. All in double precision, where this is bit for bit
@@ -63,7 +63,7 @@ def _stronger_than(strength: NDArray[np.float64], strongest: float, share: float
 
 
 def distance_to_edges(edges: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Squared Euclidean distance of every pixel to the nearest edge, exact.
+    """Returns the squared Euclidean distance of every pixel to the nearest edge, exact.
 
     Felzenszwalb and Huttenlocher, "Distance Transforms of Sampled Functions", Theory of Computing 2012, in integers.
 
@@ -132,7 +132,7 @@ def _squared_distance(edges: NDArray[np.bool_]) -> NDArray[np.int32]:
 
 
 def window_maxima(distance: NDArray[np.int32], kernel_size: int) -> NDArray[np.float32]:
-    """Key-points: the pixels that are farthest from every edge within their window.
+    """Finds the key-points: the pixels that are farthest from every edge within their window.
 
     A candidate is a pixel inside the outermost ring of the image whose distance is above 0 and the maximum of the
     `kernel_size`-sided window centred on it (cut off at the image's border, whose pixels count): "Points on image
@@ -210,7 +210,7 @@ def _maxima_to_the_end(distance: NDArray[np.int32], first: int, end: NDArray[np.
 
 
 def grid_points(height: int, width: int, stride: int) -> NDArray[np.int32]:
-    """The regular grid that guides every image beside its key-points, centred.
+    """Returns the regular grid that guides every image beside its key-points, centred.
 
     Args:
         height, width: of the image, pixels.

@@ -14,7 +14,7 @@ _NEAR = 4.0  # or by this many half pixels
 
 
 def boundary_orientation(strength: NDArray[np.floating]) -> NDArray[np.float32]:
-    """The direction across the ridge at every pixel: in which the smoothed strength curves down the most.
+    """Returns the direction across the ridge at every pixel: in which the smoothed strength curves down the most.
 
     The strength is smoothed by a triangle filter of radius 4 (the border repeats its pixels); the direction is that of
     the Hessian's lowest eigenvalue, the second derivatives being central differences. Where nothing curves: 0.
@@ -87,7 +87,9 @@ def oriented_strength(
     below: NDArray[np.float64],
     orientation: NDArray[np.floating],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The strength of each boundary element in the direction of its arc: of what lies across it little remains.
+    """Returns the strength of each boundary element in the direction of its arc.
+
+    Of the strength that lies across the arc little remains.
 
     An arc is a boundary between two basins from one junction (a corner where three or more elements meet, or of the
     image's border) to the next. It is divided where it strays from its chord by at least 0.1 of the chord and more than

@@ -35,7 +35,7 @@ _TO_TABLE = (_TABLE * _RGB_TO_XYZ / np.array(_D65)[:, None]).astype(np.float32)
 
 
 def srgb_to_lab(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """CIELAB under D65, from tables: L within 0.1, a and b within 0.25 of the exact values.
+    """Converts to CIELAB under D65, from tables: L within 0.1, a and b within 0.25 of the exact values.
 
     Args:
         image: `(H, W, 3)`, sRGB.
@@ -69,7 +69,7 @@ def _srgb_to_lab(
 
 
 def slic(lab: NDArray[np.float32], segments: int, compactness: float, iterations: int) -> NDArray[np.uint16]:
-    """Superpixels: regions that are connected, of one colour as far as it goes, and of about one size.
+    """Divides an image into superpixels: connected regions, of one colour as far as it goes, and of about one size.
 
     The image is cut into a grid of at most `segments` cells, near to square; each has a centre, which starts as the
     mean colour and position of the cell, so that no search for a quiet seed is needed. An iteration moves the centres
@@ -101,7 +101,10 @@ def slic(lab: NDArray[np.float32], segments: int, compactness: float, iterations
 
 
 def seed_grid(height: int, width: int, segments: int) -> tuple[int, int]:
-    """Rows and columns of the grid of seeds: at most `segments` cells, near to square, none without a pixel."""
+    """Returns the rows and columns of the grid of seeds.
+
+    It has at most `segments` cells, near to square, none without a pixel.
+    """
     short, long = sorted((height, width))
     across = min(max(round(math.sqrt(segments * short / long)), 1), short)
     along = min(max(segments // across, 1), long)

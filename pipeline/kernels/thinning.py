@@ -13,7 +13,7 @@ _AROUND = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1))
 
 
 def thinned(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """A mask's lines, thinned until nothing changes; what is connected stays connected.
+    """Thins a mask's lines until nothing changes; what is connected stays connected.
 
     Args:
         mask: `(H, W)`; all is clear around it.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def watershed(strength: NDArray[np.floating]) -> NDArray[np.int32]:
-    """Watershed cut: every pixel belongs to the minimum that a drop of water on it runs to.
+    """Returns the watershed cut: every pixel belongs to the minimum that a drop of water on it runs to.
 
     Cousty et al., "Watershed Cuts: Minimum Spanning Forests and the Drop of Water Principle", TPAMI 2009. The drop
     leaves a pixel by the weakest of its edges. Where that is not unique it goes where it can go on to a weaker edge, of
@@ -60,10 +60,9 @@ def _downhill(level: NDArray[np.floating], lowest: NDArray[np.floating], height:
     for y in range(1, height + 1):
         for v in range(y * stride + 1, y * stride + 1 + width):
             lower = v
-            for step in steps:
-                if level[v + step] == lowest[v] and lowest[v + step] < level[v]:
-                    lower = v + step
-                    break
+            for step in (stride, 1, -1, -stride):  # the first of `steps` has the last word
+                u = np.uint64(v + step)
+                lower = v + step if (level[u] == lowest[v]) & (lowest[u] < level[v]) else lower
             downhill[v] = lower
             if lower == v:
                 flat[flats] = v
@@ -133,7 +132,7 @@ def _ends_of_descent(downhill: NDArray[np.int32], height: int, width: int) -> ND
 
 
 def edge_strength(strength: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The mean of each pixel and its right neighbour, and of each pixel and the one below.
+    """Returns the mean of each pixel and its right neighbour, and of each pixel and the one below.
 
     Args:
         strength: `(H, W)`.

@@ -52,7 +52,7 @@ def flow_error(
     valid: NDArray[np.bool_],
     occlusion: NDArray[np.bool_] | None = None,
 ) -> dict[str, PixelMean]:
-    """The error of one field.
+    """Measures the error of one field.
 
     Args:
         flow, truth: `(2, H, W)`, pixels.
@@ -89,7 +89,7 @@ def flow_error(
 
 
 def total_error(errors: Iterable[dict[str, PixelMean]]) -> dict[str, PixelMean]:
-    """The error over the pixels of several samples together; empty for none."""
+    """Returns the error over the pixels of several samples together; empty for none."""
     total: dict[str, PixelMean] = {}
     for error in errors:
         total = {name: total.get(name, PixelMean()) + mean for name, mean in error.items()}

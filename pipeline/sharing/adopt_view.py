@@ -70,7 +70,7 @@ def adopt(folder: Path, dataset: Path) -> Adoption:
 
 
 def present(folder: Path) -> tuple[list[str], list[str]]:
-    """The shards of the manifest that the folder has, and those that it lacks.
+    """Lists the shards of the manifest that the folder has, and those that it lacks.
 
     Raises:
         UserError: there is no manifest, or no shard.

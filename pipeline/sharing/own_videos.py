@@ -18,7 +18,9 @@ _FOLDERS = ("frames", "davis", "sintel", "vip", "mpii")  # kinds whose videos ar
 
 
 def own_copies(wanted: Iterable[Video], videos: str | None) -> list[Video]:
-    """Each wanted video as it is here; one that is not becomes a video of kind `adopted`, which cannot be read.
+    """Returns each wanted video as it is on this machine.
+
+    One that is not there becomes a video of kind `adopted`, which cannot be read.
 
     Synthetic videos are rendered again. Of any other, an id says the end of the path it had: `birds__tern` is
     `.../birds/tern.mp4`, wherever that lies here.
@@ -64,7 +66,7 @@ def _listed(videos: str, folders: bool) -> list[Found]:
 
 
 def ids(path: str, folder: bool) -> Iterator[str]:
-    """The ids that a file may have, by how much of its path was under the first wildcard."""
+    """Yields the ids that a file may have, by how much of its path was under the first wildcard."""
     names = os.path.normpath(path).lstrip("/").split("/")
     for start in range(len(names)):
         yield video_id("/".join(names[start:]), folder)

@@ -42,12 +42,12 @@ class Place:
         return Tree(self.roots)
 
     def uri(self) -> str:
-        """The place as JSON."""
+        """Returns the place as JSON."""
         given = {name: value for name, value in vars(self).items() if value not in (None, False)}
         return json.dumps(given, sort_keys=True, ensure_ascii=False)
 
     def names(self) -> dict[int, str]:
-        """The names of the frames by number, ascending."""
+        """Returns the names of the frames by number, ascending."""
         if not self.frames.endswith("*"):
             return {0: self.frames}
         folder, _, start = self.frames[:-1].rpartition("/")
@@ -56,7 +56,7 @@ class Place:
         return {number: f"{folder}/{name}" if folder else name for number, name in found.items()}
 
     def files(self) -> list[str]:
-        """The names of all files that shape what is read, of which some may not be there."""
+        """Returns the names of all files that shape what is read, of which some may not be there."""
         templates = [t for t in (self.masks, self.flow, self.flow_visible, self.invalid, self.occlusions) if t]
         return [file for name in self.names().values() for file in (name, *(_beside(t, name) for t in templates))]
 
@@ -68,12 +68,12 @@ def place_of(video: Video) -> Place:
 
 
 def place_bytes(place: Place) -> int:
-    """The bytes of all that is read of a video. Raises OSError where a folder or an archive cannot be read."""
+    """Returns the bytes of all that is read of a video. Raises OSError where a folder or an archive cannot be read."""
     return sum(place.tree.state(file)[0] for file in place.files())
 
 
 def state(video: Video) -> State:
-    """See `Source.state`."""
+    """Returns what changes when the video does, see `Source.state`."""
     place = place_of(video)
     try:
         states = [place.tree.state(file) for file in place.files()]
@@ -84,12 +84,12 @@ def state(video: Video) -> State:
 
 
 def numbers(video: Video) -> Sequence[int]:
-    """See `Source.numbers`."""
+    """Returns the frame numbers, see `Source.numbers`."""
     return list(_names(place_of(video)))
 
 
 def read(video: Video, wanted: Sequence[int]) -> Iterator[Frame | Unreadable]:
-    """See `Source.read`."""
+    """Yields the asked frames, see `Source.read`."""
     place = place_of(video)
     names = _names(place)
 
@@ -107,7 +107,7 @@ def read(video: Video, wanted: Sequence[int]) -> Iterator[Frame | Unreadable]:
 
 
 def truth(video: Video, frame: int, next_frame: int) -> Truth | None:
-    """See `Source.truth`. Benchmarks know the flow to the frame after, and no other.
+    """Returns the ground truth, see `Source.truth`. Benchmarks know the flow to the frame after, and no other.
 
     Raises:
         SampleError: the truth is damaged.
@@ -133,7 +133,7 @@ def truth(video: Video, frame: int, next_frame: int) -> Truth | None:
 
 
 def masks(video: Video, frame: int) -> NDArray[np.uint8] | None:
-    """See `Source.masks`.
+    """Returns the labels of a frame, see `Source.masks`.
 
     Raises:
         SampleError: the mask is damaged, or of another size than the frame.

@@ -46,24 +46,24 @@ class Tree:
     roots: tuple[Root, ...]
 
     def folders(self, name: str) -> list[str]:
-        """The names of the folders in a folder, sorted; none where it is not there."""
+        """Returns the names of the folders in a folder, sorted; none where it is not there."""
         return sorted({found for path, inside in self.roots for found in _opened(path).folders(_join(inside, name))})
 
     def files(self, name: str) -> list[str]:
-        """The names of the files in a folder, sorted, without hidden ones; none where it is not there."""
+        """Returns the names of the files in a folder, sorted, without hidden ones; none where it is not there."""
         return sorted({found for path, inside in self.roots for found in _opened(path).files(_join(inside, name))})
 
     def state(self, name: str) -> Size:
-        """A file's size and time stamp; of one that is not there, `(0, 0)`."""
+        """Returns a file's size and time stamp; of one that is not there, `(0, 0)`."""
         found = (_opened(path).state(_join(inside, name)) for path, inside in self.roots)
         return next((state for state in found if state is not None), (0, 0))
 
     def has(self, name: str) -> bool:
-        """Whether there is such a file."""
+        """Returns whether there is such a file."""
         return any(_opened(path).state(_join(inside, name)) is not None for path, inside in self.roots)
 
     def read(self, name: str) -> bytes | None:
-        """The bytes of a file, or None where it is not there.
+        """Returns the bytes of a file, or None where it is not there.
 
         Raises:
             SampleError: it cannot be read, or is larger than any frame. The message names no path.
@@ -81,7 +81,7 @@ class Tree:
 
     @contextmanager
     def open(self, name: str) -> Iterator[BinaryIO | None]:
-        """A file to read as a stream, of any size, or None where it is not there.
+        """Opens a file to read as a stream, of any size, or returns None where it is not there.
 
         Raises:
             OSError: it cannot be read.
@@ -97,7 +97,7 @@ class Tree:
 
 
 def has_folder(path: str, name: str) -> bool:
-    """Whether a folder or an archive has a folder of that name with anything in it.
+    """Returns whether a folder or an archive has a folder of that name with anything in it.
 
     Raises:
         OSError: it cannot be read.

@@ -25,7 +25,9 @@ NO_FACTS = Facts()
 
 
 def image_facts(file: BinaryIO) -> dict[str, Facts]:
-    """The facts of each image by the name of its file, from `licenses` and `images`; the annotations are passed over.
+    """Returns the facts of each image by the name of its file, from `licenses` and `images`.
+
+    The annotations are passed over.
 
     Raises:
         ValueError: it is no such file.

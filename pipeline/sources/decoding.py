@@ -28,7 +28,7 @@ _Outcome = tuple[int, VideoFrame | str]
 
 
 def pictures(path: str, wanted: Sequence[int]) -> Iterator[_Outcome]:
-    """The decoded picture of each wanted frame number, ascending, or why there is none.
+    """Yields the decoded picture of each wanted frame number, ascending, or why there is none.
 
     Raises:
         SampleError: as `demuxed`.

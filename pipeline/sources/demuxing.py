@@ -94,7 +94,7 @@ class _Track:
 
 
 def demuxed(path: str) -> Packets:
-    """What a file's packets tell.
+    """Returns what a file's packets tell.
 
     Raises:
         SampleError: the file cannot be opened or has no video. The message names no path.
@@ -149,7 +149,10 @@ def _demuxed_file(path: str, size: int, modified: int) -> Packets:
 
 @contextmanager
 def opened(path: str, index: int) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """A file and its stream of that index, to be decoded in one thread. Raises SampleError where it cannot be."""
+    """Yields a file and its stream of that index, to be decoded in one thread.
+
+    Raises SampleError where it cannot be opened.
+    """
     with _opened(path) as container:
         stream = next((one for one in container.streams.video if one.index == index), None)
         if stream is None:
@@ -222,7 +225,7 @@ def _fields_of(stream: VideoStream) -> SecondFields | None:
 
 
 def packets(container: InputContainer, streams: Sequence[VideoStream]) -> Iterator[av.Packet]:
-    """The streams' packets, up to where the container is damaged."""
+    """Yields the streams' packets, up to where the container is damaged."""
     try:
         for packet in container.demux(*streams):
             if packet.size:  # the last one of a stream is empty and means the end

@@ -53,7 +53,7 @@ class SecondFields:
                 self._keep(unit)
 
     def is_second(self, packet: bytes) -> bool:
-        """Whether this packet completes the field of the packet before it; damaged ones do not."""
+        """Returns whether this packet completes the field of the packet before it; damaged ones do not."""
         field = self._field(packet)
         first, self._first = self._first, field
         pair = (

@@ -9,7 +9,7 @@ _HASH = 8  # hex digits
 
 
 def video_id(relative_path: str, folder: bool = False) -> str:
-    """The id of a video, `[A-Za-z0-9_]+`, from its path relative to the source's base.
+    """Returns the id of a video, `[A-Za-z0-9_]+`, from its path relative to the source's base.
 
     `/` becomes `__`, any other unsafe character `_`, and the extension of a file is dropped (a folder has none). Where
     that could make two paths one (a replaced character, a name that holds `__` or starts or ends with `_`, more than

@@ -27,19 +27,19 @@ class Found:
 
 
 def check_paths(path: Paths) -> None:
-    """Raise `ValueError` unless `path` is a pattern or a list of them."""
+    """Raises `ValueError` unless `path` is a pattern or a list of them."""
     paths = [path] if isinstance(path, str) else path
     if not isinstance(paths, list) or not paths or not all(isinstance(p, str) and p for p in paths):
         raise ValueError(f"path must be a path, a glob such as '/data/vids/*.mp4', or a list of them, not {path!r}")
 
 
 def expanded(path: str) -> str:
-    """A path with `~`, `$NAME` and `${NAME}` as the shell has them; a name that is not set stays."""
+    """Expands `~`, `$NAME` and `${NAME}` in a path as the shell does; a name that is not set stays."""
     return os.path.expanduser(os.path.expandvars(path))
 
 
 def text_of(data: bytes) -> str:
-    """The text of a list: UTF-8, or UTF-16 with its mark. Raises ValueError where it is neither."""
+    """Decodes the text of a list: UTF-8, or UTF-16 with its mark. Raises ValueError where it is neither."""
     for mark, encoding in (
         (codecs.BOM_UTF8, "utf-8-sig"),
         (codecs.BOM_UTF16_LE, "utf-16"),
@@ -56,7 +56,7 @@ def text_of(data: bytes) -> str:
 
 
 def find(path: Paths, where: str, folders: bool = False) -> list[Found]:
-    """Every file (or folder), each once, that a pattern, a list of patterns or a list in a `.txt` file names.
+    """Lists every file (or folder), each once, that a pattern, a list of patterns or a list in a `.txt` file names.
 
     The base of a pattern is the folder before its first wildcard. Lines of a `.txt` file are paths relative to that
     file, without wildcards; empty lines and those that start with `#` do not count. What is written as a whole path is
@@ -112,7 +112,7 @@ def _told_apart(paths: Sequence[str], taken: Collection[str], folders: bool) -> 
 
 
 def as_videos(found: Sequence[Found], kind: str, license: str | None, where: str, folders: bool = False) -> list[Video]:
-    """The videos of what was found, sorted by id.
+    """Returns the videos of what was found, sorted by id.
 
     Raises:
         UserError: two have the same id.
@@ -130,7 +130,7 @@ def as_videos(found: Sequence[Found], kind: str, license: str | None, where: str
 
 
 def file_state(path: str) -> State:
-    """A file's size and time stamp; of one that is gone, as the listing has it, none."""
+    """Returns a file's size and time stamp; of one that is gone, as the listing has it, none."""
     try:
         status = os.stat(path)
     except OSError as error:

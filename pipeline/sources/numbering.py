@@ -11,7 +11,7 @@ _CLOCK = re.compile(r"(.*[^0-9])?[0-9]+([-_:.])[0-9]{2}\2[0-9]{2}[-_:.,][0-9]+",
 
 
 def numbered(names: Iterable[str]) -> dict[int, str]:
-    """The names of images by frame number, ascending.
+    """Returns the names of images by frame number, ascending.
 
     A frame's number is the one its stem ends in, where all stems do and the numbers differ; else its place in natural
     order. Where stems end in times (seconds with decimals, or hours, minutes and so on) or in numbers below zero, its
@@ -33,7 +33,10 @@ def numbered(names: Iterable[str]) -> dict[int, str]:
 
 
 def same_but_for_ending(names: Iterable[str]) -> tuple[str, str] | None:
-    """Two names of images that differ in their extension alone, if any do: one picture, or two of one frame."""
+    """Finds two names of images that differ in their extension alone; None where there are none.
+
+    Such two are one picture, or two of one frame.
+    """
     seen: dict[str, str] = {}
     for name in sorted(names):
         if (other := seen.setdefault(os.path.splitext(name)[0], name)) != name:

@@ -28,18 +28,20 @@ _TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 
 
 def is_image(name: str) -> bool:
-    """Whether a file's name says that it is an image."""
+    """Returns whether a file's name says that it is an image."""
     return name.lower().endswith(IMAGE_EXTENSIONS)
 
 
 def check_pixels(width: int, height: int) -> None:
-    """Raise `SampleError` for a picture too large to decode."""
+    """Raises `SampleError` for a picture too large to decode."""
     if width * height > MAX_PIXELS:
         raise SampleError(f"{width}x{height} pixels; at most {MAX_PIXELS} are decoded")
 
 
 def read_image(file: str | BinaryIO) -> NDArray[np.uint8]:
-    """An image file as `(H, W, 3)` uint8 RGB, turned as its EXIF tag says; 16 bits become 8, alpha is dropped.
+    """Reads an image file as `(H, W, 3)` uint8 RGB, turned as its EXIF tag says.
+
+    16 bits become 8, alpha is dropped.
 
     Raises:
         SampleError: it is damaged, too large, or no image. The message names no path.
@@ -57,7 +59,7 @@ def read_image(file: str | BinaryIO) -> NDArray[np.uint8]:
 
 
 def read_labels(file: str | BinaryIO, binary: bool = False, recognised: bool = False) -> NDArray[np.uint8]:
-    """A mask file as labels `(H, W)` uint8: the indices of a palette, or grey levels as they are.
+    """Reads a mask file as labels `(H, W)` uint8: the indices of a palette, or grey levels as they are.
 
     Args:
         binary: one object, 1, against the background, 0: it is whatever is bright, or any object of a palette. Void
@@ -160,7 +162,10 @@ def _without_texts(file: str | BinaryIO) -> BinaryIO | None:
 
 
 def no_flow(start: bytes, ending: str) -> str | None:
-    """What is wrong with a file of flow by its first 32 bytes, None where nothing is: it may still be damaged."""
+    """Says what is wrong with a file of flow, by its first 32 bytes; None where nothing is.
+
+    A file that passes may still be damaged.
+    """
     if ending == ".flo":
         return None if b"PIEH".startswith(start[:4]) else "no .flo file: it does not begin with PIEH"
     if not start.startswith(_PNG) or len(start) < 26:
@@ -170,7 +175,7 @@ def no_flow(start: bytes, ending: str) -> str | None:
 
 
 def of_one_size(frames: Iterator[Frame | Unreadable]) -> Iterator[Frame | Unreadable]:
-    """The frames, save that one of another size than the first is unreadable: no flow leads from or to it."""
+    """Yields the frames, but makes one of another size than the first unreadable: no flow leads from or to it."""
     first: tuple[int, ...] | None = None
     for frame in frames:
         if isinstance(frame, Frame):

@@ -34,9 +34,10 @@ class RowError(ValueError):
 
 
 def read_rows(path: Path, needed: Collection[str] = ()) -> Iterator[tuple[int, Row]]:
-    """The rows of a table with their numbers, as a stream but for Parquet. By the file's name: `.csv`, `.tsv` or
-    `.jsonl`, each with or without `.gz`, or `.parquet`, of which columns of other kinds than texts and whole numbers
-    are left out.
+    """Yields the rows of a table with their numbers, as a stream but for Parquet.
+
+    The file's name decides on the format: `.csv`, `.tsv` or `.jsonl`, each with or without `.gz`, or `.parquet`, of
+    which columns of other kinds than texts and whole numbers are left out.
 
     Args:
         path: of the table.

@@ -16,13 +16,13 @@ SCHEMES = ("http", "https", "s3", "file")
 
 
 def printable(text: str) -> str:
-    """A foreign text in one line of at most `MAX_TEXT` characters that a terminal can be given."""
+    """Returns a foreign text in one line of at most `MAX_TEXT` characters that a terminal can be given."""
     shown = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * MAX_TEXT])
     return " ".join(shown.split())[:MAX_TEXT].rstrip()
 
 
 def about(facts: Mapping[str, str | None]) -> str | None:
-    """`Video.about`: the facts that there are, printable; None where there is none."""
+    """Returns the value of `Video.about`: the facts that there are, printable; None where there is none."""
     known = {name: printable(value or "") for name, value in facts.items()}
     known = {name: value for name, value in known.items() if value}
     return json.dumps(known, sort_keys=True, ensure_ascii=False) if known else None
@@ -46,13 +46,13 @@ def check_address(address: str) -> None:
 
 
 def uri(address: str, sha256: str | None = None, size: int | None = None) -> str:
-    """All that fetching takes, as JSON; `size` in bytes."""
+    """Returns all that fetching takes, as JSON; `size` in bytes."""
     known = {"address": address, "sha256": sha256, "bytes": size}
     return json.dumps({name: value for name, value in known.items() if value is not None}, sort_keys=True)
 
 
 def fetch(video: Video, downloading: DownloadPolicy, to: Path) -> None:
-    """`Source.fetch` of what has an address. Raises `Gone`, `Later` or `Blocked`."""
+    """Fetches what has an address, see `Source.fetch`. Raises `Gone`, `Later` or `Blocked`."""
     from pipeline.downloads.http import fetch_address  # heavy, and only a download needs it
 
     place = json.loads(video.uri)
@@ -60,10 +60,10 @@ def fetch(video: Video, downloading: DownloadPolicy, to: Path) -> None:
 
 
 def numbers(video: Video) -> Sequence[int]:
-    """`Source.numbers`: none before the video is fetched."""
+    """Raises `SampleError`, for the frames are not known before the video is fetched."""
     raise SampleError("no copy of this video is here")
 
 
 def read(video: Video, wanted: Sequence[int]) -> Iterator[Frame | Unreadable]:
-    """`Source.read`: nothing before the video is fetched."""
+    """Raises `SampleError`, for nothing of the video can be read before it is fetched."""
     raise SampleError("no copy of this video is here")

@@ -83,7 +83,10 @@ class Yfcc100mOptions:
 
 
 def media_hash(address: str) -> str:
-    """The name of the media in Multimedia Commons: the MD5 of the download address, its bytes without leading zeros."""
+    """Returns the name of the media in Multimedia Commons.
+
+    It is the MD5 of the download address, its bytes without leading zeros.
+    """
     return "".join(f"{byte:x}" for byte in hashlib.md5(address.encode(), usedforsecurity=False).digest())
 
 

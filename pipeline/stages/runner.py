@@ -58,7 +58,7 @@ def run_stage(
 
 
 def opened(tar: Path) -> Shard:
-    """A shard whose bytes are the ones that were written, so that damage never travels into what is made from it."""
+    """Opens a shard after its bytes are checked, so that no damage travels into what is made from it."""
     with advised(tar):
         return sound_shard(tar)
 
@@ -106,7 +106,7 @@ def opened_inputs(stage: Stage, inputs: Mapping[str, Path], shard: str, store: P
 
 
 def planned_videos(plan_path: Path, shard: str) -> tuple[list[Video], str]:
-    """A shard's videos, by the plan and the catalog beside it, and the digest of what the catalog says of them."""
+    """Reads a shard's videos, by the plan and the catalog beside it, and the digest of what it says of them."""
     if not shard.isdecimal():
         raise UserError(f"{plan_path}: plans shards by number; there is no shard {shard}")
     ids = read_planned(plan_path, int(shard))
@@ -169,7 +169,7 @@ def followed(follow: Sequence[str], base: Shard, key: str) -> dict[str, str | No
 
 
 def facts_of(stage: Stage, options: Any, inputs: Inputs, tally: "Tally") -> dict[str, Any]:
-    """The record's fields that are not about the tar itself."""
+    """Returns the record's fields that are not about the tar itself."""
     return {
         "stage": stage.name,
         "version": stage.version,
@@ -183,7 +183,7 @@ def facts_of(stage: Stage, options: Any, inputs: Inputs, tally: "Tally") -> dict
 
 
 def tools_of(stage: Stage, options: Any) -> dict[str, Any]:
-    """What shapes a stage's bytes beside its inputs and options: versions of software, checkpoints."""
+    """Returns what shapes a stage's bytes beside its inputs and options: versions of software, checkpoints."""
     return {
         "software": {name: version(name) for name in stage.software},
         "provenance": stage.provenance(options),
@@ -241,6 +241,7 @@ class Tally:
         self.failures: list[Failure] = []
 
     def encoded(self, outcomes: Outcomes) -> Iterator[tuple[str, dict[str, bytes]]]:
+        """Yields the key and the encoded members of each sample that was made, and counts all others."""
         first: set[str] | None = None
         for outcome in outcomes:
             if isinstance(outcome, Failure):
@@ -276,10 +277,11 @@ class Tally:
         )
 
     def dropped(self) -> dict[str, list[str]]:
-        """The keys of what was dropped, by reason."""
+        """Returns the keys of what was dropped, by reason."""
         return dict(sorted(self._dropped.items()))
 
     def statistics(self) -> dict[str, dict[str, float]]:
+        """Returns the mean, minimum and maximum of each measure of the samples made."""
         return summary(self._measures)
 
 

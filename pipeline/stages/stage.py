@@ -34,7 +34,7 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Drop:
-    """In place of a sample: it is to be left out on purpose."""
+    """Stands in place of a sample that is to be left out on purpose."""
 
     reason: str
 
@@ -121,18 +121,18 @@ class Stage:
 
 
 def reason_of(error: Exception) -> str:
-    """The reason of a failure row: the message of an expected error, the type as well of an unexpected one."""
+    """Returns the reason of a failure row: the message of an expected error, the type as well of an unexpected one."""
     return str(error) if isinstance(error, SampleError) else f"{type(error).__name__}: {error}"
 
 
 def failure(key: str, error: Exception) -> Failure:
-    """The failure row of an error. Raises UserError where it was the machine that failed, not the sample."""
+    """Returns the failure row of an error. Raises UserError where the machine failed, not the sample."""
     check_machine(error, key)
     return Failure(key, reason_of(error))
 
 
 def each(annotate: Callable[[Sample, Any], Sample | None]) -> Callable[[Items, Any], Outcomes]:
-    """A stage's `run` from a function of one sample; None means not in the stage's domain."""
+    """Makes a stage's `run` from a function of one sample; None means not in the stage's domain."""
 
     def run(items: Items, options: Any) -> Outcomes:
         for key, sample in items:
@@ -150,7 +150,7 @@ def each(annotate: Callable[[Sample, Any], Sample | None]) -> Callable[[Items, A
 def in_batches(
     annotate: Callable[[list[Sample], Any], Sequence[Sample | Drop]], shape: Callable[[Sample], tuple[int, ...]]
 ) -> Callable[[Items, Any], Outcomes]:
-    """A stage's `run` from a function of a list of samples of one shape, at most `options.batch_size` at a time.
+    """Makes a stage's `run` from a function of a list of samples of one shape, at most `options.batch_size` at a time.
 
     A batch that fails is tried again sample by sample, so that one bad sample costs only itself. In place of a sample
     the function may give a `Drop`.

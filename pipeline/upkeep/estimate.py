@@ -18,7 +18,7 @@ NOT_MEASURED = "not measured"
 FILES_PER_JOB = 5  # tar and record, a log, and what Snakemake notes of tar and of record
 MANIFEST_FILES = 17  # eight, a note on each, and a log
 ROOT_FILES = 2  # catalog.parquet and plan.json
-JOBS_BESIDE = 3  # statistics, the home page of the report, and `all` itself
+JOBS_BESIDE = 3  # statistics, the home page, and `all` itself
 JOBS_PER_VIEW = 2  # manifest and contact sheet
 
 
@@ -111,7 +111,11 @@ class Work:
         return FILES_PER_JOB * self.shard_jobs + MANIFEST_FILES * len(self.views) + ROOT_FILES
 
     def samples(self, part: str) -> int:
-        """Of a column or view: frames, pairs where anything in it needs the next one, or triplets."""
+        """Returns the number of samples of a column or view.
+
+        These are frames, pairs where anything in it needs the next frame, or triplets where it needs the one before,
+        too.
+        """
         return round(self.clips * self._per_clip[frozenset(_neighbours(part))])
 
     @property
@@ -125,11 +129,14 @@ class Work:
         return {frozenset(): self.frames_per_clip, **pairs, frozenset(["previous", "next"]): triplets}
 
     def measured(self, part: str) -> bool:
-        """Whether there are figures of a column or view; sums are without those that have none."""
+        """Returns whether there are figures of a column or view; sums leave out those that have none."""
         return part in COSTS
 
     def core_seconds(self, part: str) -> float:
-        """Without the start of the jobs. Frames are mostly decoding, whatever size is kept; a core waits for a GPU."""
+        """Returns the core seconds of a column or view, without the start of the jobs.
+
+        Frames are mostly decoding, whatever size is kept; a core waits for a GPU.
+        """
         if part == "flow" and self.gpu_ms is not None:
             return self.gpu_seconds
         grows = 1.0 if part == "frames" else self._scale
@@ -140,6 +147,7 @@ class Work:
         return self.samples("flow") * (self.gpu_ms or 0.0) / 1e3 if "flow" in self.columns else 0.0
 
     def bytes(self, part: str) -> float:
+        """Returns the bytes of a column or view; 0 where there are no figures."""
         return self.samples(part) * COSTS[part][1].value * 1e3 * self._scale if self.measured(part) else 0.0
 
     @property
@@ -172,7 +180,7 @@ def _neighbours(part: str) -> set[str]:
 
 @dataclass(frozen=True)
 class Terms:
-    """Who does it, and at what price: so many cores, dollars for a core hour, a GPU hour, a terabyte and month."""
+    """What computes, and its prices: number of cores, dollars for a core hour, a GPU hour, a terabyte and month."""
 
     cores: int
     cluster: bool
@@ -192,20 +200,23 @@ class Cost:
     shard_seconds: float
 
     def computing(self, terms: Terms) -> float:
-        """Dollars for cores and GPUs."""
+        """Returns the dollars for cores and GPUs."""
         return self.core_seconds / 3600 * terms.core_hour + self.gpu_seconds / 3600 * terms.gpu_hour
 
     def keeping(self, terms: Terms) -> float:
-        """Dollars for the disks."""
+        """Returns the dollars for the disks."""
         return self.bytes / 1e12 * terms.months * terms.terabyte_month
 
     def wall_seconds(self, cores: int) -> float:
-        """At most, if jobs wait for cores alone: the work by the cores, and a shard's way (Graham's bound)."""
+        """Returns the most seconds that it takes if jobs wait for cores alone.
+
+        That is the work divided by the cores, plus a shard's way from start to end (Graham's bound).
+        """
         return self.core_seconds / cores + self.shard_seconds
 
 
 def cost(work: Work, cluster: bool) -> Cost:
-    """The sums over columns, views, the starts of jobs, and manifests."""
+    """Sums up the cost of columns, views, the starts of jobs, and manifests."""
     parts = [*work.columns, *work.views]
     start = _start(cluster).value
     making = sum(map(work.core_seconds, parts))
@@ -222,7 +233,7 @@ def _start(cluster: bool) -> BenchmarkValue:
 
 
 def report(work: Work, terms: Terms) -> str:
-    """What is made, what that takes, and all that it assumes: three tables."""
+    """Writes three tables: what is made, what that takes, and all that it assumes."""
     total = cost(work, terms.cluster)
     title = f"{work.clips:,} clips: {work.pairs:,} pairs of {work.width}x{work.height}"
     made = text_table(("made", "samples", "GB", "core hours"), _made(work, terms))

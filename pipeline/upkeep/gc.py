@@ -31,7 +31,7 @@ class Leftover:
 
 
 def leftovers(folder: Path, before: float) -> Iterator[Leftover]:
-    """What nothing needs in `results` or in one dataset of it, of the files last written before a time.
+    """Yields the files of `results`, or of one dataset, that nothing needs and that were last written before a time.
 
     Looked at are the folders that this code writes to, and in them the names that it gives, of plain files alone: links
     are not followed, and everything else is the user's.

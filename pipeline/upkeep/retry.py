@@ -49,7 +49,7 @@ class Retried:
 
 
 def told(failed: int, left: int) -> str:
-    """So many failed, so many still do."""
+    """Says how many samples failed, and how many still do."""
     return f"{failed} failed, {left or 'none'} still {'does' if left < 2 else 'do'}"
 
 

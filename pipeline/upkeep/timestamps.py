@@ -19,7 +19,7 @@ from pipeline.stages.runner import SOURCE
 
 
 def none_ahead(folder: Path) -> None:
-    """Dates what comes from the future now: a clock that was wrong made it, and nothing made from it would be newer."""
+    """Sets time stamps that lie in the future to now: a clock was wrong, and nothing made from them would be newer."""
     now = time.time()
     for entry in _files(folder):
         with suppress(OSError):  # gone meanwhile, or another's file: then Snakemake says what it thinks of it

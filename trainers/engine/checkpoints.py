@@ -36,6 +36,6 @@ def read_checkpoint(run: Path) -> dict[str, Any] | None:
 
 
 def unusable(run: Path, error: Exception) -> UserError:
-    """Returns what to say of a checkpoint that cannot be gone on from."""
+    """Returns the error for a checkpoint from which training cannot go on."""
     reason = str(error).partition("\n")[0]
     return UserError(f"{run / CHECKPOINT}: cannot be read ({reason}): remove it to train from the start")

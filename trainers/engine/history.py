@@ -14,7 +14,7 @@ MAX_ROWS = 1000  # of a curve: a longer run averages its losses over several ite
 
 @dataclass(frozen=True)
 class Pass:
-    """One pass of a step, whose losses are on the device yet: reading them would wait for it.
+    """One pass of a step, whose losses are still on the device: reading them would wait for it.
 
     Args:
         iteration: of its step, counted from 0.

@@ -84,7 +84,7 @@ class Task(nn.Module):
         """Updates the accumulators with a held-out batch, predicted by `net`: `self.net`, or its average."""
 
     def stepped(self, iteration: int) -> None:
-        """Called after each step of the optimiser, with how many there were: for queues and momentum teachers."""
+        """Notes that the optimiser has made a step, the `iteration`-th: for queues and momentum teachers."""
 
 
 class Mean(Metric):

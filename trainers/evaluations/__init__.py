@@ -1,1 +1,1 @@
-"""One room an evaluation of what was trained."""
+"""Evaluations of what was trained, one package each."""

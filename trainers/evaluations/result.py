@@ -35,7 +35,7 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 
 @dataclass(frozen=True)
 class Row:
-    """One number.
+    """One measured number, and how it is to be read.
 
     Args:
         dataset: what it was measured on, or `ALL`.
@@ -104,7 +104,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Measurement:
-    """A result, and what it is of.
+    """A result, and which evaluation of which experiment it is from.
 
     Args:
         evaluation, version: the declaration's.

@@ -1,1 +1,1 @@
-"""One room a method."""
+"""Training methods, one package each."""

@@ -5,7 +5,9 @@ from torch import Tensor
 
 
 def endpoint_errors(flow: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """The end-point error of each sample, as a sum and a count that add up over samples, sets and processes.
+    """Measures the end-point error of each sample, as a sum and a count.
+
+    These add up over samples, sets and processes.
 
     Args:
         flow, target: `(B, 2, H, W)`, pixels.
@@ -21,18 +23,20 @@ def endpoint_errors(flow: Tensor, target: Tensor, valid: Tensor) -> Tensor:
 
 
 def mean_error(errors: Tensor) -> float | None:
-    """The mean over all valid pixels of some rows `(N, 2)` of `endpoint_errors`, pixels; None over no pixels."""
+    """Returns the mean over all valid pixels of rows `(N, 2)` of `endpoint_errors`, pixels; None over no pixels."""
     total, count = errors.sum(0).tolist()
     return total / count if count else None
 
 
 def no_motion(guidance: Tensor) -> Tensor:
-    """The first baseline: nothing moves. From guidance `(B, 3, H, W)` to flow `(B, 2, H, W)`."""
+    """Predicts that nothing moves, the first baseline: from guidance `(B, 3, H, W)` to flow `(B, 2, H, W)`."""
     return torch.zeros_like(guidance[:, :2])
 
 
 def nearest_guidance(guidance: Tensor) -> Tensor:
-    """The second baseline: each pixel moves as its nearest guidance point does, and without points nothing moves.
+    """Predicts that each pixel moves as its nearest guidance point does: the second baseline.
+
+    Without points nothing moves.
 
     Args:
         guidance: `(B, 3, H, W)`: u and v in pixels, and 1 at the points.
@@ -50,7 +54,7 @@ def nearest_guidance(guidance: Tensor) -> Tensor:
 
 
 def nearest_point(points: Tensor, size: tuple[int, int]) -> Tensor:
-    """Which of the points `(N, 2)`, int64 rows of y and x, N from 1 up, is the nearest to each pixel of `size`.
+    """Finds which of the points `(N, 2)`, int64 rows of y and x, N from 1 up, is the nearest to each pixel of `size`.
 
     Returns:
         Indices `(H, W)` int64, by Euclidean distance; of points equally near the lowest. Exact: squared distances are

@@ -13,7 +13,7 @@ from trainers.data.transforms import IGNORED
 
 @torch.no_grad()
 def confusion_matrix(net: nn.Module, images: Dataset[Sample], classes: int, workers: int = 0) -> Tensor:
-    """How many pixels of one class (row) were predicted as another (column), `(classes, classes)` int64.
+    """Counts how many pixels of one class (row) are predicted as another (column), `(classes, classes)` int64.
 
     Several processes take an equal share of the images each, and all get the sum.
 
@@ -37,7 +37,7 @@ def confusion_matrix(net: nn.Module, images: Dataset[Sample], classes: int, work
 
 
 def intersection_over_union(confusion: Tensor) -> list[float | None]:
-    """Of each class: pixels of it that were found, over those that are of it or were taken for it.
+    """Returns of each class the pixels of it that were found, over those that are of it or were taken for it.
 
     None for a class that neither the masks nor the predictions have.
 

@@ -102,7 +102,7 @@ def portable_record(record: Record) -> Record:
 
 
 def bare(value: Any) -> Any:
-    """Values of JSON with the name alone of every absolute path."""
+    """Returns values of JSON with the name alone of every absolute path."""
     if isinstance(value, str):
         return PurePath(value).name if value.startswith(("/", "~")) else value
     if isinstance(value, dict):

@@ -43,7 +43,7 @@ def dis(preset: str = "medium") -> Estimator:
 
 
 def dis_provenance() -> dict[str, Any]:
-    """The version of OpenCV, for its flow changes between versions."""
+    """Returns the version of OpenCV, for its flow changes between versions."""
     return {"opencv": cv2.__version__}
 
 

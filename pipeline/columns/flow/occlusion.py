@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 
 def occluded_pixels(forward: NDArray[np.float32], backward: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Pixels of the first frame that the second does not show.
+    """Returns the pixels of the first frame that the second does not show.
 
     A pixel is occluded where `|f + b_w|² > 0.01 (|f|² + |b_w|²) + 0.5`, with `b_w` the backward flow at the point that
     the forward flow leads to, bilinear; and where that point lies outside the frame (Sundaram et al., "Dense Point

@@ -107,7 +107,7 @@ def _images(samples: Sequence[Sample], names: Sequence[str]) -> NDArray[np.float
 
 
 def median_motion(flow: NDArray[np.float32]) -> float:
-    """The median magnitude of flow `(2, H, W)`, in pixels."""
+    """Returns the median magnitude of flow `(2, H, W)`, in pixels."""
     return float(np.median(np.hypot(*flow)))
 
 

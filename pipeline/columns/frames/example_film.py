@@ -34,7 +34,10 @@ class Film:
 
 
 def film() -> Film:
-    """Two scenes, a flash in the second; a fade to black and out of it; a slide; a spot that moves; a fast pan."""
+    """Renders a film with all that the filters look for.
+
+    Two scenes, a flash in the second; a fade to black and out of it; a slide; a spot that moves; a fast pan.
+    """
     first, second, third, other = (_scene(index) for index in range(4))
     second[FLASH - LASTS] = np.full_like(second[0], 255)
     level = (np.arange(FADES) + 1) / (FADES + 1)

@@ -37,7 +37,7 @@ class Judged:
 
 
 def draw_filters(videos: Sequence[Judged]) -> Picture:
-    """A band for each video, `(H, 1200, 3)` uint8."""
+    """Draws a band for each video, `(H, 1200, 3)` uint8."""
     return np.concatenate([_band(video) for video in videos])
 
 

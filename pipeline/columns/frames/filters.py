@@ -36,33 +36,36 @@ Thumbnail = NDArray[np.uint8]
 
 
 def thumbnail(image: NDArray[np.uint8]) -> Thumbnail:
-    """An image `(H, W, 3)` as `(36, 64, 3)` uint8: mean colours."""
+    """Shrinks an image `(H, W, 3)` to `(36, 64, 3)` uint8: mean colours."""
     return np.asarray(cv2.resize(image, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def is_black(small: Thumbnail) -> bool:
-    """Whether nearly all of a thumbnail is dark."""
+    """Returns whether nearly all of a thumbnail is dark."""
     dark = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY) <= DARK_LEVEL
     return bool(dark.mean() >= DARK_SHARE)
 
 
 def is_plain(small: Thumbnail) -> bool:
-    """Whether all of a thumbnail is one colour."""
+    """Returns whether all of a thumbnail is one colour."""
     return bool(np.ptp(small.reshape(-1, 3), axis=0).max() <= ONE_COLOUR)
 
 
 def is_same(one: Thumbnail, other: Thumbnail) -> bool:
-    """Whether two thumbnails are equal up to what coding does."""
+    """Returns whether two thumbnails are equal up to what coding does."""
     return bool(cv2.norm(one, other, cv2.NORM_INF) <= SAME)
 
 
 def difference(one: Thumbnail, other: Thumbnail) -> float:
-    """The mean absolute difference of two thumbnails, in grey levels."""
+    """Returns the mean absolute difference of two thumbnails, in grey levels."""
     return float(cv2.norm(one, other, cv2.NORM_L1)) / one.size
 
 
 def colour_change(one: Thumbnail, other: Thumbnail) -> float:
-    """The share of pixels whose colour the other thumbnail lacks: 1 less the intersection of their histograms."""
+    """Returns the share of pixels whose colour the other thumbnail lacks.
+
+    It is 1 less the intersection of their histograms.
+    """
     return float(1 - np.minimum(_histogram(one), _histogram(other)).sum() / (WIDTH * HEIGHT))
 
 
@@ -73,7 +76,9 @@ def _histogram(small: Thumbnail) -> NDArray[np.int64]:
 
 
 def change_scores(differences: Sequence[float], closest: dict[int, tuple[float, float]]) -> NDArray[np.float64]:
-    """How much each frame looks like the first of a scene; at least `LEAST_CHANGE` where it is taken for one.
+    """Scores how much each frame looks like the first of a scene.
+
+    A frame with at least `LEAST_CHANGE` is taken for one.
 
     Args:
         differences: of each frame from the one before; of the first, 0.
@@ -90,7 +95,7 @@ def change_scores(differences: Sequence[float], closest: dict[int, tuple[float, 
 
 
 def watched(numbers: Sequence[int], chosen: Selection) -> list[int]:
-    """The frames to look at for cuts between those that form pairs, ascending, and all that are chosen."""
+    """Returns the frames to look at for cuts between those that form pairs, and all that are chosen, ascending."""
     starts = np.zeros(len(numbers) + 1, np.int64)
     for first, second in chosen.next.items():
         earliest = chosen.previous.get(first, first)
@@ -118,7 +123,10 @@ class Sieve:
         self.differences: list[float] = []
 
     def kept(self, frames: Iterable[Frame | Unreadable], chosen: Collection[int]) -> Iterator[Frame | Unreadable]:
-        """Those of the frames that are chosen and not dropped; frames that cannot be read are no concern of this."""
+        """Yields those of the frames that are chosen and not dropped.
+
+        Frames that cannot be read are passed on where chosen: no filter judges them.
+        """
         for frame in frames:
             if isinstance(frame, Frame):
                 small = thumbnail(frame.image)
@@ -131,13 +139,19 @@ class Sieve:
                 yield frame
 
     def scores(self) -> NDArray[np.float64]:
-        """How much each of `numbers` looks like the first frame of a scene; see `change_scores`. After all frames."""
+        """Scores how much each of `numbers` looks like the first frame of a scene; see `change_scores`.
+
+        To be called after all frames have passed.
+        """
         open_ended = range(max(1, len(self.numbers) - ACROSS + 1), len(self.numbers))
         late = {place: self._least(place) for place in open_ended if self.differences[place] >= LEAST_DIFFERENCE}
         return change_scores(self.differences, self._closest | late)
 
     def cuts(self) -> list[int]:
-        """The frames that start a scene, ascending; three black frames end one. After all frames."""
+        """Returns the frames that start a scene, ascending; three black frames end one.
+
+        To be called after all frames have passed.
+        """
         starts = np.flatnonzero(self.scores() >= LEAST_CHANGE).tolist()
         return sorted({*(self.numbers[place] for place in starts), *self._after_black})
 

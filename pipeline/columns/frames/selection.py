@@ -33,7 +33,7 @@ def select(
     without: Collection[int] = (),
     cuts: Sequence[int] = (),
 ) -> Selection:
-    """The frames taken of a video and the pairs they form.
+    """Returns the frames taken of a video and the pairs they form.
 
     Args:
         numbers: the video's frame numbers, ascending.
@@ -71,7 +71,7 @@ def select(
 
 
 def check_select(how: Any) -> None:
-    """Raise `ValueError` unless `how` is a way to select frames."""
+    """Raises `ValueError` unless `how` is a way to select frames."""
     right = "select must be all, {every: n}, {random: n} or {list: [frame numbers]}"
     if how == "all":
         return
@@ -88,7 +88,7 @@ def check_select(how: Any) -> None:
 
 
 def check_pairs(pairs: Any) -> None:
-    """Raise `ValueError` unless `pairs` is a way to pair frames."""
+    """Raises `ValueError` unless `pairs` is a way to pair frames."""
     if pairs == "none":
         return
     if not isinstance(pairs, dict) or len(pairs) != 1 or not pairs.keys() <= {"max_gap", "offset"}:

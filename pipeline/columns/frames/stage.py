@@ -113,7 +113,7 @@ def _check_range(name: str, value: Any, low: int, high: int) -> None:
 
 
 def resized_shape(height: int, width: int, shorter_side: int | None) -> tuple[int, int]:
-    """Height and width with the shorter side at `shorter_side`, the longer one rounded; never enlarged."""
+    """Returns height and width with the shorter side at `shorter_side`, the longer one rounded; never enlarged."""
     shorter = min(height, width)
     if shorter_side is None or shorter <= shorter_side:
         return height, width

@@ -24,6 +24,9 @@ class RegionOptions(ContourOptions):
     """Which contours, and how they become regions."""
 
     leaves: int = option(40, "regions at the finest, at most", minimum=1, maximum=256)
+    min_area: int = option(
+        200, "pixels; a region that has less first joins the neighbour behind its weakest boundary", minimum=1
+    )
     spectral: bool = option(
         True, "contours are averaged with their spectral signal: what the image's normalised cuts say"
     )
@@ -33,10 +36,12 @@ class RegionOptions(ContourOptions):
         super().__post_init__()
         if not 1 <= self.leaves <= 256:
             raise ValueError(f"leaves is {self.leaves}: labels have 8 bits, so take 1 to 256 (the paper has 40)")
+        if self.min_area < 1:
+            raise ValueError(f"min_area is {self.min_area}: take 1 pixel (every region is kept) or more")
 
 
 def contours_of(strength: NDArray[np.float32], options: RegionOptions) -> NDArray[np.float32]:
-    """What a detector found, `(H, W)` in [0, 1], averaged with its spectral signal where that is asked for."""
+    """Returns what a detector found, `(H, W)` in [0, 1], averaged with its spectral signal where that is asked for."""
     from pipeline.columns.regions.contours.spectral import (
         reinforced,  # SciPy's solvers: only a job that makes regions waits for them
     )
@@ -45,11 +50,11 @@ def contours_of(strength: NDArray[np.float32], options: RegionOptions) -> NDArra
 
 
 def regions_of(contours: NDArray[np.float32], options: RegionOptions) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Leaf labels `(H, W)` and linkage matrix `(R - 1, 4)` of contours `(H, W)`; see `region_tree`."""
+    """Returns leaf labels `(H, W)` and linkage matrix `(R - 1, 4)` of contours `(H, W)`; see `region_tree`."""
     from pipeline.columns.regions.tree import region_tree
 
     orientation = boundary_orientation(contours) if options.oriented else None
-    return region_tree(contours, options.leaves, orientation)
+    return region_tree(contours, options.leaves, orientation, options.min_area)
 
 
 def _run(items: Items, options: RegionOptions) -> Outcomes:
@@ -77,7 +82,7 @@ def _provenance(options: RegionOptions) -> dict[str, Any]:
 
 STAGE = Stage(
     name="regions",
-    version=1,
+    version=2,
     reads=("frames",),
     options=RegionOptions,
     run=_run,

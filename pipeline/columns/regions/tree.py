@@ -8,15 +8,18 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import cophenet
 from scipy.spatial.distance import squareform
 
-from pipeline.kernels.hierarchy import cut, merge_order
+from pipeline.kernels.hierarchy import cut, merge_order, without_small
 from pipeline.kernels.orientation import oriented_strength
 from pipeline.kernels.watershed import edge_strength, watershed
 
 
 def region_tree(
-    strength: NDArray[np.floating], leaves: int = 40, orientation: NDArray[np.floating] | None = None
+    strength: NDArray[np.floating],
+    leaves: int = 40,
+    orientation: NDArray[np.floating] | None = None,
+    min_area: int = 1,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """The regions of an image at their finest, and the order in which they merge.
+    """Returns the regions of an image at their finest, and the order in which they merge.
 
     The top of `basin_tree`: its last `leaves - 1` merges. What they merge are the leaves.
 
@@ -24,6 +27,7 @@ def region_tree(
         strength: `(H, W)`, of contours, in [0, 1].
         leaves: how many regions at most, from 1 to 256.
         orientation: `(H, W)`, radians, the direction across the contour, as `boundary_orientation` gives it.
+        min_area: pixels that every region has at least, if there are two.
 
     Returns:
         Labels `(H, W)`, 0 to R - 1 by the regions' first pixels, line by line; and a linkage matrix `(R - 1, 4)` as
@@ -36,18 +40,19 @@ def region_tree(
     """
     if not 1 <= leaves <= 256:
         raise ValueError(f"a tree of {leaves} leaves: labels are 8 bits, so it can have from 1 to 256")
-    labels, tree = cut(*basin_tree(strength, orientation), leaves)
+    labels, tree = cut(*basin_tree(strength, orientation, min_area), leaves)
     return labels.astype(np.uint8), tree.astype(np.float32)
 
 
 def basin_tree(
-    strength: NDArray[np.floating], orientation: NDArray[np.floating] | None = None
+    strength: NDArray[np.floating], orientation: NDArray[np.floating] | None = None, min_area: int = 1
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """The whole hierarchy, down to the basins of the watershed.
+    """Returns the whole hierarchy, down to the basins of the watershed.
 
     Args:
         strength: `(H, W)`, in [0, 1].
         orientation: `(H, W)`, radians; with it, the strength of a boundary counts in the boundary's own direction.
+        min_area: pixels; a basin that has less is first made one with a neighbour, see `without_small`.
 
     Returns:
         Basins `(H, W)`, 0 to N - 1, and the linkage matrix `(N - 1, 4)` over them; see `merge_order`.
@@ -65,11 +70,15 @@ def basin_tree(
         if orientation.shape != strength.shape:
             raise ValueError(f"orientations {orientation.shape} do not fit strengths {strength.shape}")
         right, below = oriented_strength(basins, right, below, orientation)
+    if min_area > 1:
+        basins = without_small(basins, right, below, min_area)
     return basins, merge_order(basins, right, below)
 
 
 def ultrametric_contour_map(labels: NDArray[np.integer], tree: NDArray[np.floating]) -> NDArray[np.float32]:
-    """The tree as a picture, in the Berkeley tools' double size (`ucm2`): each boundary as high as where it vanishes.
+    """Draws the tree as a picture, in the Berkeley tools' double size (`ucm2`).
+
+    Each boundary is as high as where it vanishes.
 
     Pixel `(y, x)` lies at `(2 * y + 1, 2 * x + 1)` and is 0; an element between two pixels carries the distance d_T of
     their leaves; a corner the highest of its four neighbours. The outer frame is all corners and outer sides of pixels:

@@ -90,7 +90,7 @@ def contour_counts(
 
 
 def contour_scores(images: Sequence[ContourCounts], thresholds: NDArray[np.float64]) -> ContourScores:
-    """The scores of a set of images, whose pixels are counted together.
+    """Returns the scores of a set of images, whose pixels are counted together.
 
     The curve is looked at between thresholds, too, along the chord. Average precision is the mean height of the curve
     over recalls from 0 to 1 in steps of 0.01, and 0 where the curve does not reach; of equal recalls the one at the
@@ -115,7 +115,7 @@ def contour_scores(images: Sequence[ContourCounts], thresholds: NDArray[np.float
 
 
 def best_f_measure(counts: ContourCounts, thresholds: NDArray[np.float64]) -> tuple[float, float, float, float]:
-    """Threshold, recall, precision and F-measure where the last is largest along the curve."""
+    """Returns threshold, recall, precision and F-measure where the last is largest along the curve."""
     at = np.linspace(0, len(thresholds) - 1, (len(thresholds) - 1) * _BETWEEN + 1)
     curve = [np.interp(at, np.arange(len(thresholds)), y) for y in (thresholds, counts.recall, counts.precision)]
     f = f_measure(curve[1], curve[2])
@@ -124,7 +124,7 @@ def best_f_measure(counts: ContourCounts, thresholds: NDArray[np.float64]) -> tu
 
 
 def f_measure(recall: NDArray[np.float64], precision: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The harmonic mean, 0 where both are 0."""
+    """Returns the harmonic mean, 0 where both are 0."""
     both = recall + precision
     return np.asarray(2 * recall * precision / np.where(both > 0, both, 1))
 

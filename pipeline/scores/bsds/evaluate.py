@@ -100,7 +100,7 @@ def evaluate(
 
 
 def held(folder: Path) -> list[str]:
-    """The names of the images that a folder of results has.
+    """Lists the names of the images that a folder of results has.
 
     Raises:
         UserError: it has none, or two files of one name.
@@ -109,7 +109,7 @@ def held(folder: Path) -> list[str]:
 
 
 def table(scores: Mapping[str, Scores]) -> str:
-    """A table for the terminal: a row for each set of results, by its name."""
+    """Writes a table for the terminal: a row for each set of results, by its name."""
     kept = {key: title for key, title in _COLUMNS.items() if any(_score(s, key) is not None for s in scores.values())}
     rows = [[name, len(s.images), *(_score(s, key) for key in kept)] for name, s in scores.items()]
     return text_table(["results", "images", *kept.values()], rows)

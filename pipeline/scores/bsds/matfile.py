@@ -27,7 +27,7 @@ Order = Literal["little", "big"]
 
 
 def read_variables(path: Path) -> dict[str, Any]:
-    """A file's variables by name.
+    """Reads a file's variables by name.
 
     Raises:
         UserError: the file cannot be read, or unpacks to more than any segmentation has reason to be.
@@ -121,12 +121,12 @@ def _integer(data: memoryview, order: Order) -> int:
 
 
 def cells(value: Any) -> list[Any]:
-    """What a cell array holds, in Matlab's order; anything else is a list of itself."""
+    """Returns what a cell array holds, in Matlab's order; anything else is a list of itself."""
     return list(value.ravel("F")) if isinstance(value, np.ndarray) and value.dtype == object else [value]
 
 
 def label_image(value: Any, what: str) -> NDArray[np.int64]:
-    """A label image with its labels made 0 to n-1, in the order of their numbers.
+    """Returns a label image with its labels made 0 to n-1, in the order of their numbers.
 
     Raises:
         UserError: it is not two-dimensional, has no pixel, or its values are not whole numbers.

@@ -58,7 +58,7 @@ class RegionScores:
 
 
 def overlaps(labels: NDArray[np.int64], humans: Sequence[Human]) -> list[NDArray[np.int64]]:
-    """How many pixels region i and a human's region j share, at `[i, j]`: one table a human."""
+    """Counts how many pixels region i and a human's region j share, at `[i, j]`: one table a human."""
     rows = int(labels.max()) + 1
     tables = []
     for human in humans:
@@ -69,7 +69,7 @@ def overlaps(labels: NDArray[np.int64], humans: Sequence[Human]) -> list[NDArray
 
 
 def region_counts(tables: Iterable[Sequence[NDArray[np.int64]]]) -> RegionCounts:
-    """The counts of one image from its tables of shared pixels: for each threshold, one table a human."""
+    """Returns the counts of one image from its tables of shared pixels: for each threshold, one table a human."""
     overlap, rand, variation = [], [], []
     for humans in tables:
         overlap.append(np.concatenate([_best_overlaps(table) for table in humans]))
@@ -80,7 +80,9 @@ def region_counts(tables: Iterable[Sequence[NDArray[np.int64]]]) -> RegionCounts
 
 
 def region_scores(images: Sequence[RegionCounts], thresholds: NDArray[np.float64]) -> RegionScores:
-    """The scores of a set of images: in covering each human region weighs as its area, elsewhere each image the same.
+    """Returns the scores of a set of images.
+
+    In covering, each human region weighs as its area; elsewhere, each image weighs the same.
 
     Source: the official benchmark, which sums over all images' regions before it divides.
     """

@@ -24,7 +24,7 @@ Tables = list[NDArray[np.int64]]
 
 
 def even_thresholds(count: int) -> Thresholds:
-    """So many thresholds inside [0, 1], evenly apart from each other and from both ends; rising."""
+    """Returns `count` thresholds inside [0, 1], evenly apart from each other and from both ends; rising."""
     return np.linspace(1 / (count + 1), 1 - 1 / (count + 1), count)
 
 
@@ -38,7 +38,7 @@ class ContourMap:
         return even_thresholds(count)
 
     def contours(self, thresholds: Thresholds) -> Iterator[NDArray[np.bool_]]:
-        """The pixels that are as strong as each threshold, `(H, W)`."""
+        """Returns the pixels that are as strong as each threshold, `(H, W)`."""
         return (self.strength >= threshold for threshold in thresholds)
 
     def tables(self, thresholds: Thresholds, humans: Sequence[Human]) -> None:
@@ -58,11 +58,11 @@ class Hierarchy:
         return even_thresholds(count)
 
     def contours(self, thresholds: Thresholds) -> Iterator[NDArray[np.bool_]]:
-        """The pixels whose lower right corner is as strong as each threshold, `(H, W)`."""
+        """Returns the pixels whose lower right corner is as strong as each threshold, `(H, W)`."""
         return (self.heights[2::2, 2::2] >= threshold for threshold in thresholds)
 
     def tables(self, thresholds: Thresholds, humans: Sequence[Human]) -> Iterator[Tables]:
-        """The regions that no edge above a threshold parts, for each threshold; these must rise.
+        """Yields the tables of the regions that no edge above a threshold parts, for each threshold; these must rise.
 
         Regions only merge, so pixels are counted once, in the regions of the first threshold.
         """
@@ -85,7 +85,7 @@ class Segmentations:
         return np.arange(1.0, len(self.labels) + 1)
 
     def contours(self, thresholds: Thresholds) -> Iterator[NDArray[np.bool_]]:
-        """The pixels whose right, lower or lower right neighbours have other labels, `(H, W)`."""
+        """Returns the pixels whose right, lower or lower right neighbours have other labels, `(H, W)`."""
         return map(_boundaries, self.labels)
 
     def tables(self, thresholds: Thresholds, humans: Sequence[Human]) -> Iterator[Tables]:
@@ -96,7 +96,7 @@ Result = ContourMap | Hierarchy | Segmentations
 
 
 def read_result(path: Path, shape: tuple[int, int]) -> Result:
-    """One image's result.
+    """Reads one image's result.
 
     Args:
         path: `.png` (8 or 16 bits, one channel) or `.npy`, a contour map `(H, W)` or an ultrametric contour map

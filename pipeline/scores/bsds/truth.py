@@ -19,7 +19,7 @@ class Human:
 
 
 def read_truth(path: Path) -> list[Human]:
-    """The people of one image.
+    """Reads the segmentations and boundaries that people drew of one image.
 
     Args:
         path: a .mat file whose cell array `groundTruth` has structures of `Segmentation` and `Boundaries`.

@@ -28,7 +28,10 @@ class Shape:
     waves: tuple[complex, complex]
 
     def depth(self, points: Points) -> NDArray[np.float64]:
-        """How far inside the outline the points are along the ray from the centre, in pixels; negative outside."""
+        """Measures how far inside the outline the points are along the ray from the centre, in pixels.
+
+        It is negative outside.
+        """
         offset = points - self.centre
         u, v = offset.real / self.half[0], offset.imag / self.half[1]
         uu, vv = u * u, v * v
@@ -37,13 +40,13 @@ class Shape:
         return (self._rim(np.asarray((u + 1j * v) / norm, np.complex128)) - radius) * (np.abs(offset) + 1e-9) / radius
 
     def outline(self) -> Points:
-        """64 points on the outline."""
+        """Returns 64 points on the outline."""
         ray: Points = np.exp(2j * np.pi * np.arange(64) / 64)
         radius = self._rim(ray) / (np.abs(ray.real) ** self.power + np.abs(ray.imag) ** self.power) ** (1 / self.power)
         return self.centre + np.asarray(radius * (ray.real * self.half[0] + 1j * ray.imag * self.half[1]))
 
     def corners(self) -> Points:
-        """The corners of a rectangle that holds the shape."""
+        """Returns the corners of a rectangle that holds the shape."""
         grown = 1 + sum(map(abs, self.waves))
         return self.centre + rectangle(grown * self.half[0], grown * self.half[1])
 
@@ -76,7 +79,7 @@ class Scene:
 
 
 def image_at(scene: Scene, time: float) -> NDArray[np.uint8]:
-    """The scene at a time in frames, `(H, W, 3)` uint8, RGB; edges blend over one pixel."""
+    """Draws the scene at a time in frames, `(H, W, 3)` uint8, RGB; edges blend over one pixel."""
     image = np.empty((scene.height, scene.width, 3), np.uint8)
     for layer in scene.layers:
         here = pose(layer.chain, time)
@@ -94,7 +97,7 @@ def image_at(scene: Scene, time: float) -> NDArray[np.uint8]:
 
 
 def flow_between(scene: Scene, first: float, second: float) -> Truth:
-    """The exact truth from one time to another, either way round.
+    """Returns the exact truth from one time to another, either way round.
 
     A pixel belongs to the nearest layer that covers its centre, and moves as that layer does. It is occluded where it
     leaves the picture (whose border is half a pixel around the outermost pixel centres) or where a nearer layer covers

@@ -16,7 +16,7 @@ HARMONICS = np.arange(1, 4)
 
 
 def rectangle(half_width: float, half_height: float) -> Points:
-    """The corners of a rectangle about 0, the upper left one first."""
+    """Returns the corners of a rectangle about 0, the upper left one first."""
     return np.array([complex(x, y) for y in (-half_height, half_height) for x in (-half_width, half_width)])
 
 
@@ -51,14 +51,14 @@ class Motion:
     tempo: float = 1.0
 
     def at(self, time: ArrayLike) -> Similarity:
-        """The similarity at a time in frames, or one for each of an array of times."""
+        """Returns the similarity at a time in frames, or one for each of an array of times."""
         angles = np.asarray(time)[..., None, None] * self.tempo * HARMONICS + self.phase
         x, y, scale, angle = np.moveaxis(self.rest + (self.sway * np.sin(angles)).sum(-1), -1, 0)
         return Similarity(np.exp(scale + 1j * angle), x + 1j * y)
 
 
 def swaying(rng: np.random.Generator, rest: ArrayLike, reach: ArrayLike) -> Motion:
-    """A random motion whose x, y, log scale and angle stay within `reach (4,)` of `rest (4,)`."""
+    """Draws a random motion whose x, y, log scale and angle stay within `reach (4,)` of `rest (4,)`."""
     share = rng.uniform(0.2, 1, (4, len(HARMONICS))) / HARMONICS**3
     share /= share.sum(-1, keepdims=True)
     phase = rng.uniform(0, 2 * np.pi, share.shape)
@@ -70,12 +70,15 @@ Chain = tuple[Motion, ...]
 
 
 def pose(chain: Chain, time: ArrayLike) -> Similarity:
-    """The similarity that takes the part's own points to where they are at a time in frames."""
+    """Returns the similarity that takes the part's own points to where they are at a time in frames."""
     return reduce(Similarity.__matmul__, (motion.at(time) for motion in chain))
 
 
 def top_speed(chain: Chain, points: Points) -> tuple[float, float]:
-    """The largest speed that any of the points reaches at tempo 1, in pixels a radian of the period, and when."""
+    """Returns the largest speed that any of the points reaches at tempo 1, and when.
+
+    The speed is in pixels a radian of the period.
+    """
     times = np.linspace(0, 2 * np.pi, 257)
     paths = pose(chain, times[:, None])(points)
     steps = np.abs(np.diff(paths, axis=0)).max(1)
@@ -83,5 +86,5 @@ def top_speed(chain: Chain, points: Points) -> tuple[float, float]:
 
 
 def retimed(chain: Chain, tempo: float, start: float) -> Chain:
-    """The same motions at another tempo, from `start` radians into the period."""
+    """Returns the same motions at another tempo, from `start` radians into the period."""
     return tuple(replace(motion, tempo=tempo, phase=motion.phase + HARMONICS * start) for motion in chain)

@@ -34,7 +34,7 @@ MARGIN = 1.4  # the background's size beside the picture's, so that the camera s
 
 
 def compose(height: int, width: int, objects: int, speed: float, seed: int, index: int) -> Scene:
-    """The scene of the video `index` of a dataset; raises `SampleError` where scikit-image lacks a photograph."""
+    """Composes the scene of a dataset's video `index`; raises `SampleError` where scikit-image lacks a photograph."""
     rng = np.random.default_rng([seed, index])
     background = PHOTOS[(seed + index) % len(PHOTOS)]
     texture = _crop(rng, _photo(background), round(MARGIN * width), round(MARGIN * height), zoom=0)

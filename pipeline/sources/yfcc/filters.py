@@ -21,19 +21,22 @@ _COUNTRY = re.compile(rb"[\t,]\d+:([^:,\t]*):Country\b")
 
 
 def license_name(line: Line) -> str:
-    """The short name, such as `CC BY-NC 2.0`; where it is none of Creative Commons, as the line has it."""
+    """Returns the short name, such as `CC BY-NC 2.0`; where it is none of Creative Commons, as the line has it."""
     found = _LICENSE.match(line.licenseurl)
     return f"CC {found[1].upper()} {found[2]}" if found else unquote_plus(line.licensename) or line.licenseurl
 
 
 def of_license(names: Iterable[str]) -> Filter:
-    """Those of one of the licences, by their short names."""
+    """Makes a filter of the videos of one of the licences, by their short names."""
     wanted = frozenset(names)
     return lambda line: license_name(line) in wanted
 
 
 def with_keyword(keywords: Iterable[str]) -> Filter:
-    """Those that have one of the words, whole and in either case, in their title, description or tags."""
+    """Makes a filter of the videos that have one of the words in title, description or tags.
+
+    Words count whole and in either case.
+    """
     words = "|".join(re.escape(word.casefold()) for word in keywords)
     matches = re.compile(rf"(?<!\w)(?:{words})(?!\w)").search
     return lambda line: any(
@@ -42,12 +45,12 @@ def with_keyword(keywords: Iterable[str]) -> Filter:
 
 
 def taken(first: str, last: str) -> Filter:
-    """Those taken from one date to another; each is a year, a month or a day."""
+    """Makes a filter of the videos that were taken from one date to another; each is a year, a month or a day."""
     return lambda line: _within(line.datetaken, first, last)
 
 
 def uploaded(first: str, last: str) -> Filter:
-    """Those uploaded from one date to another, in UTC."""
+    """Makes a filter of the videos that were uploaded from one date to another, in UTC."""
     return lambda line: _within(_date(line.dateuploaded), first, last)
 
 
@@ -60,13 +63,15 @@ def _date(seconds: str) -> str:
 
 
 def of_ids(ids: Iterable[str]) -> Filter:
-    """Those of a list."""
+    """Makes a filter of the videos of a list of ids."""
     wanted = frozenset(ids)
     return lambda line: line.photoid in wanted
 
 
 def in_country(places: Path, countries: Iterable[str]) -> Filter:
-    """Those that the expansion pack of places sees in one of the countries, by the names that it has for them.
+    """Makes a filter of the videos that the expansion pack of places sees in one of the countries.
+
+    Countries are called as the pack calls them.
 
     Its lines are `id TAB woeid:Name:Type,woeid:Name:Type`. Eight bytes are kept for each photo and video that is there.
     """

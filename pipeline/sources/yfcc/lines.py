@@ -61,7 +61,7 @@ _PLACES = {
 
 
 def videos(paths: Sequence[Path]) -> Iterator[Line]:
-    """The lines of videos, one file after the other; what is a photo's is passed over without being parsed.
+    """Yields the lines of videos, one file after the other; what is a photo's is passed over without being parsed.
 
     Raises:
         UserError: a file cannot be read, is cut short, or is no file of the dataset.
@@ -74,7 +74,7 @@ def videos(paths: Sequence[Path]) -> Iterator[Line]:
 
 
 def lines(path: Path) -> Iterator[bytes]:
-    """All lines of a file of the dataset, plain or bz2. Raises `UserError` as `videos`."""
+    """Yields all lines of a file of the dataset, plain or bz2. Raises `UserError` as `videos`."""
     yield from _checked(path, lambda file, name: (line for block in _blocks(file, name) for line in block))
 
 

@@ -15,7 +15,7 @@ _VERSION = 1  # raised when the same lines give other videos
 
 
 def chosen(videos: Iterable[Video], sample: int | None, seed: int) -> list[Video]:
-    """The videos by id, each once; with `sample`, so many of them.
+    """Returns the videos by id, each once; with `sample`, so many of them.
 
     Taken are those of the least keyed hashes of their ids: neither the order of the lines nor how they are split into
     files says which, and a larger sample holds every smaller one.
@@ -45,7 +45,7 @@ def _rank(video: str, seed: int) -> int:
 def remembered(
     folder: Path, options: dict[str, Any], files: Sequence[Path], select: Callable[[], list[Video]]
 ) -> list[Video]:
-    """What `select` gives, kept in a folder until the options or the files' names, sizes or times change."""
+    """Returns what `select` gives, kept in a folder until the options or the files' names, sizes or times change."""
     from common_fate.datasets.catalog import read_catalog, write_catalog  # which needs what this is part of
 
     states = [(path.name, os.stat(path)) for path in files]

@@ -14,7 +14,7 @@ _LONGEST = 2000
 
 
 def address_of(entry: str) -> str:
-    """The address of a video that an id or an address names; all forms of YouTube's become `.../watch?v=ID`.
+    """Returns the address of a video that an id or an address names; all forms of YouTube's become `.../watch?v=ID`.
 
     Raises:
         ValueError: it is neither, no http or https address, or one of YouTube's that is not a video's.
@@ -32,7 +32,7 @@ def address_of(entry: str) -> str:
 
 
 def name_of(address: str) -> str:
-    """The id of a video, `[A-Za-z0-9_]+`, from what `address_of` gives: YouTube's own where it has no `-`."""
+    """Returns the id of a video, `[A-Za-z0-9_]+`, from what `address_of` gives: YouTube's own where it has no `-`."""
     if not is_youtube(address):
         return video_id(re.sub(r"^https?://", "", address), folder=True)
     own = address.removeprefix(_WATCH)
@@ -40,7 +40,7 @@ def name_of(address: str) -> str:
 
 
 def is_youtube(address: str) -> bool:
-    """Whether what `address_of` gives is on YouTube."""
+    """Returns whether what `address_of` gives is on YouTube."""
     return address.startswith(_WATCH)
 
 

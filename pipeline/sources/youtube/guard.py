@@ -52,7 +52,7 @@ class Messages:
 
 
 class RefusedRequest(RequestError):  # type: ignore[misc]  # yt-dlp has no types
-    """An address that may not be opened; the cause says why. yt-dlp takes it for a fault of no site and goes no on."""
+    """An address that may not be opened; the cause says why. yt-dlp takes it for no site's fault and stops."""
 
 
 class GuardedYoutubeDL(yt_dlp.YoutubeDL):  # type: ignore[misc]
@@ -67,11 +67,14 @@ class GuardedYoutubeDL(yt_dlp.YoutubeDL):  # type: ignore[misc]
         super().__init__({"ffmpeg_location": _NOWHERE, "external_downloader": {"default": "native"}} | params)
 
     def prepare_filename(self, *arguments: Any, **keywords: Any) -> str:
-        """Where the video goes: in a template of yt-dlp's, $ and ~ in a path would be read as the shell does."""
+        """Returns the path that the video goes to.
+
+        In a template of yt-dlp's, $ and ~ in a path would be read as the shell does.
+        """
         return str(self.to)
 
     def build_request_director(self, handlers: Any, preferences: Any = None) -> Any:
-        """As yt-dlp's, with the one handler that asks."""
+        """Builds yt-dlp's director with only the one handler that asks."""
         director = super().build_request_director([_GuardedRH])
         for handler in director.handlers.values():
             handler.check = self.check

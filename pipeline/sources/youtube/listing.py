@@ -62,7 +62,9 @@ class YouTubeOptions:
 
 
 def list_videos(options: YouTubeOptions, where: str) -> list[Video]:
-    """The videos that are named, sorted by id; of one that is named twice, the first line counts. Opens no network.
+    """Lists the videos that are named, sorted by id; of one that is named twice, the first line counts.
+
+    Opens no network.
 
     Raises:
         UserError: something named is no video, two would share an id, or no category is called that.
@@ -135,7 +137,7 @@ def check_known(name: str, known: dict[str, Any], where: str) -> None:
 
 
 def read_list(path: str, where: str) -> Iterator[tuple[int, str, list[str]]]:
-    """The number, the id or address, and the categories of each line that has one; `#` begins a comment.
+    """Yields the number, the id or address, and the categories of each line that has one; `#` begins a comment.
 
     Raises:
         UserError: the file cannot be read, or is none of text.

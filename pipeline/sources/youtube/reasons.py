@@ -14,7 +14,7 @@ from pipeline.downloads.policy import Gone, Later
 
 
 class Refusal(Enum):
-    """That the server will have none of us, and as whom it takes us."""
+    """A refusal by the server, and what it takes the request for."""
 
     ROBOT = "the server asks to prove that no robot is at work"
     RATE = "the server says that it is asked too often"
@@ -57,7 +57,7 @@ _SHORT_OF = re.compile(r"javascript runtime|solving failed|challenge solver", re
 
 
 def reason(error: Exception, warnings: list[str]) -> Exception | Refusal:
-    """`Gone` or `Later` with its reason, a refusal, `Unsolved`, or what one of our own hooks and checks raised.
+    """Returns `Gone` or `Later` with its reason, a refusal, `Unsolved`, or what one of our own hooks and checks raised.
 
     An error of the disk comes back as it is.
 

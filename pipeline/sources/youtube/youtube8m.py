@@ -83,7 +83,7 @@ def resolve(
 
 
 def read_vocabulary(path: Path) -> dict[str, list[tuple[str, str]]]:
-    """The entries of a vocabulary, `(mid, name)`, by their names in small letters.
+    """Reads the entries of a vocabulary, `(mid, name)`, by their names in small letters.
 
     Raises:
         UserError: it cannot be read, or a line is none of `mid = "..."<TAB>NAME (COUNT)`.

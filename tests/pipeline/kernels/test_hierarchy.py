@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import ndimage
 from scipy.cluster.hierarchy import fcluster, is_monotonic, is_valid_linkage
 
-from pipeline.kernels.hierarchy import cut, merge_order
+from pipeline.kernels.hierarchy import cut, merge_order, without_small
 from pipeline.kernels.watershed import watershed
 
 shapes = st.tuples(st.integers(1, 12), st.integers(1, 12))
@@ -96,3 +97,74 @@ def test_a_region_with_very_many_neighbours_takes_them_in_order():
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1)])
 def test_one_region_never_merges(shape: tuple[int, int]):
     assert merge_order(np.zeros(shape, np.int32), np.zeros(shape), np.zeros(shape)).shape == (0, 4)
+
+
+def defined_without_small(
+    basins: NDArray[np.int32], right: NDArray[np.float64], below: NDArray[np.float64], min_area: int
+) -> NDArray[np.int32]:
+    """Merge after merge, every boundary and area taken anew, in fractions."""
+    height, width = basins.shape
+    labels = basins.copy()
+    while True:
+        area = np.bincount(labels.ravel())
+        elements: dict[frozenset[int], list[tuple[int, Fraction]]] = {}
+        for y in range(height):
+            for x in range(width):
+                for side, (b, a), strength in ((0, (y, x + 1), right), (1, (y + 1, x), below)):
+                    if b < height and a < width and labels[y, x] != labels[b, a]:
+                        pair = frozenset((int(labels[y, x]), int(labels[b, a])))
+                        if min(area[label] for label in pair) < min_area:
+                            met = 2 * (y * width + x) + side
+                            elements.setdefault(pair, []).append((met, Fraction(float(strength[y, x]))))
+        if not elements:
+            break
+        weakest = min(
+            elements, key=lambda pair: (sum(s for _, s in elements[pair]) / len(elements[pair]), min(elements[pair])[0])
+        )
+        into, gone = weakest
+        labels[labels == gone] = into
+    _, first, number = np.unique(labels, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[number].reshape(basins.shape)
+
+
+def same_regions(a: NDArray[np.integer], b: NDArray[np.integer]) -> bool:
+    pairs = np.unique(np.stack([a.ravel(), b.ravel()]), axis=1).shape[1]
+    return pairs == len(np.unique(a)) == len(np.unique(b))
+
+
+@settings(deadline=None)
+@given(shape=shapes, seed=seeds, levels=st.sampled_from([1, 2, 4, 256]), min_area=st.integers(1, 200))
+def test_small_regions_join_their_neighbours_as_defined(shape: tuple[int, int], seed: int, levels: int, min_area: int):
+    random = np.random.default_rng(seed)
+    basins = watershed(random.random(shape))
+    right, below = random.integers(0, levels, (2, *shape)) / 256
+    labels = without_small(basins, right, below, min_area)
+    np.testing.assert_array_equal(labels, defined_without_small(basins, right, below, min_area))
+
+
+@settings(deadline=None)
+@given(shape=st.tuples(st.integers(1, 40), st.integers(1, 40)), seed=seeds, min_area=st.integers(1, 300))
+def test_no_region_is_small_and_each_is_of_whole_basins(shape: tuple[int, int], seed: int, min_area: int):
+    random = np.random.default_rng(seed)
+    basins = watershed(random.random(shape))
+    labels = without_small(basins, *random.random((2, *shape)), min_area)
+    area = np.bincount(labels.ravel())
+    assert len(area) == 1 or area.min() >= min_area
+    assert np.unique(np.stack([labels.ravel(), basins.ravel()]), axis=1).shape[1] == basins.max() + 1
+    assert all(ndimage.label(labels == label)[1] == 1 for label in range(len(area)))
+
+
+@settings(deadline=None)
+@given(shape=st.tuples(st.integers(1, 25), st.integers(1, 25)), seed=seeds, min_area=st.integers(1, 60))
+def test_a_transposed_or_mirrored_image_has_the_same_regions(shape: tuple[int, int], seed: int, min_area: int):
+    """Strengths are such that no two boundaries are equally strong, and sums are exact in any order."""
+    random = np.random.default_rng(seed)
+    basins = watershed(random.random(shape))
+    right, below = random.integers(0, 2**40, (2, *shape)) / 2**40
+    labels = without_small(basins, right, below, min_area)
+    turned = without_small(basins.T, below.T, right.T, min_area)
+    assert same_regions(labels, turned.T)
+    across = np.zeros_like(right)
+    across[:, :-1] = right[:, -2::-1]
+    mirrored = without_small(basins[:, ::-1], across, below[:, ::-1], min_area)
+    assert same_regions(labels, mirrored[:, ::-1])

@@ -7,7 +7,7 @@ from trainers.declarations import Evaluation
 
 @dataclass(frozen=True)
 class PropagationOptions:
-    """What is shown of it. What is measured follows from the model's own options."""
+    """How many samples are shown. What is measured follows from the model's own options."""
 
     pictured: int = field(default=6, metadata={"help": "samples in the picture, spread evenly over the datasets"})
 

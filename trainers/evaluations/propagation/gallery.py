@@ -43,13 +43,13 @@ class Example:
 
 
 def gallery(title: str, examples: Sequence[Example]) -> bytes:
-    """A sheet, as PNG, with one scale of colour in each row; what is not valid is black."""
+    """Draws a sheet, as PNG, with one scale of colour in each row; what is not valid is black."""
     sheet = contact_sheet([row(example) for example in examples], title, color_wheel_legend(LEGEND_SIZE))
     return cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
 def row(example: Example) -> list[Tile]:
-    """The pictures of one sample with their captions."""
+    """Draws the pictures of one sample and writes their captions."""
     fast = typical_maximum(example.target, example.valid)
     side = max(example.valid.shape)
     factor = max(1, round(SHARP / side))  # arrows on a small crop would be a few coarse pixels

@@ -86,7 +86,7 @@ class FlowError:
         return f"{self.flow} flow"
 
     def row(self) -> Row:
-        """As it is reported."""
+        """Returns the error as a row of the report."""
         baselines = {"no motion": self.epe_no_motion, "nearest guidance point": self.epe_nearest}
         return Row(self.dataset, "epe", self.epe, "px", "lower", self.samples, self.subset, baselines)
 
@@ -200,7 +200,7 @@ def evaluate(net: nn.Module, options: CMPOptions, parts: Sequence[Part], workers
 
 @torch.no_grad()
 def measure(net: nn.Module, options: CMPOptions, part: Part, workers: int = 0) -> Measured:
-    """The errors of each sample; the network is put into evaluation mode, and used where it is."""
+    """Measures the errors of each sample; puts the network into evaluation mode, and leaves it on its device."""
     net.eval()
     keys: list[str] = []
     points: list[int] = []
@@ -219,13 +219,19 @@ def measure(net: nn.Module, options: CMPOptions, part: Part, workers: int = 0) -
 
 @torch.no_grad()
 def predict(net: nn.Module, options: CMPOptions, image: Tensor, guidance: Tensor) -> Tensor:
-    """The flow `(B, 2, H, W)` in pixels for `image (B, 3, H, W)` and `guidance (B, 3, H, W)`, on the net's device."""
+    """Predicts flow `(B, 2, H, W)` in pixels, on the net's device.
+
+    `image (B, 3, H, W)` and `guidance (B, 3, H, W)` may lie on any device.
+    """
     size = image.shape[-2], image.shape[-1]
     return expected_flow(net(image.to(_device(net)), guidance.to(_device(net))), size, options.loss)
 
 
 def examples(net: nn.Module, options: CMPOptions, parts: Sequence[Part], count: int) -> list[Example]:
-    """Some samples, spread evenly over the datasets, with what is predicted for them; of the exact flow where known."""
+    """Returns some samples, spread evenly over the datasets, with what is predicted for them.
+
+    Where a dataset's exact flow is known, its samples show that.
+    """
     net.eval()
     shown = list({part.dataset: part for part in parts}.values())  # the last part of a dataset is the exact one
     found = []

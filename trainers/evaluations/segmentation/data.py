@@ -28,7 +28,7 @@ class Pair:
 
 
 def list_pairs(data: SegmentationData) -> tuple[list[Pair], list[Pair]]:
-    """The pairs to train on and those to validate on, by key; none is on both sides.
+    """Lists the pairs to train on and those to validate on, by key; none is on both sides.
 
     Raises:
         UserError: a folder, list, image or mask is missing, or a side is empty.

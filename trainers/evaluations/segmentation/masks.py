@@ -15,7 +15,7 @@ MAX_MAT_BYTES = 2**20  # SBD's largest have 50 kB; packed data may unfold to a t
 
 
 def read_mask(path: Path, data: SegmentationData) -> NDArray[np.uint8]:
-    """The labels of a mask `(H, W)`: a class, or `IGNORED` where the data says that pixels do not count.
+    """Reads the labels of a mask `(H, W)`: a class, or `IGNORED` where the data says that pixels do not count.
 
     Raises:
         UserError: it is missing, damaged, too large, in colour, or has a label that is neither.

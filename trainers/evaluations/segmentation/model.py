@@ -28,7 +28,7 @@ class Segmenter(nn.Module):
 
 
 def upsampled(scores: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
-    """Scores `(B, C, ceil(H / stride), ceil(W / stride))` on all pixels of `size`, H and W.
+    """Returns scores `(B, C, ceil(H / stride), ceil(W / stride))` on all pixels of `size`, H and W.
 
     Score i belongs to pixel `stride * i`, where padded convolutions and pools have their centre; beyond the last one
     its value goes on. Stretching to H and W would shift it by up to `stride` pixels.

@@ -102,7 +102,7 @@ class SegmentationData:
 
 @dataclass(frozen=True)
 class SegmentationOptions:
-    """All of one fine-tuning, with ResNet-50's recipe as defaults."""
+    """All options of one fine-tuning, with ResNet-50's recipe as defaults."""
 
     data: SegmentationData = field(
         metadata={"help": "the images and their masks, and which of them validate"},

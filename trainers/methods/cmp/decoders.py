@@ -10,7 +10,10 @@ WIDTH = 128  # channels of a propagation net
 
 
 def block(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Module:
-    """Convolution, batch normalisation, ReLU. With a bias, as published, though the normalisation undoes it."""
+    """Builds a convolution, batch normalisation and ReLU.
+
+    The convolution has a bias, as published, though the normalisation undoes it.
+    """
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
     )
@@ -31,7 +34,7 @@ class PlainDecoder(nn.Module):
         self.fusion = nn.Conv2d(WIDTH * len(strides), outputs, 1)
 
     def forward(self, joined: Tensor, features: Mapping[int, Tensor]) -> Tensor:
-        """A prediction at the stride of the `joined` features; the encoder's `features` are not looked at again."""
+        """Predicts at the stride of the `joined` features; the encoder's `features` are not looked at again."""
         return self.fusion(self.propagation(joined))
 
 
@@ -58,7 +61,7 @@ class SkipDecoder(nn.Module):
         self.predict = nn.Conv2d(64, outputs, 1)
 
     def forward(self, joined: Tensor, features: Mapping[int, Tensor]) -> Tensor:
-        """A prediction at stride 2."""
+        """Predicts at stride 2."""
         fused = self.fusion8(self.propagation(joined))
         fused = self.fusion4(_beside(fused, self.skip4(features[4])))
         fused = self.fusion2(_beside(fused, self.skip2(features[2])))

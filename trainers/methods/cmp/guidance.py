@@ -20,7 +20,7 @@ def guidance_points(
     rng: np.random.Generator,
     column: NDArray[np.integer] | None = None,
 ) -> Points:
-    """Key-points and grid of a crop, each pixel once, on valid pixels only.
+    """Chooses the key-points and grid of a crop, each pixel once, on valid pixels only.
 
     Padding is no part of the image: edges, window, border and grid are those of the smallest box that holds all valid
     pixels. Invalid pixels within the box take the flow of the nearest valid one, so that the gap makes no motion edge
@@ -67,7 +67,7 @@ def guidance_points(
 
 
 def guidance_map(points: Points, flow: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What the motion encoder reads: u, v and 1 where a point tells them, 0 elsewhere.
+    """Returns what the motion encoder reads: u, v and 1 where a point tells them, 0 elsewhere.
 
     Args:
         points: `(N, 2)` rows of y and x.

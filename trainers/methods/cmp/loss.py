@@ -11,7 +11,7 @@ from trainers.methods.cmp.options import LossOptions
 
 
 def propagation_loss(prediction: Tensor, flow: Tensor, valid: Tensor, options: LossOptions) -> Tensor:
-    """The sum of the losses of u and v, each the mean over all valid pixels of the batch (equation 1).
+    """Returns the sum of the losses of u and v, each the mean over all valid pixels of the batch (equation 1).
 
     The prediction is resized to the flow's size, bilinearly. Classification: cross-entropy of the flow's bins.
     Regression: the Huber loss with its knee at 1 pixel; its gradient is bounded, so that a few fast pixels do not drown
@@ -38,7 +38,7 @@ def propagation_loss(prediction: Tensor, flow: Tensor, valid: Tensor, options: L
 
 
 def expected_flow(prediction: Tensor, size: tuple[int, int], options: LossOptions) -> Tensor:
-    """The flow of a prediction: `(B, 2, H, W)` for a `size` of H, W, pixels of the image at full resolution.
+    """Returns the flow of a prediction, `(B, 2, H, W)` for a `size` of H, W, in pixels of the image at full resolution.
 
     Classification: the mean of the bins' centres, weighted by their probabilities, at the prediction's resolution. Then
     resized bilinearly; the values stay, because they never were in pixels of the smaller grid.

@@ -12,7 +12,7 @@ MOTION_CHANNELS = 16
 
 
 class CMPNet(nn.Module):
-    """From an image and the motion at a few points to the motion everywhere.
+    """A network from an image and the motion at a few points to the motion everywhere.
 
     Starts as published (`trainers.models.encoders.initialise`, the encoder included), from PyTorch's global generator,
     which the caller seeds: load weights afterwards.
@@ -33,7 +33,7 @@ class CMPNet(nn.Module):
         initialise(self)
 
     def forward(self, image: Tensor, guidance: Tensor) -> Tensor:
-        """A prediction, which `trainers.methods.cmp.loss` reads.
+        """Returns a prediction, which `trainers.methods.cmp.loss` reads.
 
         Args:
             image: `(B, 3, H, W)` in [0, 1], RGB, of any size.

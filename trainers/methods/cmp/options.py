@@ -83,7 +83,7 @@ class CropGuidanceOptions:
 
 @dataclass(frozen=True)
 class CMPOptions:
-    """All of an experiment."""
+    """All options of an experiment."""
 
     model: ModelOptions = field(default_factory=ModelOptions)
     loss: LossOptions = field(default_factory=LossOptions)

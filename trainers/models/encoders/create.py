@@ -16,7 +16,7 @@ ENCODERS: dict[str, Callable[[str], Encoder]] = {
 
 
 def create_encoder(name: str) -> Encoder:
-    """An encoder with random weights, as PyTorch draws them from its global generator.
+    """Creates an encoder with random weights, as PyTorch draws them from its global generator.
 
     Raises:
         ValueError: there is no such encoder.

@@ -1,4 +1,4 @@
-"""What every image encoder is."""
+"""The base of all image encoders."""
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ DEVIATION = (0.229, 0.224, 0.225)
 
 
 class Encoder(nn.Module):
-    """From an image to features at one stride or several.
+    """An image encoder: from an image to features at one stride or several.
 
     A call takes images `(B, 3, H, W)` in [0, 1], RGB, and gives features by stride, the deepest last: at stride s,
     `(B, channels[s], ceil(H / s), ceil(W / s))`. The state dict holds weights only: normalising the image is part of
@@ -36,5 +36,5 @@ class Encoder(nn.Module):
         return self.features_of((image - self.mean) / self.deviation)
 
     def features_of(self, image: Tensor) -> dict[int, Tensor]:
-        """Features by stride, the deepest last, of a normalised image."""
+        """Returns features by stride, the deepest last, of a normalised image."""
         raise NotImplementedError

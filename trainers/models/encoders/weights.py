@@ -26,7 +26,7 @@ def save_encoder(path: Path, encoder: Encoder) -> None:
 
 
 def load_encoder(path: Path, name: str) -> Encoder:
-    """The encoder `name` with the weights of a file, in evaluation mode.
+    """Loads the encoder `name` with the weights of a file, in evaluation mode.
 
     Args:
         path: what `save_encoder` wrote, or the state dict of torchvision's or timm's model of that architecture, as

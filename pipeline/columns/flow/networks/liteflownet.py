@@ -19,7 +19,7 @@ class Warp(nn.Module):
     """
 
     def forward(self, images: Tensor, flow: Tensor, height: int, width: int, divisor: float) -> Tensor:
-        """`images (B, C, H, W)` sampled at `flow (B, 2, H, W) / divisor` pixels from each pixel."""
+        """Warps `images (B, C, H, W)`: of each pixel what is `flow (B, 2, H, W) / divisor` pixels away; outside, 0."""
         rows = torch.arange(height, dtype=flow.dtype, device=flow.device)[:, None]
         columns = torch.arange(width, dtype=flow.dtype, device=flow.device)
         x = columns + flow[:, 0] / divisor
@@ -40,7 +40,7 @@ class PairWarp(Warp):
     """
 
     def forward(self, images: Tensor, flow: Tensor, height: int, width: int, divisor: float) -> Tensor:
-        """As `Warp`, each image standing in both places of its pair."""
+        """Warps as `Warp` does, and returns each image in both places of its pair."""
         warped = super().forward(images, flow, height, width, divisor)
         return warped[:, None].expand(-1, 2, -1, -1, -1)
 

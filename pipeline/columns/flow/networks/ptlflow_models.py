@@ -19,7 +19,7 @@ from pipeline.columns.flow.networks.weights import PREFIX, checkpoint_path, mode
 
 
 def ptlflow_estimator(model: str, checkpoint: str | None, checkpoint_dir: str = "checkpoints") -> Estimator:
-    """A ptlflow model with its weights, on the GPU where there is one.
+    """Loads a ptlflow model with its weights, on the GPU where there is one.
 
     Raises:
         UserError: there is no such model or checkpoint, or the file is not a checkpoint of this model.
@@ -31,7 +31,7 @@ def ptlflow_estimator(model: str, checkpoint: str | None, checkpoint_dir: str = 
 
 
 def create_network(model: str) -> nn.Module:
-    """A ptlflow model by name, with random weights and its known errors corrected.
+    """Creates a ptlflow model by name, with random weights and its known errors corrected.
 
     Raises:
         UserError: there is no such model, or it needs software or weights that are not on this machine.

@@ -16,7 +16,7 @@ _OTHER = "The weights are under the terms of the model's authors and of the data
 
 
 def model_class(model: str) -> Any:
-    """ptlflow's class of that name; raises `UserError` with the nearest names there are."""
+    """Returns ptlflow's class of that name; raises `UserError` with the nearest names there are."""
     import ptlflow
 
     names = ptlflow.get_model_names()
@@ -28,7 +28,7 @@ def model_class(model: str) -> Any:
 
 
 def checkpoint_path(model: str, checkpoint: str | None, checkpoint_dir: str) -> Path:
-    """The file of a model's checkpoint.
+    """Returns the file of a model's checkpoint.
 
     Args:
         checkpoint: a path, or one of ptlflow's names for the model, whose file then lies in `checkpoint_dir` under the
@@ -53,7 +53,7 @@ def checkpoint_path(model: str, checkpoint: str | None, checkpoint_dir: str) -> 
 
 
 def checkpoint_provenance(model: str, checkpoint: str | None, checkpoint_dir: str) -> dict[str, Any]:
-    """File name and sha256 of a checkpoint, and the versions of what runs it."""
+    """Returns the file name and sha256 of a checkpoint, and the versions of ptlflow and PyTorch that run it."""
     path = checkpoint_path(model, checkpoint, checkpoint_dir)
     return {
         "checkpoint": path.name,
@@ -92,7 +92,7 @@ def fetch_weights(name: str, checkpoint: str | None, directory: str | Path, acce
 
 
 def licence(model: str) -> str:
-    """Whose a model's weights are, and what for."""
+    """Returns a sentence that says what a model's weights may be used for, or where their terms are."""
     if model.startswith("liteflownet"):
         return _RESEARCH_ONLY
     folder = model_class(model).__module__.split(".")[2]
@@ -100,7 +100,7 @@ def licence(model: str) -> str:
 
 
 def sha256_of(path: Path) -> str:
-    """The sha256 of a file, computed once as long as the file does not change."""
+    """Returns the sha256 of a file, computed once as long as the file does not change."""
     stat = path.stat()
     return _sha256(path, stat.st_mtime_ns, stat.st_size)
 

@@ -47,7 +47,7 @@ class ContourOptions:
 
 
 def create_detector(options: ContourOptions) -> Detector:
-    """The detector that the options name.
+    """Creates the detector that the options name.
 
     Raises:
         UserError: a file or folder that it needs is missing or wrong.
@@ -93,5 +93,5 @@ DETECTORS: dict[str, Callable[[ContourOptions], Detector]] = {"forest": _forest,
 
 
 def forest_path(options: ContourOptions) -> Path:
-    """The forest that is asked for: the user's own, or the one that comes with this."""
+    """Returns the forest that is asked for: the user's own, or the one that comes with this."""
     return Path(options.forest) if options.forest else SHIPPED

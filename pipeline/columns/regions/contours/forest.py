@@ -17,7 +17,7 @@ from pipeline.columns.regions.contours.forest_channels import (
     PATCH,
     SIDE,
     STRIDE,
-    channels,
+    channel_planes,
     feature_places,
     padded,
     triangle_filtered,
@@ -47,7 +47,7 @@ class ForestOptions:
 
 
 def detect(forest: Forest, image: NDArray[np.uint8], options: ForestOptions | None = None) -> NDArray[np.float32]:
-    """The strength of the contours of an image.
+    """Measures the strength of the contours of an image.
 
     Away from the border, at scale 1 and without sharpening, what OpenCV's detector gives. There it lacks the votes of
     patches that reach over the border; here the image is reflected instead.
@@ -60,11 +60,11 @@ def detect(forest: Forest, image: NDArray[np.uint8], options: ForestOptions | No
     """
     options = options or ForestOptions()
     scales = [options.scale * octave for octave in ((0.5, 1.0, 2.0) if options.multiscale else (1.0,))]
-    total = np.zeros(image.shape[:2], np.float32)
-    for scale in scales:
-        strength = _detect_once(forest, _resized(image, scale), options.sharpen)
-        total += _resized_to(strength, image.shape[0], image.shape[1])
-    return np.clip(total / np.float32(len(scales)), 0, 1)
+    first, *others = (
+        _resized_to(_detect_once(forest, _resized(image, scale), options.sharpen), *image.shape[:2]) for scale in scales
+    )
+    mean = sum(others, start=first) / np.float32(len(scales)) if others else first
+    return np.minimum(mean, 1, dtype=np.float32)
 
 
 def _resized(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
@@ -80,10 +80,10 @@ def _resized_to(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
 
 def _detect_once(forest: Forest, image: NDArray[np.uint8], sharpen: int) -> NDArray[np.float32]:
     larger = padded(image)
-    both = channels(larger, forest.radii)
-    height, width = both.shape[2:]
+    planes = channel_planes(larger, forest.radii)
+    height, width = planes.shape[1:]
     places = _places(height, width)
-    leaves = forest_leaves(both.ravel(), forest.nodes, places, forest.voters, height - SIDE, width - SIDE)
+    leaves = forest_leaves(planes, *forest.packed, places, forest.voters, height - SIDE, width - SIDE)
     if sharpen:
         colours = cv2.cvtColor(larger, cv2.COLOR_RGB2Luv)[(PATCH - INNER) // 2 :, (PATCH - INNER) // 2 :]
         row, segments = forest.segments
@@ -94,9 +94,9 @@ def _detect_once(forest: Forest, image: NDArray[np.uint8], sharpen: int) -> NDAr
     return triangle_filtered(strength, 1)[_OFF : _OFF + image.shape[0], _OFF : _OFF + image.shape[1]]
 
 
-def _places(height: int, width: int) -> NDArray[np.int32]:
-    """Where the channels of such a size hold the values of a feature: what `forest_leaves` calls its places."""
-    kind, channel, y1, x1, y2, x2 = _PLACES.T
-    plane = (kind * CHANNELS + channel) * height
-    bits = kind.astype(np.float32).view(np.int32)
-    return np.stack([(plane + y1) * width + x1, (plane + y2) * width + x2, bits, bits], axis=1).astype(np.int32)
+def _places(height: int, width: int) -> NDArray[np.uint64]:
+    """Where the planes of such a size hold the values of a feature: what `forest_leaves` calls its places."""
+    kind, channel, y1, x1, y2, x2 = _PLACES.T.astype(np.uint64)
+    plane = (kind * np.uint64(CHANNELS) + channel) * np.uint64(height)
+    taken_off = np.where(kind == 1, (plane + y2) * np.uint64(width) + x2, np.uint64(2 * CHANNELS * height * width))
+    return ((plane + y1) * np.uint64(width) + x1) | (taken_off << np.uint64(32))

@@ -31,7 +31,7 @@ from pipeline.columns.regions.contours.forest_channels import (
     STRIDE,
     Radii,
 )
-from pipeline.kernels.forest_walk import FEATURE_BITS, MOST_NODES, leaf_segments
+from pipeline.kernels.forest_walk import MOST_NODES, leaf_segments, packed_trees
 
 _GEOMETRY = {
     "stride": STRIDE,
@@ -78,11 +78,9 @@ class Forest:
     radii: Radii = field(default_factory=Radii)
 
     @cached_property
-    def nodes(self) -> NDArray[np.uint32]:
-        """`(T, N, 2)`, a node's numbers side by side in memory, as `forest_leaves` wants them."""
-        packed = (self.child.astype(np.uint32) << FEATURE_BITS) | self.feature.astype(np.uint32)
-        bits = np.ascontiguousarray(self.threshold).view(np.uint32)
-        return np.stack([np.where(self.child > 0, packed, np.uint32(0)), bits], axis=2)
+    def packed(self) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
+        """The trees as `forest_leaves` wants them."""
+        return packed_trees(self.child, self.feature, self.threshold)
 
     @cached_property
     def segments(self) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
@@ -228,6 +226,8 @@ def _checked_children(children: NDArray[np.int64]) -> NDArray[np.int32]:
     left = np.where(inner, children - 1, 0).astype(np.int32)
     if (left[inner] <= np.broadcast_to(np.arange(size), (trees, size))[inner]).any():
         raise ValueError("its childs point back: a walk down the tree would not end")
+    if 2 * inner.sum(axis=1).max() > size:
+        raise ValueError("its childs are no trees: some have more than one parent")
     return left
 
 

@@ -13,7 +13,7 @@ from pipeline.kernels.orientation import boundary_orientation
 
 
 def ridges(strength: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The strength where it is not weaker than one pixel to either side across the boundary, and 0 elsewhere.
+    """Keeps the strength where it is not weaker than one pixel to either side across the boundary; elsewhere, 0.
 
     Args:
         strength: `(H, W)`.

@@ -10,20 +10,23 @@ derivative is its step from one basin to the next.
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
-from scipy.sparse import coo_array, csc_array, diags_array
+from scipy.sparse import coo_array, csc_array
 from scipy.sparse.linalg import LinearOperator, eigsh, splu
 
 from pipeline.kernels.basins import basin_graph, largest_steps
-from pipeline.kernels.watershed import watershed
+from pipeline.kernels.hierarchy import without_small
+from pipeline.kernels.watershed import edge_strength, watershed
 
 _SHIFT = 1e-5  # of the spectrum, so that the matrix to be inverted is positive definite
 _LOWEST = 1e-8  # eigenvalue; what is lower is rounding
 _GAIN = 3.0  # the strongest boundary of a photograph is on the average a third of an eigenvector's whole range
+_MOST = 4000  # basins of which each is an unknown; where there are more,
+_SHARE = 8000  # those under this part of the image join a neighbour first: the time for the rest grows faster than it
 _DENSE = 100  # basins up to which all eigenvectors are computed
 
 
 def reinforced(strength: NDArray[np.floating], weight: float = 1.0) -> NDArray[np.float32]:
-    """Contours and their spectral signal: the mean of the two, in which the signal weighs `weight` to 1.
+    """Returns the mean of contours and their spectral signal, in which the signal weighs `weight` to 1.
 
     Args:
         strength: `(H, W)`, in [0, 1].
@@ -36,29 +39,35 @@ def reinforced(strength: NDArray[np.floating], weight: float = 1.0) -> NDArray[n
     return np.asarray(mean, np.float32)
 
 
-def spectral_signal(strength: NDArray[np.floating], eigenvectors: int = 16, scale: float = 0.1) -> NDArray[np.float32]:
-    """How the leading eigenvectors of the normalised cut step from each pixel to its neighbours.
+def spectral_signal(
+    strength: NDArray[np.floating], eigenvectors: int = 16, scale: float = 0.1, precision: float = 1e-2
+) -> NDArray[np.float32]:
+    """Measures how the leading eigenvectors of the normalised cut step from each pixel to its neighbours.
 
     Neighbours are as alike as `exp(-s / scale)`, where s is the larger of their strengths. A step is measured in the
     eigenvector's whole range, averaged with the inverse roots of the eigenvalues as weights, and multiplied by 3 (at
     most 1). The paper leaves the sum as it is; the mean makes images comparable, and does not blow up the faint steps
-    of one without contours. Steps occur between basins only: a pixel has the largest of its four, 0 within a basin.
+    of one without contours. Steps occur between basins only: a pixel has the largest of its four, 0 within a basin. Of
+    more than 4000 basins those under 1/8000 of the image first join a neighbour.
 
     Args:
         strength: `(H, W)`, in [0, 1].
         eigenvectors: how many, beside the constant one.
         scale: rho of the paper, a strength.
+        precision: relative, of the eigenvalues; 0 is all there is. Finer than the default does not show in the regions.
 
     Returns:
         `(H, W)`, in [0, 1].
     """
+    basins = watershed(strength)
     level = np.ascontiguousarray(strength, np.float64)
-    basins = watershed(level)
+    if basins.max() >= _MOST:
+        basins = without_small(basins, *edge_strength(strength), strength.size // _SHARE)
     count = int(basins.max()) + 1
     if count == 1:
         return np.zeros(level.shape, np.float32)
     degree, ends, likeness = basin_graph(level, basins, scale, count)
-    values, vectors = _normalised_cut(degree, ends, likeness, min(eigenvectors, count - 1))
+    values, vectors = _normalised_cut(degree, ends, likeness, min(eigenvectors, count - 1), precision)
     weights = 1 / np.sqrt(np.maximum(values, _LOWEST))
     vectors *= weights / weights.sum() / (vectors.max(axis=0) - vectors.min(axis=0))
     steps = largest_steps(basins, np.ascontiguousarray(vectors))
@@ -66,7 +75,7 @@ def spectral_signal(strength: NDArray[np.floating], eigenvectors: int = 16, scal
 
 
 def _normalised_cut(
-    degree: NDArray[np.float64], ends: NDArray[np.int32], likeness: NDArray[np.float64], wanted: int
+    degree: NDArray[np.float64], ends: NDArray[np.int32], likeness: NDArray[np.float64], wanted: int, precision: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The lowest eigenvalues of `(D - W) v = lambda D v` but for the first, rising, and their vectors `(N, wanted)`.
 
@@ -74,27 +83,28 @@ def _normalised_cut(
     """
     count = len(degree)
     root = 1 / np.sqrt(degree)
-    half = coo_array((likeness * root[ends[0]] * root[ends[1]], (ends[0], ends[1])), shape=(count, count))
-    between = (half + half.T).tocsc()
+    each = np.arange(count, dtype=np.int32)
+    between = -likeness * root[ends[0]] * root[ends[1]]
     # The likeness within a basin is in its degree alone: what leaves the basin is the rest of D - W.
     leaving = np.bincount(ends.ravel(), np.tile(likeness, 2), count) * root**2
-    laplacian = csc_array(diags_array(leaving) - between)
+    entries = np.concatenate([between, between, leaving + _SHIFT])
+    places = np.concatenate([ends[0], ends[1], each]), np.concatenate([ends[1], ends[0], each])
+    shifted = coo_array((entries, places), shape=(count, count)).tocsc()
     if count <= max(_DENSE, 2 * wanted):
-        values, vectors = eigh(laplacian.toarray(), subset_by_index=[0, wanted])
+        values, vectors = eigh(shifted.toarray(), subset_by_index=[0, wanted])
     else:
-        values, vectors = _lowest(laplacian, wanted + 1)
-    return values[1:], vectors[:, 1:] * root[:, None]
+        values, vectors = _lowest(shifted, wanted + 1, precision)
+    return values[1:] - _SHIFT, vectors[:, 1:] * root[:, None]
 
 
-def _lowest(laplacian: csc_array, wanted: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _lowest(matrix: csc_array, wanted: int, precision: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The lowest eigenvalues, rising, and their vectors, by Lanczos iteration on the inverse from a fixed start."""
-    count = laplacian.shape[0]
-    shifted = csc_array(laplacian + _SHIFT * diags_array(np.ones(count)))
+    count = matrix.shape[0]
     factors = splu(
-        shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+        matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
     )  # symmetric and diagonally dominant: no pivoting
     inverse = LinearOperator((count, count), matvec=factors.solve, dtype=np.float64)
     start = np.random.default_rng(0).standard_normal(count)
-    largest, vectors = eigsh(inverse, k=wanted, which="LA", v0=start)
+    largest, vectors = eigsh(inverse, k=wanted, which="LA", v0=start, tol=precision)
     order = np.argsort(-largest)
-    return 1 / largest[order] - _SHIFT, vectors[:, order]
+    return 1 / largest[order], vectors[:, order]

@@ -12,6 +12,7 @@ from scipy.cluster.hierarchy import cophenet, fcluster, is_monotonic, is_valid_l
 from scipy.io import loadmat
 from scipy.spatial.distance import squareform
 
+from pipeline.columns.regions.stage import RegionOptions, regions_of
 from pipeline.columns.regions.tree import basin_tree, region_tree, ultrametric_contour_map
 from pipeline.kernels.orientation import boundary_orientation
 
@@ -90,15 +91,27 @@ def test_the_hierarchy_of_a_photograph_is_higra_s(shared_data: Path, name: str, 
 
 
 @settings(deadline=None)  # the first call compiles
-@given(shape=shapes, seed=seeds, leaves=st.integers(1, 50), levels=st.sampled_from([1, 2, 16, 256, 2**24]))
-def test_a_tree_is_a_valid_linkage_over_connected_labels(shape: tuple[int, int], seed: int, leaves: int, levels: int):
+@given(
+    shape=shapes,
+    seed=seeds,
+    leaves=st.integers(1, 50),
+    levels=st.sampled_from([1, 2, 16, 256, 2**24]),
+    min_area=st.sampled_from([1, 2, 10, 100, 1000]),
+)
+def test_a_tree_is_a_valid_linkage_over_connected_labels(
+    shape: tuple[int, int], seed: int, leaves: int, levels: int, min_area: int
+):
     strength = (np.random.default_rng(seed).integers(0, levels, shape) / max(levels - 1, 1)).astype(np.float32)
-    labels, tree = region_tree(strength, leaves, boundary_orientation(strength) if seed % 2 else None)
+    orientation = boundary_orientation(strength) if seed % 2 else None
+    labels, tree = region_tree(strength, leaves, orientation, min_area)
     assert (labels.dtype, tree.dtype) == (np.uint8, np.float32)
     regions = labels.max() + 1
     assert tree.shape == (regions - 1, 4)
     assert regions <= leaves
-    assert regions == min(leaves, basin_tree(strength)[0].max() + 1)
+    assert regions == min(leaves, basin_tree(strength, orientation, min_area)[0].max() + 1)
+    assert regions == 1 or np.bincount(labels.ravel()).min() >= min_area
+    if min_area == 1:
+        assert regions == min(leaves, basin_tree(strength)[0].max() + 1)
     assert all(ndimage.label(labels == label, FOUR)[1] == 1 for label in range(regions))
     assert (np.diff(np.unique(labels, return_index=True)[1]) > 0).all()
     if regions > 1:
@@ -154,6 +167,15 @@ def test_strengths_outside_0_to_1_are_refused(bad: float):
     strength[2, 1] = bad
     with pytest.raises(ValueError, match=r"in \[0, 1\]"):
         region_tree(strength)
+
+
+def test_the_stage_keeps_no_sliver_unless_it_is_told_to():
+    strength = np.random.default_rng(0).random((60, 70), np.float32)
+    areas = [np.bincount(regions_of(strength, RegionOptions(min_area=area))[0].ravel()) for area in (1, 50)]
+    assert areas[0].min() < 50 <= areas[1].min()
+    assert np.bincount(regions_of(strength, RegionOptions())[0].ravel()).min() >= 200
+    with pytest.raises(ValueError, match="min_area is 0"):
+        RegionOptions(min_area=0)
 
 
 def test_what_does_not_fit_is_refused():

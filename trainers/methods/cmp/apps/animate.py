@@ -19,7 +19,7 @@ from trainers.methods.cmp.options import CMPOptions
 
 
 def animate(net: CMPNet, options: CMPOptions, image: Picture, guidance: ArrayLike, frames: int) -> Iterator[Picture]:
-    """The image, and the image moved ever farther, up to the whole of its guidance.
+    """Yields the image, and the image moved ever farther, up to the whole of its guidance.
 
     Guidance is continuous, as in the paper: frame i of n is told i / (n - 1) of each vector, its flow is predicted from
     that, and it is warped from the first image, so that no frame blurs the next.

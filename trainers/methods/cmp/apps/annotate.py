@@ -28,7 +28,7 @@ def annotate(
     strength: float = 10.0,
     threshold: float = 0.5,
 ) -> Mask:
-    """The mask of what moves with the positive points and not with the negative ones, `(H, W)`.
+    """Returns the mask of what moves with the positive points and not with the negative ones, `(H, W)`.
 
     Positive points are pulled to the right, left, down and up in turn, while negative ones are held still. The mask is
     where the mean of |u| and |v| over the four predictions exceeds `threshold` of its maximum; it may have several
@@ -59,13 +59,13 @@ def annotate(
 
 
 def run_lengths(mask: Mask) -> dict[str, object]:
-    """A mask `(H, W)` as COCO has it in JSON: `size` (height, width) and compressed run lengths, `counts`."""
+    """Encodes a mask `(H, W)` as COCO has it in JSON: `size` (height, width) and compressed run lengths, `counts`."""
     coded = coco.encode(np.asfortranarray(mask, np.uint8))
     return {"size": list(mask.shape), "counts": coded["counts"].decode("ascii")}
 
 
 def annotation_picture(image: Picture, mask: Mask, positive: ArrayLike, negative: ArrayLike = ()) -> Picture:
-    """The image with the mask tinted and outlined, positive points green, negative ones red, `(H, W, 3)`."""
+    """Draws the image with the mask tinted and outlined, positive points green, negative ones red, `(H, W, 3)`."""
     grey = image.mean(axis=-1, keepdims=True)
     inside, outside = 0.6 * image + 0.4 * np.array(TINT), 0.3 * image + 0.3 * grey
     canvas = np.ascontiguousarray(np.where(mask[..., None], inside, outside).astype(np.uint8))

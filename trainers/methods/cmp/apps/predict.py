@@ -19,7 +19,7 @@ LONGEST = 16  # sides of an image, the longer by the shorter: a panorama, not a 
 
 @torch.inference_mode()
 def predict_flow(net: CMPNet, options: CMPOptions, image: Tensor, guidance: ArrayLike) -> Tensor:
-    """The flow that a network in evaluation mode infers from guidance, on the device that it is on.
+    """Infers flow from guidance with a network in evaluation mode, on the device that it is on.
 
     The whole image is seen, its shorter side at the crop's size of training, its sides rounded to multiples of the
     encoder's stride. One guidance pixel tells each vector; those that fall on the same pixel are averaged. Vectors
@@ -46,12 +46,12 @@ def predict_flow(net: CMPNet, options: CMPOptions, image: Tensor, guidance: Arra
 
 
 def as_image(picture: Picture) -> Tensor:
-    """A picture `(H, W, 3)` uint8 as networks take it: `(3, H, W)` in [0, 1]."""
+    """Returns a picture `(H, W, 3)` uint8 as networks take it: `(3, H, W)` in [0, 1]."""
     return torch.from_numpy(picture).permute(2, 0, 1) / 255
 
 
 def model_size(net: CMPNet, options: CMPOptions, size: tuple[int, int]) -> tuple[int, int]:
-    """Height and width at which the network sees an image of `size`.
+    """Returns the height and width at which the network sees an image of `size`.
 
     Raises:
         UserError: the image is a strip, for which the network would need memory without bound.
@@ -67,7 +67,9 @@ def model_size(net: CMPNet, options: CMPOptions, size: tuple[int, int]) -> tuple
 
 
 def shortened(net: CMPNet, options: CMPOptions, size: tuple[int, int], guidance: ArrayLike) -> Guidance:
-    """The guidance, `(N, 4)`; vectors beyond the limit of the loss on either axis keep their direction and reach it.
+    """Shortens the vectors of guidance, `(N, 4)`, that exceed the limit of the loss on either axis.
+
+    They keep their direction and reach the limit.
 
     The limit counts in pixels of the network's input.
 

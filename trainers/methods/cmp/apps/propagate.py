@@ -16,7 +16,7 @@ ARROW_SHARE = 1 / 8  # of the longer side, which the longest arrow may span when
 
 
 def propagation_picture(name: str, image: Picture, guidance: NDArray[np.float64], flow: NDArray[np.float32]) -> Picture:
-    """The image with its guidance as arrows, beside the predicted flow on the colour wheel.
+    """Draws the image with its guidance as arrows, beside the predicted flow on the colour wheel.
 
     Args:
         name: the title.

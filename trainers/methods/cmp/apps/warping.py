@@ -25,7 +25,7 @@ class Warped(NamedTuple):
 
 
 def forward_warp(image: Picture, flow: NDArray[np.float32], tear: float = TEAR) -> Warped:
-    """Each pixel goes where its flow points; where several arrive, the one that moved farthest is seen.
+    """Moves each pixel to where its flow points; where several arrive, the one that moved farthest is seen.
 
     The image is a sheet of triangles between neighbouring pixels, so that it has no pinholes where it grows, and each
     place is sampled once, cubically, from where it came. The sheet is torn where neighbours part by more than `tear`
@@ -55,7 +55,7 @@ def forward_warp(image: Picture, flow: NDArray[np.float32], tear: float = TEAR) 
 
 
 def fill_holes(warped: Warped) -> Picture:
-    """The image with its holes painted over from around them, `(H, W, 3)`; all else stays.
+    """Paints over the holes of the image from around them, `(H, W, 3)`; all else stays.
 
     A hole shows what lay behind something that moved away: where slow and fast pixels surround the holes, they are
     painted from the slow ones alone. An image that is all hole stays black.
