@@ -25,7 +25,7 @@ Labels = NDArray[np.integer]
 
 
 def run() -> list[dict[str, Any]]:
-    """Milliseconds an image, growth with pixels, and the two measures at the same number of superpixels."""
+    """Milliseconds an image, growth with pixels, and the two metrics at the same number of superpixels."""
     cv2.setNumThreads(1)
     paths = sorted((BSDS / "images" / "val").glob("*.jpg"))[:IMAGES]
     pictures = [read_rgb(path) for path in paths] or [data.astronaut(), data.coffee(), data.chelsea()]

@@ -18,7 +18,7 @@ NOT_MEASURED = "not measured"
 FILES_PER_JOB = 5  # tar and record, a log, and what Snakemake notes of tar and of record
 MANIFEST_FILES = 17  # eight, a note on each, and a log
 ROOT_FILES = 2  # catalog.parquet and plan.json
-JOBS_BESIDE = 3  # statistics, the home page of the report, and `all` itself
+JOBS_BESIDE = 3  # statistics, the home page, and `all` itself
 JOBS_PER_VIEW = 2  # manifest and contact sheet
 
 

@@ -77,17 +77,17 @@ class Curve:
         return ", ".join(f"{name.removeprefix('validation.')} {newest[name]:.4g}" for name in shown)
 
 
-def columns(losses: Mapping[str, Tensor], passes: int) -> dict[str, Tensor]:
+def columns(losses: Mapping[str, Tensor], accumulation: int) -> dict[str, Tensor]:
     """Returns named losses of a pass as columns of the curve: `loss`, their sum, and, of several, `loss.NAME` each.
 
     Args:
         losses: scalars.
-        passes: of a step, over which the losses are averaged.
+        accumulation: passes of a step, over which the losses are averaged.
     """
     named = {"loss": sum_of(losses)}
     if len(losses) > 1:
         named |= {f"loss.{name}": loss for name, loss in losses.items()}
-    return {name: loss.detach().float() / passes for name, loss in named.items()}
+    return {name: loss.detach().float() / accumulation for name, loss in named.items()}
 
 
 def sum_of(losses: Mapping[str, Tensor]) -> Tensor:

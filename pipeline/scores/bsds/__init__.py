@@ -1,4 +1,4 @@
-"""BSDS500's own measures of contours and regions.
+"""BSDS500's own metrics of contours and regions.
 
 Arbelaez, Maire, Fowlkes and Malik, "Contour Detection and Hierarchical Image Segmentation", TPAMI 2011, section 3.
 """
