@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from common_fate.errors import UserError
+from common_fate.shards.limits import quoted
 from pipeline.config.load import Dataset
-from pipeline.config.schema import check, closest
+from pipeline.config.schema import as_key, check, closest
 from trainers.data.split import Split
 from trainers.declarations import Evaluation, Method
 from trainers.engine.options import build, merged
@@ -200,7 +201,7 @@ def _check_evaluations(config: Mapping[str, Any], file: str) -> None:
             kind = one.get("evaluation", name) if isinstance(one, Mapping) else name
             if kind not in EVALUATIONS:
                 raise UserError(
-                    f"{where}.evaluate.{name}: there is no evaluation {kind!r}: {closest(str(kind), [*EVALUATIONS])}; "
+                    f"{where}.evaluate.{as_key(name)}: there is no evaluation {quoted(kind)}: {closest(str(kind), [*EVALUATIONS])}; "
                     "another name says which by the key evaluation"
                 )
 
@@ -209,11 +210,11 @@ def _mappings(experiments: Any, where: str) -> Iterator[tuple[str, Mapping[str, 
     """The experiments and their variants, whatever their form, with their paths."""
     for name, values in _items(experiments):
         if isinstance(values, Mapping):
-            yield f"{where}.{name}", values
+            yield f"{where}.{as_key(name)}", values
             for axis, variants in _items(values.get("grid")):
                 for variant, over in _items(variants):
                     if isinstance(over, Mapping):
-                        yield f"{where}.{name}.grid.{axis}.{variant}", over
+                        yield f"{where}.{as_key(name)}.grid.{as_key(axis)}.{as_key(variant)}", over
 
 
 def _items(values: Any) -> Iterator[tuple[Any, Any]]:

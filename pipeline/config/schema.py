@@ -10,6 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from jsonschema import Draft202012Validator
 
 from common_fate.errors import UserError
+from common_fate.shards.limits import quoted
 from pipeline.downloads.policy import DownloadPolicy
 from pipeline.registry import STAGES, VIEWS
 from pipeline.sources import SOURCES
@@ -18,7 +19,7 @@ Schema = dict[str, Any]
 Definitions = dict[str, Schema]
 """What `$ref` leads to, by name."""
 
-NAME = {"type": "string", "pattern": "^[A-Za-z0-9_]+$"}
+NAME = {"type": "string", "pattern": r"^[A-Za-z0-9_]+(?!\n)$"}  # Python's $ is also before a last newline
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
@@ -167,7 +168,7 @@ def datasets_schema(definitions: Definitions) -> Schema:
     }
     definitions["dataset"] = mapping_of(dataset, ["source"])
     made = named({"$ref": "#/$defs/dataset"}, "a dataset's name", minProperties=1)
-    made["propertyNames"]["not"] = {"enum": ["report", "experiments"]}  # folders beside the datasets' own
+    made["propertyNames"]["not"] = {"enum": ["report", "experiments", "shards"]}  # folders beside or in the datasets' own
     return made
 
 
@@ -217,9 +218,15 @@ def shown(value: Any) -> str:
     return names[value] if value is None or isinstance(value, bool) else str(value)
 
 
+def as_key(key: Any) -> str:
+    """Returns a key as a part of a path in messages: quoted and cut where it is not short and printable."""
+    text = shown(key)
+    return text if len(text) <= 80 and text.isprintable() else quoted(text)
+
+
 def _explain(error: Any, file: str) -> str:
     """One line for jsonschema's `ValidationError`: the key's path, what is wrong, what would be right."""
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{as_key(part)}" for part in error.absolute_path).lstrip(".")
     where = f"{file}: {path}" if path else file
     schema = error.schema
     wanted = error.validator_value
@@ -230,22 +237,22 @@ def _explain(error: Any, file: str) -> str:
             unknown = next(key for key in error.instance if key not in known)
             close = difflib.get_close_matches(str(unknown), known, 1)
             advice = f"did you mean {close[0]}?" if close else f"the keys here are {', '.join(known)}"
-            return f"{file}: {f'{path}.' if path else ''}{unknown} is not a key: {advice}"
+            return f"{file}: {f'{path}.' if path else ''}{as_key(unknown)} is not a key: {advice}"
         case "required":
             missing = next(key for key in wanted if key not in error.instance)
             return f"{where} lacks {missing}, which is required"
         case "type" if of_name:
-            name, what = shown(error.instance), schema["description"]
+            name, what = as_key(error.instance), schema["description"]
             return f"{where}.{name}: YAML reads {what} here as {_kind(error.instance)}: write it in quotes"
         case "type":
             names = {"object": "a mapping", "array": "a list", "null": "null", "boolean": "true or false"}
             types = [wanted] if isinstance(wanted, str) else wanted
             right = " or ".join(names.get(name, f"a{'n' * (name[0] in 'aeiou')} {name}") for name in types)
-            return f"{where} is {error.instance!r}: should be {right}"
+            return f"{where} is {quoted(error.instance)}: should be {right}"
         case "enum":
-            return f"{where} is {error.instance!r}: {closest(str(error.instance), [shown(value) for value in wanted])}"
+            return f"{where} is {quoted(error.instance)}: {closest(str(error.instance), [shown(value) for value in wanted])}"
         case "pattern" if of_name:
-            return f"{where}.{error.instance}: {schema['description']} has letters, digits and _ only"
+            return f"{where}.{as_key(error.instance)}: {schema['description']} has letters, digits and _ only"
         case "not" if of_name:
             return f"{where}.{error.instance}: this name is taken: results/{error.instance} is not for a dataset"
         case "minProperties" | "minItems" if not error.instance:
@@ -262,7 +269,7 @@ def _explain(error: Any, file: str) -> str:
             return f"{where} has {len(error.instance)} entries: should have {number}"
         case "uniqueItems":
             twice = next(item for item in error.instance if error.instance.count(item) > 1)
-            return f"{where} names {shown(twice)} twice: leave one out"
+            return f"{where} names {as_key(twice)} twice: leave one out"
         case "maxProperties":
             return f"{where} has {len(error.instance)} keys: should have one of {', '.join(schema['properties'])}"
         case "minimum":
@@ -274,7 +281,7 @@ def _explain(error: Any, file: str) -> str:
         case "exclusiveMaximum":
             return f"{where} is {error.instance}: should be below {wanted}"
         case _:
-            return f"{where}: {error.message}"
+            return f"{where}: {error.message.replace(repr(error.instance), quoted(error.instance))}"
 
 
 def _kind(value: Any) -> str:

@@ -421,6 +421,8 @@ NAMED: dict[str, Any] = {"segmentation": {"data": VOC}}
         (HELD | {"grid": "papr"}, "experiments.x.grid is 'papr': should be one of paper (did you mean paper?)"),
         (HELD | {"grid": {}}, "experiments.x.grid is empty"),
         (HELD | {"grid": {"a-b": {"c": {}}}}, "x.grid.a-b: the name of an axis has letters, digits and _"),
+        (HELD | {"grid": {"a\n": {"c": {}}}}, "x.grid.'a\\n': the name of an axis has letters, digits and _"),
+        (HELD | {"grid": {"a": {"c\n": {}}}}, "x.grid.a.'c\\n': the name of a variant has letters, digits and _"),
         (HELD | {"grid": {"a": {2016: {}}}}, "x.grid.a.2016: YAML reads the name of a variant here as a number: write"),
         (HELD | {"grid": {"a": {"b": {"grid": {}}}}}, "experiments.x.grid.a.b.grid is not a key"),
         (

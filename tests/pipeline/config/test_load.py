@@ -116,6 +116,22 @@ def test_web_video_is_filtered_unless_told_otherwise_and_other_video_if_told(mon
         ({}, "c.yaml lacks datasets, which is required"),
         ({"datasets": {}}, "datasets is empty: should have at least 1"),
         ({"datasets": {"a-b": {"source": {"kind": "synthetic"}}}}, "datasets.a-b: a dataset's name has letters"),
+        ({"datasets": {"a\n": {"source": {"kind": "synthetic"}}}}, "datasets.'a\\n': a dataset's name has letters"),
+        ({"datasets": {"shards": {"source": {"kind": "synthetic"}}}}, "datasets.shards: this name is taken"),
+        (one(flow={"checkpoint": "a\nb"}), "datasets.x.flow.checkpoint is 'a\\nb': should be one line"),
+        (one(flow={"checkpoint": "a\0b"}), "datasets.x.flow.checkpoint is 'a\\x00b': should have no NUL"),
+        ({"datasets": {"x": {"source": {"kind": "videos", "path": ["a", "b\n"]}}}}, "source.path[1] is 'b\\n': should"),
+        (one(flow={"min_motion": float("nan")}), "datasets.x.flow.min_motion is nan: should be a finite number"),
+        (one(min_success=float("nan")), "datasets.x.min_success is nan: should be a finite number"),
+        (one(videos_per_shard=1e308), "datasets.x.videos_per_shard is 1e+308: should be less than 2 ** 63"),
+        (
+            one() | {"experiments": {"y": {"validation": {"share": float("nan")}}}},
+            "c.yaml: experiments.y.validation.share is nan: should be a finite number",
+        ),
+        (
+            one() | {"experiments": {"y": {"train_share": float("inf")}}},
+            "experiments.y.train_share is inf: should be a finite number",
+        ),
         ({"datasets": {"report": {"source": {"kind": "synthetic"}}}}, "datasets.report: this name is taken"),
         ({"datasets": {"x": {}}}, "c.yaml: datasets.x lacks source"),
         (
