@@ -169,8 +169,8 @@ def load(
     """
     config = {**config, "experiments": _spelt(config.get("experiments", {}))}
     _check_evaluations(config, file)
-    check({"experiments": config["experiments"]}, experiments_validator(), file)
-    given = {one.name: one for one in _given(config.get("experiments", {}), file)}
+    config = check({"experiments": config["experiments"]}, experiments_validator(), file)
+    given = {one.name: one for one in _given(config["experiments"], file)}
     networks = trained_for(datasets, given)
     experiments = {name: _experiment(one, given, datasets) for name, one in given.items()}
     check_circles(_waits(experiments, networks), file)
@@ -200,9 +200,10 @@ def _check_evaluations(config: Mapping[str, Any], file: str) -> None:
         for name, one in _items(values.get("evaluate")):
             kind = one.get("evaluation", name) if isinstance(one, Mapping) else name
             if kind not in EVALUATIONS:
+                right = closest(str(kind), [*EVALUATIONS])
                 raise UserError(
-                    f"{where}.evaluate.{as_key(name)}: there is no evaluation {quoted(kind)}: {closest(str(kind), [*EVALUATIONS])}; "
-                    "another name says which by the key evaluation"
+                    f"{where}.evaluate.{as_key(name)}: there is no evaluation {quoted(kind)}: {right}; another name says "
+                    "which by the key evaluation"
                 )
 
 

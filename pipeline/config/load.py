@@ -72,7 +72,7 @@ def load(config: Mapping[str, Any], file: str = "config.yaml", results: Path = P
         UserError: the first thing that is wrong, by its path in `file`, and what would be right.
     """
     check_values(config, file)
-    check(config, datasets_validator(), file)
+    config = check(config, datasets_validator(), file)
     return {
         name: _dataset(name, values, f"{file}: datasets.{name}", results / str(name))
         for name, values in config["datasets"].items()

@@ -1,13 +1,15 @@
 """The JSON schema of config.yaml, made from the dataclasses of options, and what it has to say of a configuration."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
 
 from common_fate.errors import UserError
 from common_fate.shards.limits import quoted
@@ -168,7 +170,9 @@ def datasets_schema(definitions: Definitions) -> Schema:
     }
     definitions["dataset"] = mapping_of(dataset, ["source"])
     made = named({"$ref": "#/$defs/dataset"}, "a dataset's name", minProperties=1)
-    made["propertyNames"]["not"] = {"enum": ["report", "experiments", "shards"]}  # folders beside or in the datasets' own
+    made["propertyNames"]["not"] = {
+        "enum": ["report", "experiments", "shards"]
+    }  # folders beside or in the datasets' own
     return made
 
 
@@ -199,11 +203,54 @@ def datasets_validator() -> Draft202012Validator:
     return Draft202012Validator(config_schema())
 
 
-def check(config: Mapping[str, Any], validator: Draft202012Validator, file: str) -> None:
-    """Raises `UserError` for the first key, by its path, that the schema refuses."""
+def check(config: Mapping[str, Any], validator: Draft202012Validator, file: str) -> dict[str, Any]:
+    """Returns a configuration that a schema accepts, whole numbers written as floats (`2.0`) made integers.
+
+    Raises:
+        UserError: for the first key, by its path, that the schema refuses.
+    """
     errors = sorted(validator.iter_errors(config), key=lambda error: list(map(str, error.absolute_path)))
     if errors:
         raise UserError(_explain(errors[0], file))
+    return _with_integers(config, validator)
+
+
+def _with_integers(config: Mapping[str, Any], validator: Draft202012Validator) -> dict[str, Any]:
+    """A configuration that a schema accepts, to which `2.0` is an integer as well: where it asks for one, made one.
+
+    A schema that takes no float for an integer has an error at each place where there is one.
+    """
+    made = deepcopy(dict(config))
+    strict = _Strict(validator.schema)
+    while places := {tuple(leaf.absolute_path) for error in strict.iter_errors(made) for leaf in _leaves(error)}:
+        for place in places:
+            within: Any = made
+            for key in place[:-1]:
+                within = within[key]
+            within[place[-1]] = int(within[place[-1]])
+    return made
+
+
+def _leaves(error: Any) -> Iterator[Any]:
+    """The errors of floats in place of integers, of all alternatives."""
+    for inner in error.context or ():
+        yield from _leaves(inner)
+    if isinstance(error.instance, float) and error.instance.is_integer() and error.validator in ("type", "enum"):
+        yield error
+
+
+def _strict_enum(validator: Any, values: list[Any], instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, float) and any(instance == value and isinstance(value, int) for value in values):
+        yield ValidationError(f"{instance} is no integer")
+
+
+_Strict = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    {"enum": _strict_enum},
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda checker, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
 
 
 def closest(word: str, known: Sequence[str]) -> str:
@@ -226,7 +273,8 @@ def as_key(key: Any) -> str:
 
 def _explain(error: Any, file: str) -> str:
     """One line for jsonschema's `ValidationError`: the key's path, what is wrong, what would be right."""
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{as_key(part)}" for part in error.absolute_path).lstrip(".")
+    parts = [f"[{part}]" if isinstance(part, int) else f".{as_key(part)}" for part in error.absolute_path]
+    path = "".join(parts).lstrip(".")
     where = f"{file}: {path}" if path else file
     schema = error.schema
     wanted = error.validator_value
@@ -250,7 +298,8 @@ def _explain(error: Any, file: str) -> str:
             right = " or ".join(names.get(name, f"a{'n' * (name[0] in 'aeiou')} {name}") for name in types)
             return f"{where} is {quoted(error.instance)}: should be {right}"
         case "enum":
-            return f"{where} is {quoted(error.instance)}: {closest(str(error.instance), [shown(value) for value in wanted])}"
+            right = closest(str(error.instance), [shown(value) for value in wanted])
+            return f"{where} is {quoted(error.instance)}: {right}"
         case "pattern" if of_name:
             return f"{where}.{as_key(error.instance)}: {schema['description']} has letters, digits and _ only"
         case "not" if of_name:

@@ -470,6 +470,18 @@ def test_what_is_wrong_is_named_with_what_would_be_right(experiment: dict[str, A
     assert "\n" not in str(refused.value)
 
 
+def test_whole_numbers_written_as_floats_are_integers():
+    floats = one(workers=2.0, devices=1.0, training={"iterations": 7.0}, evaluate={"propagation": {"pictured": 2.0}})
+    assert repr(floats) == repr(
+        one(workers=2, devices=1, training={"iterations": 7}, evaluate={"propagation": {"pictured": 2}})
+    )
+
+
+def test_an_evaluation_s_name_is_on_one_line():
+    with pytest.raises(UserError, match=r"x\.evaluate\.'a\\nb': there is no evaluation 'a\\nb': should"):
+        one(evaluate={"a\nb": {}})
+
+
 def test_two_encoders_are_no_start():
     with pytest.raises(
         UserError, match=r"x\.start: 'a', of the method cmp, has the encoder resnet18, and this experiment's is"

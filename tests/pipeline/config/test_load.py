@@ -193,6 +193,20 @@ def test_what_is_wrong_is_named_with_what_would_be_right(config: dict[str, Any],
     assert "\n" not in str(refused.value)
 
 
+def test_whole_numbers_written_as_floats_are_integers():
+    def both(size: Any, two: Any) -> dict[str, Any]:
+        select, source = {"list": [two, 4]}, {"kind": "synthetic", "height": size}
+        davis = {"source": {"kind": "davis", "path": "a", "year": two + 2014}}
+        x = one(source=source, frames={"select": select}, regions={"leaves": two}, videos_per_shard=two)
+        return {"datasets": x["datasets"] | {"davis": davis}}
+
+    floats, integers = (load(both(*sizes)) for sizes in ((64.0, 2.0), (64, 2)))
+    assert repr(floats) == repr(integers)
+    assert isinstance(load(one(min_success=1.0))["x"].min_success, float)
+    with pytest.raises(UserError, match=r"x\.videos_per_shard is 2\.5: should be an integer"):
+        load(one(videos_per_shard=2.5))
+
+
 def test_a_pattern_that_matches_nothing_names_its_key(tmp_path: Path):
     config = {"datasets": {"mylab": {"source": {"kind": "videos", "path": f"{tmp_path}/*.mp4"}}}}
     with pytest.raises(UserError) as refused:
