@@ -202,8 +202,8 @@ def _check_evaluations(config: Mapping[str, Any], file: str) -> None:
             if kind not in EVALUATIONS:
                 right = closest(str(kind), [*EVALUATIONS])
                 raise UserError(
-                    f"{where}.evaluate.{as_key(name)}: there is no evaluation {quoted(kind)}: {right}; another name says "
-                    "which by the key evaluation"
+                    f"{where}.evaluate.{as_key(name)}: there is no evaluation {quoted(kind)}: {right}; another "
+                    "name says which by the key evaluation"
                 )
 
 
