@@ -5,9 +5,9 @@ here imports torch: Snakemake reads it in every job.
 """
 
 import json
+import os.path
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from common_fate.errors import UserError
@@ -326,7 +326,7 @@ def _evaluated(
     except ValueError as error:
         raise UserError(f"{where}.{error}") from error
     for key, path in (evaluation.paths(options) if evaluation.paths else {}).items():
-        if not Path(path).exists():
+        if not os.path.exists(path):
             raise UserError(f"{where}.{key}: there is no file or folder {path!r}")
     check_crops(options, where)
     return Evaluated(name, evaluation.name, _json(options), starts, on, side)

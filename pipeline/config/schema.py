@@ -1,6 +1,7 @@
 """The JSON schema of config.yaml, made from the dataclasses of options, and what it has to say of a configuration."""
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -209,10 +210,22 @@ def check(config: Mapping[str, Any], validator: Draft202012Validator, file: str)
     Raises:
         UserError: for the first key, by its path, that the schema refuses.
     """
-    errors = sorted(validator.iter_errors(config), key=lambda error: list(map(str, error.absolute_path)))
+    errors = sorted(
+        validator.iter_errors(config), key=lambda error: (list(map(str, error.absolute_path)), _rank(error))
+    )
     if errors:
         raise UserError(_explain(errors[0], file))
     return _with_integers(config, validator)
+
+
+def _rank(error: Any) -> int:
+    """Of what is wrong in one mapping, an unknown key is said before a missing one, which it may be meant for.
+
+    Without the key that all others depend on, nobody knows which they are.
+    """
+    if error.validator == "required" and "allOf" in error.schema:
+        return 0
+    return 1 if error.validator == "additionalProperties" else 2
 
 
 def _with_integers(config: Mapping[str, Any], validator: Draft202012Validator) -> dict[str, Any]:
@@ -265,6 +278,15 @@ def shown(value: Any) -> str:
     return names[value] if value is None or isinstance(value, bool) else str(value)
 
 
+def as_number(text: str) -> str | None:
+    """Returns how YAML 1.1 wants a number that it takes for text, such as 1e-3; None where it is something else."""
+    found = re.fullmatch(r"([-+]?)([0-9]+)(\.[0-9]*)?[eE]([-+]?)([0-9]+)", text)
+    if not found:
+        return None
+    sign, whole, part, exponent_sign, exponent = found.groups()
+    return f"{sign}{whole}{part if part and part != '.' else '.0'}e{exponent_sign or '+'}{exponent}"
+
+
 def as_key(key: Any) -> str:
     """Returns a key as a part of a path in messages: quoted and cut where it is not short and printable."""
     text = shown(key)
@@ -288,6 +310,9 @@ def _explain(error: Any, file: str) -> str:
             return f"{file}: {f'{path}.' if path else ''}{as_key(unknown)} is not a key: {advice}"
         case "required":
             missing = next(key for key in wanted if key not in error.instance)
+            others = {str(key): key for key in error.instance if key not in schema.get("properties", {})}
+            if close := difflib.get_close_matches(missing, [*others], 1):
+                return f"{f'{where}.' if path else f'{file}: '}{as_key(close[0])} is not a key: did you mean {missing}?"
             return f"{where} lacks {missing}, which is required"
         case "type" if of_name:
             name, what = as_key(error.instance), schema["description"]
@@ -296,7 +321,14 @@ def _explain(error: Any, file: str) -> str:
             names = {"object": "a mapping", "array": "a list", "null": "null", "boolean": "true or false"}
             types = [wanted] if isinstance(wanted, str) else wanted
             right = " or ".join(names.get(name, f"a{'n' * (name[0] in 'aeiou')} {name}") for name in types)
+            if error.instance is None:
+                return f"{where} is empty: should be {right}"
+            number = {"number", "integer"} & {*types} and isinstance(error.instance, str) and as_number(error.instance)
+            if number:
+                return f"{where}: YAML reads {error.instance} as text: write {number}"
             return f"{where} is {quoted(error.instance)}: should be {right}"
+        case "enum" if error.instance is None:
+            return f"{where} is empty: {closest('', [shown(value) for value in wanted])}"
         case "enum":
             right = closest(str(error.instance), [shown(value) for value in wanted])
             return f"{where} is {quoted(error.instance)}: {right}"
@@ -320,6 +352,8 @@ def _explain(error: Any, file: str) -> str:
             twice = next(item for item in error.instance if error.instance.count(item) > 1)
             return f"{where} names {as_key(twice)} twice: leave one out"
         case "maxProperties":
+            if not error.instance:
+                return f"{where} is empty: should have one of {', '.join(schema['properties'])}"
             return f"{where} has {len(error.instance)} keys: should have one of {', '.join(schema['properties'])}"
         case "minimum":
             return f"{where} is {error.instance}: should be at least {wanted}"

@@ -305,6 +305,12 @@ def test_what_cannot_estimate_a_datasets_flow_is_refused(method: str, says: str)
     assert says in str(refused.value)
 
 
+def test_the_network_of_an_experiment_where_there_are_none():
+    flow = {"flow": {"estimator": "network:experiments.nope"}}
+    with pytest.raises(UserError, match=r"demo\.flow: there is no experiment 'nope': there are no experiments here$"):
+        resolve({"demo": DATASETS["demo"] | flow})
+
+
 @pytest.mark.usefixtures("toys")
 def test_what_waits_for_itself_names_the_circle():
     with pytest.raises(UserError) as refused:
@@ -374,6 +380,20 @@ NAMED: dict[str, Any] = {"segmentation": {"data": VOC}}
             HELD | {"recipe": "resnet5"},
             "x.recipe is 'resnet5': should be one of alexnet, resnet50, parsing, annotation",
         ),
+        (
+            {"method": "cmp", "trian": ["demo"], "validation": {"share": 0.1}},
+            "experiments.x.trian is not a key: did you mean train?",
+        ),
+        (
+            {"metod": "cmp", "train": ["demo"], "validation": {"share": 0.1}},
+            "experiments.x.metod is not a key: did you mean method?",
+        ),
+        (
+            HELD | {"training": {"learning_rate": "1e-3"}},
+            "experiments.x.training.learning_rate: YAML reads 1e-3 as text: write 1.0e-3",
+        ),
+        (HELD | {"start": "x" * 3000}, "experiments.x.start: there is no experiment 'xxx"),
+        (HELD | {"start": "x" * 3000 + ".pth"}, "experiments.x.start: there is no file 'xxx"),
         (HELD | {"trian": ["demo"]}, "experiments.x.trian is not a key: did you mean train?"),
         (HELD | {"train": []}, "experiments.x.train is empty: should have at least 1 entry"),
         (HELD | {"train": ["demo", "demo"]}, "experiments.x.train names demo twice: leave one out"),

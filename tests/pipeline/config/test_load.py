@@ -178,6 +178,20 @@ def test_web_video_is_filtered_unless_told_otherwise_and_other_video_if_told(mon
         (one(frames={"pairs": "none"}, views=["selflow"]), "selflow needs pairs of frames, and frames.pairs is none"),
         (one(regions={"maps": "folder"}), "datasets.x.regions: maps is the folder of the detector maps"),
         ({"datasets": {"x": {"source": {"kind": "videos"}}}}, "datasets.x.source lacks path"),
+        (
+            {"datasets": {"x": {"source": {"kind": "videos", "pth": "a"}}}},
+            "c.yaml: datasets.x.source.pth is not a key: did you mean path?",
+        ),
+        (
+            {"datasets": {"x": {"source": {"kidn": "davis", "path": "a", "year": 2016}}}},
+            "c.yaml: datasets.x.source.kidn is not a key: did you mean kind?",
+        ),
+        ({"dataset": {}}, "c.yaml: dataset is not a key: did you mean datasets?"),
+        (one(flow=None), "c.yaml: datasets.x.flow is empty: should be a mapping"),
+        (one(flow={"estimator": "raft"}), "no estimator 'raft': it is 'dis'"),
+        (one(flow={"estimator": "raft"}), "(did you mean ptlflow:raft?)"),
+        (one(flow={"estimator": "x" * 5000}), "datasets.x.flow.estimator is 'xxx"),
+        (one(frames={"select": {}}), "datasets.x.frames.select is empty: should have"),
         ({"datasets": {"x": {"source": {"kind": "video", "path": "a"}}}}, "is 'video': should be one of videos"),
         ({"datasets": {"x": {"source": {"kind": "synthetic", "path": "a"}}}}, "datasets.x.source.path is not a key"),
         (
