@@ -3,10 +3,6 @@ from snakemake.utils import min_version
 
 min_version("9.0")
 
-if not workflow.overwrite_configfiles:
-
-    configfile: "config.yaml"
-
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/slurm.smk"

@@ -5,14 +5,15 @@ here imports torch: Snakemake reads it in every job.
 """
 
 import json
+import os.path
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from common_fate.errors import UserError
+from common_fate.shards.limits import quoted
 from pipeline.config.load import Dataset
-from pipeline.config.schema import check, closest
+from pipeline.config.schema import as_key, check, closest
 from trainers.data.split import Split
 from trainers.declarations import Evaluation, Method
 from trainers.engine.options import build, merged
@@ -168,8 +169,8 @@ def load(
     """
     config = {**config, "experiments": _spelt(config.get("experiments", {}))}
     _check_evaluations(config, file)
-    check({"experiments": config["experiments"]}, experiments_validator(), file)
-    given = {one.name: one for one in _given(config.get("experiments", {}), file)}
+    config = check({"experiments": config["experiments"]}, experiments_validator(), file)
+    given = {one.name: one for one in _given(config["experiments"], file)}
     networks = trained_for(datasets, given)
     experiments = {name: _experiment(one, given, datasets) for name, one in given.items()}
     check_circles(_waits(experiments, networks), file)
@@ -199,9 +200,10 @@ def _check_evaluations(config: Mapping[str, Any], file: str) -> None:
         for name, one in _items(values.get("evaluate")):
             kind = one.get("evaluation", name) if isinstance(one, Mapping) else name
             if kind not in EVALUATIONS:
+                right = closest(str(kind), [*EVALUATIONS])
                 raise UserError(
-                    f"{where}.evaluate.{name}: there is no evaluation {kind!r}: {closest(str(kind), [*EVALUATIONS])}; "
-                    "another name says which by the key evaluation"
+                    f"{where}.evaluate.{as_key(name)}: there is no evaluation {quoted(kind)}: {right}; another "
+                    "name says which by the key evaluation"
                 )
 
 
@@ -209,11 +211,11 @@ def _mappings(experiments: Any, where: str) -> Iterator[tuple[str, Mapping[str, 
     """The experiments and their variants, whatever their form, with their paths."""
     for name, values in _items(experiments):
         if isinstance(values, Mapping):
-            yield f"{where}.{name}", values
+            yield f"{where}.{as_key(name)}", values
             for axis, variants in _items(values.get("grid")):
                 for variant, over in _items(variants):
                     if isinstance(over, Mapping):
-                        yield f"{where}.{name}.grid.{axis}.{variant}", over
+                        yield f"{where}.{as_key(name)}.grid.{as_key(axis)}.{as_key(variant)}", over
 
 
 def _items(values: Any) -> Iterator[tuple[Any, Any]]:
@@ -324,7 +326,7 @@ def _evaluated(
     except ValueError as error:
         raise UserError(f"{where}.{error}") from error
     for key, path in (evaluation.paths(options) if evaluation.paths else {}).items():
-        if not Path(path).exists():
+        if not os.path.exists(path):
             raise UserError(f"{where}.{key}: there is no file or folder {path!r}")
     check_crops(options, where)
     return Evaluated(name, evaluation.name, _json(options), starts, on, side)

@@ -11,6 +11,7 @@ from typing import Any
 
 from common_fate.datasets.holdout import in_share
 from common_fate.errors import UserError
+from common_fate.shards.limits import quoted
 from pipeline.config.load import Dataset
 from pipeline.config.schema import closest
 from pipeline.registry import STAGES, VIEWS
@@ -24,7 +25,7 @@ def check_view(names: Sequence[str], datasets: Mapping[str, Dataset], view: str,
     for number, name in enumerate(names):
         at = f"{where}[{number}]"
         if name not in datasets:
-            raise UserError(f"{at}: there is no dataset {name!r}: {closest(name, [*datasets])}")
+            raise UserError(f"{at}: there is no dataset {quoted(name)}: {closest(name, [*datasets])}")
         if view not in datasets[name].views:
             able = [other for other, dataset in datasets.items() if view in dataset.views]
             add = f"adopt one that has {view}" if datasets[name].adopted else f"add {view} to datasets.{name}.views"

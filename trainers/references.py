@@ -3,6 +3,7 @@
 Nothing here imports torch: Snakemake reads it in every job.
 """
 
+import os.path
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -11,6 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from common_fate.errors import UserError
+from common_fate.shards.limits import quoted
 from pipeline.config.load import Dataset
 from pipeline.config.schema import closest
 from trainers.declarations import Evaluation, Method
@@ -124,13 +126,14 @@ def experiment_called(name: str, given: Givens, where: str) -> Given | None:
     if made := MADE_HERE.fullmatch(name):
         name = made[1]
     elif "/" in name or name.endswith(_CHECKPOINTS):
-        if not Path(name).is_file():
+        if not os.path.isfile(name):  # a name too long for a file is none
             raise UserError(f"{where}: there is no file {name!r}: should be an experiment, or a checkpoint's path")
         return None
     if name not in given:
         if variants := [one.name for one in given.values() if one.place and one.place.grid == name]:
             raise UserError(f"{where}: {name!r} is a grid: should be one of {', '.join(variants)}")
-        raise UserError(f"{where}: there is no experiment {name!r}: {closest(name, [*given])}, or a checkpoint's path")
+        right = f"{closest(name, [*given])}, or a checkpoint's path" if given else "there are no experiments here"
+        raise UserError(f"{where}: there is no experiment {quoted(name)}: {right}")
     return given[name]
 
 
@@ -149,7 +152,7 @@ def starts_of(given_starts: Sequence[str], evaluation: Evaluation, given: Givens
             continue
         if MADE_HERE.fullmatch(start):
             experiment_called(start, given, at)
-        elif not Path(start).is_file():
+        elif not os.path.isfile(start):
             raise UserError(
                 f"{at}: there is no file {start!r}: should be {evaluation.needs}, {SCRATCH}, or a checkpoint's path"
             )

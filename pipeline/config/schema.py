@@ -1,15 +1,19 @@
 """The JSON schema of config.yaml, made from the dataclasses of options, and what it has to say of a configuration."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
 
 from common_fate.errors import UserError
+from common_fate.shards.limits import quoted
 from pipeline.downloads.policy import DownloadPolicy
 from pipeline.registry import STAGES, VIEWS
 from pipeline.sources import SOURCES
@@ -18,7 +22,7 @@ Schema = dict[str, Any]
 Definitions = dict[str, Schema]
 """What `$ref` leads to, by name."""
 
-NAME = {"type": "string", "pattern": "^[A-Za-z0-9_]+$"}
+NAME = {"type": "string", "pattern": r"^[A-Za-z0-9_]+(?!\n)$"}  # Python's $ is also before a last newline
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
@@ -167,7 +171,9 @@ def datasets_schema(definitions: Definitions) -> Schema:
     }
     definitions["dataset"] = mapping_of(dataset, ["source"])
     made = named({"$ref": "#/$defs/dataset"}, "a dataset's name", minProperties=1)
-    made["propertyNames"]["not"] = {"enum": ["report", "experiments"]}  # folders beside the datasets' own
+    made["propertyNames"]["not"] = {
+        "enum": ["report", "experiments", "shards"]
+    }  # folders beside or in the datasets' own
     return made
 
 
@@ -198,11 +204,66 @@ def datasets_validator() -> Draft202012Validator:
     return Draft202012Validator(config_schema())
 
 
-def check(config: Mapping[str, Any], validator: Draft202012Validator, file: str) -> None:
-    """Raises `UserError` for the first key, by its path, that the schema refuses."""
-    errors = sorted(validator.iter_errors(config), key=lambda error: list(map(str, error.absolute_path)))
+def check(config: Mapping[str, Any], validator: Draft202012Validator, file: str) -> dict[str, Any]:
+    """Returns a configuration that a schema accepts, whole numbers written as floats (`2.0`) made integers.
+
+    Raises:
+        UserError: for the first key, by its path, that the schema refuses.
+    """
+    errors = sorted(
+        validator.iter_errors(config), key=lambda error: (list(map(str, error.absolute_path)), _rank(error))
+    )
     if errors:
         raise UserError(_explain(errors[0], file))
+    return _with_integers(config, validator)
+
+
+def _rank(error: Any) -> int:
+    """Of what is wrong in one mapping, an unknown key is said before a missing one, which it may be meant for.
+
+    Without the key that all others depend on, nobody knows which they are.
+    """
+    if error.validator == "required" and "allOf" in error.schema:
+        return 0
+    return 1 if error.validator == "additionalProperties" else 2
+
+
+def _with_integers(config: Mapping[str, Any], validator: Draft202012Validator) -> dict[str, Any]:
+    """A configuration that a schema accepts, to which `2.0` is an integer as well: where it asks for one, made one.
+
+    A schema that takes no float for an integer has an error at each place where there is one.
+    """
+    made = deepcopy(dict(config))
+    strict = _Strict(validator.schema)
+    while places := {tuple(leaf.absolute_path) for error in strict.iter_errors(made) for leaf in _leaves(error)}:
+        for place in places:
+            within: Any = made
+            for key in place[:-1]:
+                within = within[key]
+            within[place[-1]] = int(within[place[-1]])
+    return made
+
+
+def _leaves(error: Any) -> Iterator[Any]:
+    """The errors of floats in place of integers, of all alternatives."""
+    for inner in error.context or ():
+        yield from _leaves(inner)
+    if isinstance(error.instance, float) and error.instance.is_integer() and error.validator in ("type", "enum"):
+        yield error
+
+
+def _strict_enum(validator: Any, values: list[Any], instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, float) and any(instance == value and isinstance(value, int) for value in values):
+        yield ValidationError(f"{instance} is no integer")
+
+
+_Strict = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    {"enum": _strict_enum},
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda checker, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
 
 
 def closest(word: str, known: Sequence[str]) -> str:
@@ -217,9 +278,25 @@ def shown(value: Any) -> str:
     return names[value] if value is None or isinstance(value, bool) else str(value)
 
 
+def as_number(text: str) -> str | None:
+    """Returns how YAML 1.1 wants a number that it takes for text, such as 1e-3; None where it is something else."""
+    found = re.fullmatch(r"([-+]?)([0-9]+)(\.[0-9]*)?[eE]([-+]?)([0-9]+)", text)
+    if not found:
+        return None
+    sign, whole, part, exponent_sign, exponent = found.groups()
+    return f"{sign}{whole}{part if part and part != '.' else '.0'}e{exponent_sign or '+'}{exponent}"
+
+
+def as_key(key: Any) -> str:
+    """Returns a key as a part of a path in messages: quoted and cut where it is not short and printable."""
+    text = shown(key)
+    return text if len(text) <= 80 and text.isprintable() else quoted(text)
+
+
 def _explain(error: Any, file: str) -> str:
     """One line for jsonschema's `ValidationError`: the key's path, what is wrong, what would be right."""
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
+    parts = [f"[{part}]" if isinstance(part, int) else f".{as_key(part)}" for part in error.absolute_path]
+    path = "".join(parts).lstrip(".")
     where = f"{file}: {path}" if path else file
     schema = error.schema
     wanted = error.validator_value
@@ -230,22 +307,33 @@ def _explain(error: Any, file: str) -> str:
             unknown = next(key for key in error.instance if key not in known)
             close = difflib.get_close_matches(str(unknown), known, 1)
             advice = f"did you mean {close[0]}?" if close else f"the keys here are {', '.join(known)}"
-            return f"{file}: {f'{path}.' if path else ''}{unknown} is not a key: {advice}"
+            return f"{file}: {f'{path}.' if path else ''}{as_key(unknown)} is not a key: {advice}"
         case "required":
             missing = next(key for key in wanted if key not in error.instance)
+            others = {str(key): key for key in error.instance if key not in schema.get("properties", {})}
+            if close := difflib.get_close_matches(missing, [*others], 1):
+                return f"{f'{where}.' if path else f'{file}: '}{as_key(close[0])} is not a key: did you mean {missing}?"
             return f"{where} lacks {missing}, which is required"
         case "type" if of_name:
-            name, what = shown(error.instance), schema["description"]
+            name, what = as_key(error.instance), schema["description"]
             return f"{where}.{name}: YAML reads {what} here as {_kind(error.instance)}: write it in quotes"
         case "type":
             names = {"object": "a mapping", "array": "a list", "null": "null", "boolean": "true or false"}
             types = [wanted] if isinstance(wanted, str) else wanted
             right = " or ".join(names.get(name, f"a{'n' * (name[0] in 'aeiou')} {name}") for name in types)
-            return f"{where} is {error.instance!r}: should be {right}"
+            if error.instance is None:
+                return f"{where} is empty: should be {right}"
+            number = {"number", "integer"} & {*types} and isinstance(error.instance, str) and as_number(error.instance)
+            if number:
+                return f"{where}: YAML reads {error.instance} as text: write {number}"
+            return f"{where} is {quoted(error.instance)}: should be {right}"
+        case "enum" if error.instance is None:
+            return f"{where} is empty: {closest('', [shown(value) for value in wanted])}"
         case "enum":
-            return f"{where} is {error.instance!r}: {closest(str(error.instance), [shown(value) for value in wanted])}"
+            right = closest(str(error.instance), [shown(value) for value in wanted])
+            return f"{where} is {quoted(error.instance)}: {right}"
         case "pattern" if of_name:
-            return f"{where}.{error.instance}: {schema['description']} has letters, digits and _ only"
+            return f"{where}.{as_key(error.instance)}: {schema['description']} has letters, digits and _ only"
         case "not" if of_name:
             return f"{where}.{error.instance}: this name is taken: results/{error.instance} is not for a dataset"
         case "minProperties" | "minItems" if not error.instance:
@@ -262,8 +350,10 @@ def _explain(error: Any, file: str) -> str:
             return f"{where} has {len(error.instance)} entries: should have {number}"
         case "uniqueItems":
             twice = next(item for item in error.instance if error.instance.count(item) > 1)
-            return f"{where} names {shown(twice)} twice: leave one out"
+            return f"{where} names {as_key(twice)} twice: leave one out"
         case "maxProperties":
+            if not error.instance:
+                return f"{where} is empty: should have one of {', '.join(schema['properties'])}"
             return f"{where} has {len(error.instance)} keys: should have one of {', '.join(schema['properties'])}"
         case "minimum":
             return f"{where} is {error.instance}: should be at least {wanted}"
@@ -274,7 +364,7 @@ def _explain(error: Any, file: str) -> str:
         case "exclusiveMaximum":
             return f"{where} is {error.instance}: should be below {wanted}"
         case _:
-            return f"{where}: {error.message}"
+            return f"{where}: {error.message.replace(repr(error.instance), quoted(error.instance))}"
 
 
 def _kind(value: Any) -> str:

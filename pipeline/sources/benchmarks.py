@@ -47,7 +47,7 @@ class DavisOptions:
     path: Paths = option(help="the folder DAVIS, the folder around it, a zip, or a list of these", minItems=1)
     year: int = option(2017, "whose lists and masks", enum=[2016, 2017])
     split: str = option(
-        "train", "a list in ImageSets, `trainval`, or `all` sequences that are there", pattern="^[a-z-]+$"
+        "train", "a list in ImageSets, `trainval`, or `all` sequences that are there", pattern=r"^[a-z-]+(?!\n)$"
     )
     resolution: str = option(
         "480p", "`1080p` is of 2016, `Full-Resolution` of 2017", enum=["480p", "1080p", "Full-Resolution"]
@@ -178,7 +178,9 @@ class VocOptions:
     path: Paths = option(help="the folder VOCdevkit, the folder around it, or its tars", minItems=1)
     year: int = option(2012, "which year's", minimum=2005, maximum=2012)
     set: str = option(
-        "Main/trainval", "a list of ImageSets, such as `Segmentation/train`", pattern="^[A-Za-z0-9_]+/[A-Za-z0-9_]+$"
+        "Main/trainval",
+        "a list of ImageSets, such as `Segmentation/train`",
+        pattern=r"^[A-Za-z0-9_]+/[A-Za-z0-9_]+(?!\n)$",
     )
     masks: str | None = option(
         "SegmentationClass", "null: none", enum=["SegmentationClass", "SegmentationObject", "SegmentationClassAug"]
@@ -214,7 +216,7 @@ class CocoOptions:
     """Where COCO is, and which of its images."""
 
     path: Paths = option(help="the folder or the zips", minItems=1)
-    split: str = option("train2017", "which images", pattern="^[a-z]+[0-9]{4}$")
+    split: str = option("train2017", "which images", pattern=r"^[a-z]+[0-9]{4}(?!\n)$")
     annotations: str | None = option(
         None, "a JSON file of it, for the licence of each image, such as `annotations/instances_train2017.json`"
     )
@@ -255,7 +257,7 @@ class ImagenetOptions:
         "which classes, such as n01440764; null: all",
         minItems=1,
         uniqueItems=True,
-        items={"type": "string", "pattern": "^n[0-9]{8}$"},
+        items={"type": "string", "pattern": r"^n[0-9]{8}(?!\n)$"},
     )
     license: str | None = option(None, "carried into the catalog")
 

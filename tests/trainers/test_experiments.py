@@ -305,6 +305,12 @@ def test_what_cannot_estimate_a_datasets_flow_is_refused(method: str, says: str)
     assert says in str(refused.value)
 
 
+def test_the_network_of_an_experiment_where_there_are_none():
+    flow = {"flow": {"estimator": "network:experiments.nope"}}
+    with pytest.raises(UserError, match=r"demo\.flow: there is no experiment 'nope': there are no experiments here$"):
+        resolve({"demo": DATASETS["demo"] | flow})
+
+
 @pytest.mark.usefixtures("toys")
 def test_what_waits_for_itself_names_the_circle():
     with pytest.raises(UserError) as refused:
@@ -374,6 +380,20 @@ NAMED: dict[str, Any] = {"segmentation": {"data": VOC}}
             HELD | {"recipe": "resnet5"},
             "x.recipe is 'resnet5': should be one of alexnet, resnet50, parsing, annotation",
         ),
+        (
+            {"method": "cmp", "trian": ["demo"], "validation": {"share": 0.1}},
+            "experiments.x.trian is not a key: did you mean train?",
+        ),
+        (
+            {"metod": "cmp", "train": ["demo"], "validation": {"share": 0.1}},
+            "experiments.x.metod is not a key: did you mean method?",
+        ),
+        (
+            HELD | {"training": {"learning_rate": "1e-3"}},
+            "experiments.x.training.learning_rate: YAML reads 1e-3 as text: write 1.0e-3",
+        ),
+        (HELD | {"start": "x" * 3000}, "experiments.x.start: there is no experiment 'xxx"),
+        (HELD | {"start": "x" * 3000 + ".pth"}, "experiments.x.start: there is no file 'xxx"),
         (HELD | {"trian": ["demo"]}, "experiments.x.trian is not a key: did you mean train?"),
         (HELD | {"train": []}, "experiments.x.train is empty: should have at least 1 entry"),
         (HELD | {"train": ["demo", "demo"]}, "experiments.x.train names demo twice: leave one out"),
@@ -421,6 +441,8 @@ NAMED: dict[str, Any] = {"segmentation": {"data": VOC}}
         (HELD | {"grid": "papr"}, "experiments.x.grid is 'papr': should be one of paper (did you mean paper?)"),
         (HELD | {"grid": {}}, "experiments.x.grid is empty"),
         (HELD | {"grid": {"a-b": {"c": {}}}}, "x.grid.a-b: the name of an axis has letters, digits and _"),
+        (HELD | {"grid": {"a\n": {"c": {}}}}, "x.grid.'a\\n': the name of an axis has letters, digits and _"),
+        (HELD | {"grid": {"a": {"c\n": {}}}}, "x.grid.a.'c\\n': the name of a variant has letters, digits and _"),
         (HELD | {"grid": {"a": {2016: {}}}}, "x.grid.a.2016: YAML reads the name of a variant here as a number: write"),
         (HELD | {"grid": {"a": {"b": {"grid": {}}}}}, "experiments.x.grid.a.b.grid is not a key"),
         (
@@ -466,6 +488,18 @@ def test_what_is_wrong_is_named_with_what_would_be_right(experiment: dict[str, A
     assert says in str(refused.value)
     assert str(refused.value).startswith("c.yaml: experiments.x")
     assert "\n" not in str(refused.value)
+
+
+def test_whole_numbers_written_as_floats_are_integers():
+    floats = one(workers=2.0, devices=1.0, training={"iterations": 7.0}, evaluate={"propagation": {"pictured": 2.0}})
+    assert repr(floats) == repr(
+        one(workers=2, devices=1, training={"iterations": 7}, evaluate={"propagation": {"pictured": 2}})
+    )
+
+
+def test_an_evaluation_s_name_is_on_one_line():
+    with pytest.raises(UserError, match=r"x\.evaluate\.'a\\nb': there is no evaluation 'a\\nb': should"):
+        one(evaluate={"a\nb": {}})
 
 
 def test_two_encoders_are_no_start():

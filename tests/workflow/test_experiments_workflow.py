@@ -319,6 +319,27 @@ def test_weights_that_are_missing_are_one_line_before_any_job(workspace: Workspa
         assert "Traceback" not in done.stderr
 
 
+def test_weights_that_are_missing_are_refused_where_other_flow_stands(built: Workspace):
+    for flow in (
+        {"estimator": "ptlflow:liteflownet", "checkpoint": "things"},
+        {"estimator": "ptlflow:liteflownet", "checkpoint": "none.ckpt"},
+    ):
+        built.configure(changed(flow=flow))
+        done = built.snakemake("--dry-run")
+        assert done.returncode != 0
+        assert "error: config.yaml: datasets.small.flow: " in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_yaml_that_snakemake_would_fail_to_read_is_one_line(workspace: Workspace):
+    for text, says in ((b"datasets: &x {a: *x}\n", "line 1 refers to itself"), (b"a: \xff\n", "is no YAML: byte 3")):
+        (workspace.folder / "config.yaml").write_bytes(text)
+        done = workspace.snakemake("--dry-run")
+        assert done.returncode != 0
+        assert f"error: config.yaml: {says}" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_experiments_train_and_are_measured(made: Workspace, tmp_path: Path):
     subprocess.run(["cp", "-a", str(made.folder), str(tmp_path / "copy")], check=True)
     workspace = Workspace(tmp_path / "copy")

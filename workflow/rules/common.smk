@@ -25,11 +25,25 @@ def one_of(names):
     return "|".join(names) or "(?!)"
 
 
-CONFIG_FILE = os.path.relpath(workflow.overwrite_configfiles[-1]) if workflow.overwrite_configfiles else "config.yaml"
-try:
-    if workflow.is_main_process:
+def check_files():
+    """Refuses what this project's own reader does not take, before Snakemake reads it."""
+    try:
         for file in workflow.overwrite_configfiles or ["config.yaml"]:
             check_keys(Path(os.path.relpath(file)))
+    except UserError as error:
+        refuse(error)
+
+
+if workflow.is_main_process:
+    check_files()
+
+if not workflow.overwrite_configfiles:
+
+    configfile: "config.yaml"
+
+
+CONFIG_FILE = os.path.relpath(workflow.overwrite_configfiles[-1]) if workflow.overwrite_configfiles else "config.yaml"
+try:
     DATASETS = load(config, CONFIG_FILE)
 except UserError as error:
     refuse(error)

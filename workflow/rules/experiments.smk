@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from common_fate.datasets.catalog import read_catalog
+from common_fate.shards.record import Record, record_path
 from trainers.experiments import grids, load as load_experiments
 from trainers.planning import check_videos, gpus_here
 
@@ -39,12 +40,26 @@ def check_weights(dataset):
                 raise UserError(f"{CONFIG_FILE}: datasets.{dataset}.{name}: there is no file '{path}'")
 
 
+def flow_stands(dataset):
+    """Whether all of a dataset's flow is there, made with the options of today: by the records of two of its shards."""
+    options = DATASETS[dataset].options("flow")
+    shards = expand_shards("flow", [dataset])
+    own = options["checkpoint"] and ("/" in options["checkpoint"] or "." in options["checkpoint"])
+    if not all(map(os.path.exists, shards)) or (own and not os.path.exists(options["checkpoint"])):
+        return False
+    try:
+        return all(Record.read(record_path(Path(shard))).options == options for shard in {*shards[:1], *shards[-1:]})
+    except UserError:
+        return False
+
+
 def check_flow(dataset):
-    """Refuses an estimator that is not there, or whose weights are not. ptlflow takes seconds to say, in a process of
-    its own, so it is asked where flow is still to be made, and on a machine that has it.
+    """Refuses an estimator that is not there, or whose weights are not, before Snakemake deletes the flow that stands.
+    ptlflow takes seconds to say, in a process of its own, so it is asked where flow is to be made, and on a machine
+    that has it.
     """
     options = DATASETS[dataset].options("flow")
-    made = made_by_experiments(STAGES["flow"], dataset) or all(map(os.path.exists, expand_shards("flow", [dataset])))
+    made = made_by_experiments(STAGES["flow"], dataset) or flow_stands(dataset)
     if made or not STAGES["flow"].gpu(DATASETS[dataset].stages["flow"]) or not find_spec("ptlflow"):
         return
     weights = ["--checkpoint", options["checkpoint"]] if options["checkpoint"] else []

@@ -1,5 +1,6 @@
 """Which estimators there are, and how one is made from its name."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from common_fate.errors import UserError
+from common_fate.shards.limits import quoted
 from pipeline.columns.flow.estimator import Estimator
 
 DIS_PRESETS = ("ultrafast", "fast", "medium")
@@ -160,7 +162,8 @@ def family_of(name: str) -> tuple[Family, str]:
     kind, colon, model = name.partition(":")
     family = FAMILIES.get(kind)
     if family is None or family.models != bool(model) or (colon and not model):
-        raise ValueError(f"there is no estimator {name!r}: it is {NAMES}")
+        meant = f" (did you mean ptlflow:{name}?)" if re.fullmatch(r"\w+", name) and kind not in FAMILIES else ""
+        raise ValueError(f"there is no estimator {quoted(name)}: it is {NAMES}{meant}")
     return family, model
 
 

@@ -116,6 +116,22 @@ def test_web_video_is_filtered_unless_told_otherwise_and_other_video_if_told(mon
         ({}, "c.yaml lacks datasets, which is required"),
         ({"datasets": {}}, "datasets is empty: should have at least 1"),
         ({"datasets": {"a-b": {"source": {"kind": "synthetic"}}}}, "datasets.a-b: a dataset's name has letters"),
+        ({"datasets": {"a\n": {"source": {"kind": "synthetic"}}}}, "datasets.'a\\n': a dataset's name has letters"),
+        ({"datasets": {"shards": {"source": {"kind": "synthetic"}}}}, "datasets.shards: this name is taken"),
+        (one(flow={"checkpoint": "a\nb"}), "datasets.x.flow.checkpoint is 'a\\nb': should be one line"),
+        (one(flow={"checkpoint": "a\0b"}), "datasets.x.flow.checkpoint is 'a\\x00b': should have no NUL"),
+        ({"datasets": {"x": {"source": {"kind": "videos", "path": ["a", "b\n"]}}}}, "source.path[1] is 'b\\n': should"),
+        (one(flow={"min_motion": float("nan")}), "datasets.x.flow.min_motion is nan: should be a finite number"),
+        (one(min_success=float("nan")), "datasets.x.min_success is nan: should be a finite number"),
+        (one(videos_per_shard=1e308), "datasets.x.videos_per_shard is 1e+308: should be less than 2 ** 63"),
+        (
+            one() | {"experiments": {"y": {"validation": {"share": float("nan")}}}},
+            "c.yaml: experiments.y.validation.share is nan: should be a finite number",
+        ),
+        (
+            one() | {"experiments": {"y": {"train_share": float("inf")}}},
+            "experiments.y.train_share is inf: should be a finite number",
+        ),
         ({"datasets": {"report": {"source": {"kind": "synthetic"}}}}, "datasets.report: this name is taken"),
         ({"datasets": {"x": {}}}, "c.yaml: datasets.x lacks source"),
         (
@@ -162,6 +178,20 @@ def test_web_video_is_filtered_unless_told_otherwise_and_other_video_if_told(mon
         (one(frames={"pairs": "none"}, views=["selflow"]), "selflow needs pairs of frames, and frames.pairs is none"),
         (one(regions={"maps": "folder"}), "datasets.x.regions: maps is the folder of the detector maps"),
         ({"datasets": {"x": {"source": {"kind": "videos"}}}}, "datasets.x.source lacks path"),
+        (
+            {"datasets": {"x": {"source": {"kind": "videos", "pth": "a"}}}},
+            "c.yaml: datasets.x.source.pth is not a key: did you mean path?",
+        ),
+        (
+            {"datasets": {"x": {"source": {"kidn": "davis", "path": "a", "year": 2016}}}},
+            "c.yaml: datasets.x.source.kidn is not a key: did you mean kind?",
+        ),
+        ({"dataset": {}}, "c.yaml: dataset is not a key: did you mean datasets?"),
+        (one(flow=None), "c.yaml: datasets.x.flow is empty: should be a mapping"),
+        (one(flow={"estimator": "raft"}), "no estimator 'raft': it is 'dis'"),
+        (one(flow={"estimator": "raft"}), "(did you mean ptlflow:raft?)"),
+        (one(flow={"estimator": "x" * 5000}), "datasets.x.flow.estimator is 'xxx"),
+        (one(frames={"select": {}}), "datasets.x.frames.select is empty: should have"),
         ({"datasets": {"x": {"source": {"kind": "video", "path": "a"}}}}, "is 'video': should be one of videos"),
         ({"datasets": {"x": {"source": {"kind": "synthetic", "path": "a"}}}}, "datasets.x.source.path is not a key"),
         (
@@ -175,6 +205,20 @@ def test_what_is_wrong_is_named_with_what_would_be_right(config: dict[str, Any],
         load(config, "c.yaml")
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_whole_numbers_written_as_floats_are_integers():
+    def both(size: Any, two: Any) -> dict[str, Any]:
+        select, source = {"list": [two, 4]}, {"kind": "synthetic", "height": size}
+        davis = {"source": {"kind": "davis", "path": "a", "year": two + 2014}}
+        x = one(source=source, frames={"select": select}, regions={"leaves": two}, videos_per_shard=two)
+        return {"datasets": x["datasets"] | {"davis": davis}}
+
+    floats, integers = (load(both(*sizes)) for sizes in ((64.0, 2.0), (64, 2)))
+    assert repr(floats) == repr(integers)
+    assert isinstance(load(one(min_success=1.0))["x"].min_success, float)
+    with pytest.raises(UserError, match=r"x\.videos_per_shard is 2\.5: should be an integer"):
+        load(one(videos_per_shard=2.5))
 
 
 def test_a_pattern_that_matches_nothing_names_its_key(tmp_path: Path):

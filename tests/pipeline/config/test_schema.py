@@ -35,6 +35,9 @@ class Outer:
     anything: Any = None
 
 
+KEYS = ", ".join(Outer.__dataclass_fields__)
+
+
 def refusal(**values: Any) -> str | None:
     """What the schema of `Outer` says to values, beside the path that has to be there."""
     definitions: dict[str, Any] = {}
@@ -64,7 +67,16 @@ def test_values_of_their_types_are_accepted(values: dict[str, Any]):
         ({"path": []}, "path is empty: should have at least 1 entry"),
         ({"path": 3}, "path is 3: should be a string or a list"),
         ({"inner": {"sise": 1}}, "inner.sise is not a key: did you mean size?"),
-        ({"inner": None}, "inner is None: should be a mapping"),
+        ({"inner": None}, "inner is empty: should be a mapping"),
+        ({"way": None}, "way is empty: should be one of up, down"),
+        ({"share": "1e-3"}, "share: YAML reads 1e-3 as text: write 1.0e-3"),
+        ({"share": "2.5E6"}, "share: YAML reads 2.5E6 as text: write 2.5e+6"),
+        ({"way": "x" * 5000}, f"way is 'x{'x' * 58}... (202 characters): should be one of up, down"),
+        (
+            {"a\nb": 1},
+            f"'a\\nb' is not a key: the keys here are {KEYS}",
+        ),
+        ({"k" * 5000: 1}, f"'{'k' * 59}... (202 characters) is not a key: the keys here are {KEYS}"),
         ({"groups": {"a": {"size": 1.5}}}, "groups.a.size is 1.5: should be an integer"),
         ({"pair": [1]}, "pair has 1 entries: should have 2"),
         ({"pair": ["a", 1]}, "pair[0] is 'a': should be a number"),
