@@ -25,7 +25,7 @@ BETTER = ("higher", "lower")
 MAX_BYTES = 2**28
 MAX_VALUES = 2**20
 MAX_ROWS = 2**14
-MAX_BASELINES = 16
+MAX_BASELINES = 16  # in all rows together: each is a column of the tables
 MAX_PICTURES = 64
 MAX_PICTURE_BYTES = 2**25
 MAX_TEXT = 2**10  # of a name
@@ -185,11 +185,14 @@ def rows_of(values: Any) -> tuple[Row, ...]:
     """Returns rows from what JSON has of them.
 
     Raises:
-        ValueError: there are none, or one is not a row.
+        ValueError: there are none, one is not a row, or together they have more than `MAX_BASELINES` baselines.
     """
     if not isinstance(values, list) or not 0 < len(values) <= MAX_ROWS:
         raise ValueError(f"rows should be a list of 1 to {MAX_ROWS}")
-    return tuple(map(_row, values))
+    rows = tuple(map(_row, values))
+    if len(names := {name for row in rows for name in row.baselines}) > MAX_BASELINES:
+        raise ValueError(f"{len(names)} baselines in its rows; at most {MAX_BASELINES}")
+    return rows
 
 
 def _parsed(data: bytes) -> Measurement:

@@ -18,7 +18,7 @@ def rows_table(starts: Starts) -> str:
     metrics: dict[str, list[Key]] = {}
     for key in lines:
         metrics.setdefault(key[2], []).append(key)
-    short = [key for keys in metrics.values() if len(keys) <= MOST_LINES for key in keys]
+    short = {key for keys in metrics.values() if len(keys) <= MOST_LINES for key in keys}
     parts = [_table({key: lines[key] for key in lines if key in short}, starts)] if short else []
     for metric, keys in metrics.items():
         if len(keys) > MOST_LINES:
@@ -79,12 +79,10 @@ def _lines(starts: Starts) -> dict[Key, dict[str, Row]]:
 def _table(lines: Mapping[Key, Mapping[str, Row]], starts: Starts) -> str:
     every = [row for line in lines.values() for row in line.values()]
     baselines = list(dict.fromkeys(name for row in every for name in row.baselines))
-    shown = {
-        metric: decimals_of(
-            value for row in every if row.metric == metric for value in (row.value, *row.baselines.values())
-        )
-        for metric in dict.fromkeys(row.metric for row in every)
-    }
+    of_metric: dict[str, list[float | None]] = {}
+    for row in every:
+        of_metric.setdefault(row.metric, []).extend((row.value, *row.baselines.values()))
+    shown = {metric: decimals_of(values) for metric, values in of_metric.items()}
     subsets = any(row.subset for row in every)
     columns = ["dataset", *(["of"] if subsets else []), "metric", *starts, *baselines]
     columns += [*(["than the best baseline"] if baselines else []), "samples"]

@@ -94,6 +94,10 @@ def test_a_result_without_rows_is_not_written(tmp_path: Path):
         ({"rows": row(dataset="d" * 2000)}, "at most 1024 characters"),
         ({"rows": row(baselines={"b": "x"})}, "baselines is 'x'"),
         ({"rows": row(baselines={str(n): 1 for n in range(17)})}, "17 baselines; at most 16"),
+        (
+            {"rows": [*row(baselines={"a": 1}), *row(baselines={str(n): 1 for n in range(16)})]},
+            "17 baselines in its rows",
+        ),
         ({"rows": row() * 16385}, "a list of 1 to 16384"),
         ({"pictures": picture(b"GIF89a" + bytes(40))}, "a picture is not a PNG"),
         ({"pictures": picture(PNG[:20])}, "a picture is not a PNG"),
