@@ -37,7 +37,6 @@ th.number, td.number {{ text-align: right; }}
   overflow: visible; }}
 .panels svg, .wide svg {{ display: block; height: auto; max-width: 100%; width: 100%; }}
 .panels > div {{ max-width: 760px; }}
-.wide {{ max-width: 1440px; }}
 .gallery {{ align-items: start; display: grid; gap: 8px 24px;
   grid-template-columns: repeat(auto-fit, minmax(min(640px, 100%), 1fr)); overflow: visible; }}
 .gallery img {{ max-width: 100%; }}
@@ -145,8 +144,12 @@ def decimals_of(values: Iterable[float | None]) -> int:
 def numeral(value: float, decimals: int | None = None) -> str:
     """Returns a number as text: whole ones without decimals, others with `decimals` or four digits."""
     if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:,.{decimals_of([value]) if decimals is None else decimals}f}"
+        shown = f"{value:,}"
+    elif abs(value) >= 1e15:
+        shown = f"{value:.4g}"
+    else:
+        shown = f"{value:,.{decimals_of([value]) if decimals is None else decimals}f}"
+    return shown.replace("-", "−", 1) if value < 0 else shown
 
 
 def duration(seconds: float) -> str:

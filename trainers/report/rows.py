@@ -6,6 +6,7 @@ from trainers.evaluations.result import Row, headlines
 from trainers.report.page import cell, decimals_of, element, folded, numeral, table, text
 
 MOST_LINES = 8  # of one metric, before they are folded away
+MOST_CARDS = 16  # of one experiment
 ARROWS = {"higher": "↑", "lower": "↓"}
 
 Starts = Mapping[str, Sequence[Row]]
@@ -35,9 +36,7 @@ def cards(evaluation: str, starts: Starts) -> Iterable[str]:
     for row in headlines(starts[first]):
         beside = []
         if (better := row.improvement()) is not None and (best := row.best_baseline()) is not None:
-            beside.append(
-                f"{abs(better):.0f} % {'better' if better >= 0 else 'worse'} than {best[0]}, {numeral(best[1])}"
-            )
+            beside.append(f"{improvement(better)} than {best[0]}, {numeral(best[1])}")
         for start in others:
             same = [one for one in starts[start] if _key(one) == _key(row)]
             if same and same[0].value is not None:
@@ -60,7 +59,16 @@ def label(row: Row) -> str:
 
 def improvement(percent: float | None) -> str | None:
     """Returns by how much something is better, in words."""
-    return None if percent is None else f"{abs(percent):.1f} % {'better' if percent >= 0 else 'worse'}"
+    return None if percent is None else f"{_percent(abs(percent))} % {'better' if percent >= 0 else 'worse'}"
+
+
+def signed(percent: float) -> str:
+    """Returns a percentage with its sign, a true minus."""
+    return f"{'−' if percent < 0 else '+'}{_percent(abs(percent))}"
+
+
+def _percent(percent: float) -> str:
+    return f"{percent:.1f}" if percent < 1e6 else f"{percent:.3g}"
 
 
 def _key(row: Row) -> Key:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from trainers.registry import METHODS
 from trainers.report.curves import Reference, curve_panels
 from trainers.report.experiment_files import Curves, number, read_curves, read_json
 from trainers.report.page import duration, element, facts, folded, numeral, page, picture, text
-from trainers.report.rows import cards, rows_table
+from trainers.report.rows import MOST_CARDS, cards, rows_table
 
 PAGE = "index.html"
 TRAINED = ("model", "encoder")  # the starts that stand before others
@@ -81,8 +82,10 @@ def _place(start: str) -> tuple[int, str]:
 
 
 def _cards(measured: Evaluations) -> Iterator[str]:
-    for evaluation, starts in measured.items():
-        yield from cards(evaluation, {start: one.result.rows for start, one in starts.items()})
+    starts = {name: {start: one.result.rows for start, one in starts.items()} for name, starts in measured.items()}
+    yield from islice((card for name, rows in starts.items() for card in cards(name, rows)), MOST_CARDS)
+    if (left := sum(len(headlines(next(iter(rows.values())))) for rows in starts.values()) - MOST_CARDS) > 0:
+        yield element("div", text(f"and {left} more, below"), kind="faint")
 
 
 def _ends(curves: Curves) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def test_the_best_pictures_and_numbers_stand_on_one_page(tmp_path: Path):
     assert "2 experiments · 2 datasets" in page.text
     cards = page.text[: page.text.index("What models predict")]
     assert "small · flow: epe ↓, demo" in cards
-    assert "20 % better than nearest, 2.500" in cards
+    assert "20.0 % better than nearest, 2.500" in cards
     assert "small-axis-variant" not in cards
     assert page.tags.count("img") == 3
     for caption in ("small, flow: What is shown.", "demo: toy", "clips: toy"):
