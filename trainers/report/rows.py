@@ -45,8 +45,7 @@ def cards(evaluation: str, starts: Starts) -> Iterable[str]:
         value = "–" if row.value is None else numeral(row.value)
         lines = [element("div", text(line), kind="beside") for line in beside]
         shown = [text(value), element("small", text(f" {row.unit}"))]
-        if others:
-            lines.insert(0, element("div", text(f"from {first}"), kind="beside faint"))
+        lines.insert(0, element("div", text(f"from {first}"), kind="beside faint"))
         yield element(
             "div", element("div", text(name), kind="name"), element("div", *shown, kind="value"), *lines, kind="card"
         )

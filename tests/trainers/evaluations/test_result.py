@@ -108,7 +108,10 @@ def test_a_result_without_rows_is_not_written(tmp_path: Path):
         ({"pictures": picture(PNG[:33] + PNG[-12:])}, "a PNG without an image"),
         ({"pictures": picture(PNG + b"more")}, "or with more behind it"),
         ({"pictures": picture(PNG[:45] + bytes(1) + PNG[46:])}, "a checksum is wrong"),
-        ({"pictures": picture(PNG[:33] + (bytes(4) + b"aaaa" + b"\xad\x98\xe5\x45") * 2**16)}, "a PNG without an image"),
+        (
+            {"pictures": picture(PNG[:33] + (bytes(4) + b"aaaa" + b"\xad\x98\xe5\x45") * 2**16)},
+            "a PNG without an image",
+        ),
         ({"pictures": picture(png="nothing!")}, "a picture is not base64"),
         ({"pictures": picture(png=3)}, "should be base64"),
         ({"pictures": picture() * 65}, "at most 64"),
