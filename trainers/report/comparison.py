@@ -194,11 +194,10 @@ def _panel(axes: Axes, variants: Sequence[VariantResult], headline: Headline, be
     ):
         told = [(place, drawable(row.baselines.get(name))) for place, row in enumerate(rows) if row]
         known = [(place, value) for place, value in told if value is not None]
-        # A short line at each variant, over the measured one: where they are equal, both are seen.
-        for nth, (place, value) in enumerate(known):
-            axes.plot([place - TICK, place + TICK], [value, value], color=color, linewidth=1.6, zorder=3,
-                      label=written(name) if nth == 0 else None)  # fmt: skip
-        axes.plot(*zip(*known, strict=True), color=color, linewidth=1.2, linestyle=(0, dash), zorder=1)
+        axes.plot(*zip(*known, strict=True), color=color, linewidth=1.2, linestyle=(0, dash), label=written(name))
+        # A short line at each variant stands over what was measured: where they are equal, both are seen.
+        for place, value in known:
+            axes.plot([place - TICK, place + TICK], [value, value], color=color, linewidth=1.6, zorder=2.5)
     axes.plot([place for place, _ in measured], [value for _, value in measured], "o-", color=BLUE, label="trained")
     if len(measured) > 1:
         place, value = (max if better == "higher" else min)(measured, key=lambda one: one[1])
@@ -206,7 +205,7 @@ def _panel(axes: Axes, variants: Sequence[VariantResult], headline: Headline, be
     for place, value in measured:
         axes.annotate(
             numeral(value, decimals), (place, value), (0, 9), textcoords="offset points", ha="center", color=FAINT,
-            fontsize=8, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+            fontsize=8, zorder=4, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
         )  # fmt: skip
     axes.set_xticks(range(len(variants)), [written(variant.name) for variant in variants])
     axes.set_xlim(-0.5, len(variants) - 0.5)

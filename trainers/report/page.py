@@ -37,7 +37,7 @@ th.number, td.number {{ text-align: right; }}
   overflow: visible; }}
 .panels svg, .wide svg {{ display: block; height: auto; max-width: 100%; width: 100%; }}
 .panels > div {{ max-width: 760px; }}
-.gallery {{ columns: 2 min(560px, 100%); column-gap: 24px; overflow: visible; }}
+.gallery {{ columns: 2 560px; column-gap: 24px; overflow: visible; }}
 .gallery figure {{ break-inside: avoid; margin: 0; padding: 0 0 16px; }}
 .facts td, .facts th {{ padding-bottom: 3px; padding-top: 3px; }}
 .facts th {{ border-bottom: 1px solid #eceff1; color: #5f6368; font-weight: 400; padding-left: 0; }}

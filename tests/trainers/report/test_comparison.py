@@ -5,6 +5,7 @@ import pytest
 from common_fate.errors import UserError
 from tests.trainers.report.measured import TRAINING, Page, evaluations, row, write_experiment, write_measured
 from trainers.report.comparison import compare
+from trainers.report.figures import BLUE, FAINT
 from trainers.report.summary import summarise
 
 
@@ -89,6 +90,16 @@ def test_texts_and_numbers_of_any_kind_are_drawn_or_left_out(tmp_path: Path):
         folders.append(folder)
     compare(folders, tmp_path / "report", "Grid")
     assert "<!-- m\\ud800, \\x07 -->" in Page(tmp_path / "report/index.html").source
+
+
+def test_a_baseline_that_equals_what_was_measured_is_seen(tmp_path: Path):
+    folder = write_experiment(tmp_path / "g-a-x")
+    write_measured(folder, "flow", "model", row(2.0, baselines={"same": 2.0}))
+    summarise(folder, evaluations(folder), folder / "page")
+    compare([folder], tmp_path / "report", "Grid")
+    source = Page(tmp_path / "report/index.html").source
+    drawn = source[: source.index("<!-- 2.000 -->")]
+    assert drawn.rindex(f"stroke: {FAINT}; stroke-width: 1.6") > drawn.rindex(f"stroke: {BLUE}"), "over the point"
 
 
 def test_a_metric_that_no_experiment_has_is_left_out(tmp_path: Path):
