@@ -132,7 +132,9 @@ def read_metrics(path: Path) -> Metrics:
             _text(values.get("experiment"), "experiment"),
             dict(_mapping(values.get("training", {}), "training")),
             {
-                name: {start: rows_of(rows) for start, rows in _mapping(starts, name).items()}
+                _text(name, "an evaluation"): {
+                    _text(start, "a start"): rows_of(rows) for start, rows in _mapping(starts, name).items()
+                }
                 for name, starts in _mapping(values.get("evaluations", {}), "evaluations").items()
             },
         )
@@ -147,13 +149,13 @@ def number(value: Any) -> float | None:
 
 def _mapping(value: Any, what: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"{what} should be an object")
+        raise ValueError(f"{what[:MAX_TEXT]} should be an object")
     return value
 
 
 def _text(value: Any, what: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{what} is {quoted(value)}: should be text")
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise ValueError(f"{what} is {quoted(value)}: should be text of at most {MAX_TEXT} characters")
     return value
 
 

@@ -84,6 +84,9 @@ def test_metrics_are_rows_by_evaluation_and_start(tmp_path: Path):
     ("values", "why"),
     [
         ({}, "experiment is None"),
+        ({"experiment": "a" * 1025}, "text of at most 1024 characters"),
+        ({"experiment": "a", "evaluations": {"a" * 1025: {}}}, "an evaluation is 'aaa"),
+        ({"experiment": "a", "evaluations": {"flow": {"a" * 1025: [ROW]}}}, "a start is 'aaa"),
         ({"experiment": "a", "evaluations": []}, "evaluations should be an object"),
         ({"experiment": "a", "evaluations": {"flow": []}}, "flow should be an object"),
         ({"experiment": "a", "evaluations": {"flow": {"model": []}}}, "rows should be a list"),

@@ -236,6 +236,14 @@ def test_two_files_of_one_start_are_refused(small: Path, tmp_path: Path):
         report(small, tmp_path / "report")
 
 
+def test_starts_that_have_too_many_baselines_together_are_refused(tmp_path: Path):
+    folder = write_experiment(tmp_path / "small")
+    for start in ("model", "scratch"):
+        write_measured(folder, "flow", start, row(baselines={f"{start} {n}": 1.0 for n in range(9)}))
+    with pytest.raises(UserError, match="18 baselines; at most 16"):
+        report(folder, tmp_path / "report")
+
+
 def test_the_report_knows_no_method_and_no_evaluation_by_name():
     for path in sorted(Path(trainers.report.__file__).parent.glob("*.py")):
         tree = ast.parse(path.read_text())
