@@ -7,6 +7,7 @@ import base64
 import json
 import math
 import struct
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -25,9 +26,10 @@ BETTER = ("higher", "lower")
 MAX_BYTES = 2**28
 MAX_VALUES = 2**20
 MAX_ROWS = 2**14
-MAX_BASELINES = 16
+MAX_BASELINES = 16  # in all rows together: each is a column of the tables
 MAX_PICTURES = 64
 MAX_PICTURE_BYTES = 2**25
+MAX_CHUNKS = 2**16  # of a picture
 MAX_TEXT = 2**10  # of a name
 MAX_NOTE = 2**14
 _SIGNATURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
@@ -185,11 +187,14 @@ def rows_of(values: Any) -> tuple[Row, ...]:
     """Returns rows from what JSON has of them.
 
     Raises:
-        ValueError: there are none, or one is not a row.
+        ValueError: there are none, one is not a row, or together they have more than `MAX_BASELINES` baselines.
     """
     if not isinstance(values, list) or not 0 < len(values) <= MAX_ROWS:
         raise ValueError(f"rows should be a list of 1 to {MAX_ROWS}")
-    return tuple(map(_row, values))
+    rows = tuple(map(_row, values))
+    if len(names := {name for row in rows for name in row.baselines}) > MAX_BASELINES:
+        raise ValueError(f"{len(names)} baselines in its rows; at most {MAX_BASELINES}")
+    return rows
 
 
 def _parsed(data: bytes) -> Measurement:
@@ -254,7 +259,28 @@ def _picture(values: Any) -> Picture:
     picture = Picture(_text(values, "name"), png, _text(values, "caption", MAX_NOTE))
     if not 0 < math.prod(picture.size) <= MAX_PIXELS:
         raise ValueError(f"a picture of {picture.size[0]}x{picture.size[1]} pixels; at most {MAX_PIXELS} in all")
+    _check_chunks(png)
     return picture
+
+
+def _check_chunks(png: bytes) -> None:
+    """Raises ValueError where a PNG is not whole: each chunk with its checksum, data among them, the end last."""
+    kinds, place = set(), 8
+    for _ in range(MAX_CHUNKS):
+        if place + 12 > len(png):
+            raise ValueError("a picture is a PNG that is cut short")
+        (length,) = struct.unpack_from(">I", png, place)
+        end = place + 8 + length
+        if end + 4 > len(png):
+            raise ValueError("a picture is a PNG that is cut short")
+        if zlib.crc32(memoryview(png)[place + 4 : end]) != struct.unpack_from(">I", png, end)[0]:
+            raise ValueError("a picture is a damaged PNG: a checksum is wrong")
+        kinds.add(png[place + 4 : place + 8])
+        place = end + 4
+        if b"IEND" in kinds:
+            break
+    if not {b"IDAT", b"IEND"} <= kinds or place < len(png):
+        raise ValueError("a picture is a PNG without an image, or with more behind it")
 
 
 def _object(value: Any, what: str) -> dict[str, Any]:

@@ -14,13 +14,16 @@ from common_fate.errors import UserError
 from common_fate.shards.files import write_atomic
 from trainers.evaluations.result import Row, headlines
 from trainers.report.experiment_files import Metrics, number, read_metrics
-from trainers.report.figures import BLUE, COLORS, DASHES, FAINT, GREEN, STYLE, svg
+from trainers.report.figures import BLUE, COLORS, DASHES, FAINT, GREEN, STYLE, drawable, svg, written
 from trainers.report.page import cell, decimals_of, element, numeral, page, table, text
-from trainers.report.rows import ARROWS
+from trainers.report.rows import ARROWS, signed
 from trainers.report.summary import PAGE
 
 HEIGHT = 3.1  # inches, of a plot
+SCALE = 115  # pixels of the page for each of its inches, at most
+TICK = 0.18  # half of a baseline's line, in variants
 WIDTH = 1.0, 3.2  # of a variant in it, and of an axis at least
+MOST_HEADLINES = 16  # of all evaluations together: columns of the table, and figures
 NOTE = (
     "One axis is varied at a time, with all else as the experiment has it. Bold: the best of its axis. The share is "
     "how much better a variant is than the best baseline on the same samples; where an axis changes what the baselines "
@@ -58,19 +61,21 @@ def compare(experiments: Sequence[Path], to: Path, title: str) -> None:
             found.setdefault(headline, row)
     if not found:
         raise UserError(f"{title}: nothing has been measured of these experiments: evaluate them first")
+    left, found = len(found) - MOST_HEADLINES, dict(list(found.items())[:MOST_HEADLINES])
     plots = []
     for count, (headline, row) in enumerate(found.items()):
-        values = [one.value for variant in variants if (one := variant.rows.get(headline))]
+        values = [drawable(one.value) for variant in variants if (one := variant.rows.get(headline))]
         if any(value is not None for value in values):
             plots += [
                 element("h3", text(_title(headline, row))),
-                element("div", _plot(variants, headline, row, count), kind="wide"),
+                _plot(variants, headline, row, count),
             ]
     parts = [
         element("h1", text(title)),
         element("p", text(_lead(variants)), kind="lead"),
         _table(variants, found),
         element("p", text(NOTE), kind="note"),
+        *([element("p", text(f"Left out: {left} more metrics"), kind="note")] if left > 0 else []),
         *plots,
     ]
     write_atomic(to / PAGE, page(title, *parts))
@@ -133,7 +138,7 @@ def _table(variants: Sequence[VariantResult], found: Mapping[Headline, Row]) -> 
             cells.append(cell(one.value if one else None, shown[headline], "best" if is_best else ""))
             if _has_baselines(variants, headline):
                 better = one.improvement() if one else None
-                cells.append(element("td", text(f"{better:+.1f}"), kind="number") if better is not None else cell(None))
+                cells.append(element("td", text(signed(better)), kind="number") if better is not None else cell(None))
         rows.append(cells)
     return table(columns, rows, range(2, len(columns)))
 
@@ -163,31 +168,36 @@ def _plot(variants: Sequence[VariantResult], headline: Headline, row: Row, count
     widths = [max(WIDTH[1], WIDTH[0] * len(these)) for these in of_axis]
     decimals = decimals_of(variant.rows[headline].value for variant in variants if headline in variant.rows)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(max(sum(widths), 2 * WIDTH[1]), HEIGHT), layout="constrained")
+        width = max(sum(widths), 2 * WIDTH[1])
+        figure = Figure(figsize=(width, HEIGHT), layout="constrained")
         panels = figure.subplots(1, len(axes), sharey=True, squeeze=False, width_ratios=widths)[0]
         for panel, axis, these in zip(panels, axes, of_axis, strict=True):
             _panel(panel, these, headline, row.better, decimals)
-            panel.set_title(axis.replace("_", " "))
-        panels[0].set_ylabel(f"{row.metric}{f', {row.unit}' if row.unit else ''}")
+            panel.set_title(written(axis.replace("_", " ")))
+        panels[0].set_ylabel(f"{written(row.metric)}{f', {written(row.unit)}' if row.unit else ''}")
         handles = {
             label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
         }
         figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=min(4, len(handles)))
-        return svg(figure, f"comparison-{count}")
+        style = f"max-width: min(1440px, {SCALE * width:.0f}px)"
+        return element("div", svg(figure, f"comparison-{count}"), kind="wide", style=style)
 
 
 def _panel(axes: Axes, variants: Sequence[VariantResult], headline: Headline, better: str, decimals: int) -> None:
     rows = [variant.rows.get(headline) for variant in variants]
-    measured = [(place, row.value) for place, row in enumerate(rows) if row and row.value is not None]
+    measured = [(place, value) for place, row in enumerate(rows) if row and (value := drawable(row.value)) is not None]
     for name, color, dash in zip(
         dict.fromkeys(name for row in rows if row for name in row.baselines),
         (FAINT, *COLORS[1:2], *COLORS[3:]) * 4,
         DASHES * 8,
         strict=False,
     ):
-        told = [(place, row.baselines.get(name)) for place, row in enumerate(rows) if row]
+        told = [(place, drawable(row.baselines.get(name))) for place, row in enumerate(rows) if row]
         known = [(place, value) for place, value in told if value is not None]
-        axes.plot(*zip(*known, strict=True), color=color, linewidth=1.2, linestyle=(0, dash), label=name)
+        axes.plot(*zip(*known, strict=True), color=color, linewidth=1.2, linestyle=(0, dash), label=written(name))
+        # A short line at each variant stands over what was measured: where they are equal, both are seen.
+        for place, value in known:
+            axes.plot([place - TICK, place + TICK], [value, value], color=color, linewidth=1.6, zorder=2.5)
     axes.plot([place for place, _ in measured], [value for _, value in measured], "o-", color=BLUE, label="trained")
     if len(measured) > 1:
         place, value = (max if better == "higher" else min)(measured, key=lambda one: one[1])
@@ -195,9 +205,9 @@ def _panel(axes: Axes, variants: Sequence[VariantResult], headline: Headline, be
     for place, value in measured:
         axes.annotate(
             numeral(value, decimals), (place, value), (0, 9), textcoords="offset points", ha="center", color=FAINT,
-            fontsize=8, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+            fontsize=8, zorder=4, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
         )  # fmt: skip
-    axes.set_xticks(range(len(variants)), [variant.name for variant in variants])
+    axes.set_xticks(range(len(variants)), [written(variant.name) for variant in variants])
     axes.set_xlim(-0.5, len(variants) - 0.5)
     axes.margins(y=0.2)
     axes.yaxis.set_major_locator(MaxNLocator(5))

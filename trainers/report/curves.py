@@ -11,12 +11,15 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from trainers.report.experiment_files import LOSS, RATE, VALIDATION, Curves
-from trainers.report.figures import BLUE, COLORS, DASHES, FAINT, GREEN, STYLE, note, svg
+from trainers.report.figures import BLUE, COLORS, DASHES, FAINT, GREEN, STYLE, drawable, note, svg, written
+from trainers.report.page import element
 
 SMOOTHED = 0.04  # the window of the running mean, a share of the rows
 STEP = 0.7  # a rate that falls below this share of the last is a step
 PANEL = 6.6, 3.5  # inches
 MOST_PANELS = 32
+MOST_LOSSES = 12  # in their panel
+MOST_NOTES = 12  # of steps of the learning rate: one that has more is drawn
 
 
 @dataclass(frozen=True)
@@ -31,21 +34,25 @@ class Reference:
 def curve_panels(curves: Curves, references: Mapping[str, Reference]) -> list[str]:
     """Draws a panel for the losses, one for each `validation.METRIC`, and one for any other column, as SVG.
 
-    A learning rate that falls in steps is noted in the panel of the losses; any other that changes has its own.
+    A learning rate that falls in a few steps is noted in the panel of the losses; any other that changes has its own.
+    How many curves are left out, where there are too many, is said at the end.
 
     Args:
         references: by the name of the metric.
     """
     with matplotlib.rc_context(STYLE):
-        losses = [name for name in curves.columns if name == LOSS or name.startswith(f"{LOSS}.")]
-        panels = [_losses(curves, losses)] if any(curves.measured(name)[0] for name in losses) else []
-        for name in [name for name in curves.columns if name not in losses and name != RATE][:MOST_PANELS]:
-            if curves.measured(name)[0]:
-                metric = name.removeprefix(VALIDATION)
-                panels.append(_metric(curves, name, metric, references.get(metric, Reference()), len(panels)))
+        names = [name for name in curves.columns if curves.measured(name)[0]]
+        losses = [name for name in names if name == LOSS or name.startswith(f"{LOSS}.")]
+        others = [name for name in names if name not in losses and name != RATE]
+        panels = [_losses(curves, losses[:MOST_LOSSES])] if losses else []
+        for name in others[:MOST_PANELS]:
+            metric = name.removeprefix(VALIDATION)
+            panels.append(_metric(curves, name, metric, references.get(metric, Reference()), len(panels)))
         rates = curves.measured(RATE)[1]
-        if not rate_steps(curves) and len(set(rates)) > 1:
+        if not 0 < len(rate_steps(curves)) <= MOST_NOTES and len(set(rates)) > 1:
             panels.append(_metric(curves, RATE, "learning rate", Reference(), len(panels)))
+        if left := max(0, len(losses) - MOST_LOSSES) + max(0, len(others) - MOST_PANELS):
+            panels.append(element("p", f"Left out: {left} more curves", kind="note"))
         return panels
 
 
@@ -81,11 +88,12 @@ def _losses(curves: Curves, names: Sequence[str]) -> str:
             axes.plot(iterations, values, color=color, alpha=0.28, linewidth=0.9)
             label = "sum" if len(names) > 1 else "running mean"
         else:
-            label = name.removeprefix(f"{LOSS}.")
+            label = written(name.removeprefix(f"{LOSS}."))
         axes.plot(
             iterations, smoothed(np.array(values)), color=color, label=label, linewidth=1.8 if name == LOSS else 1.3
         )
-    for number, (iteration, rate) in enumerate(rate_steps(curves)):
+    steps = rate_steps(curves)
+    for number, (iteration, rate) in enumerate(steps if len(steps) <= MOST_NOTES else []):
         note(axes, iteration, f"learning rate {rate:g}", line=number % 4)
     every = [value for name in names for value in curves.measured(name)[1]]
     # The first iterations may be far above all others: they would flatten what matters.
@@ -99,7 +107,8 @@ def _losses(curves: Curves, names: Sequence[str]) -> str:
 
 def _metric(curves: Curves, column: str, name: str, reference: Reference, number: int) -> str:
     held_out = column.startswith(VALIDATION)
-    unit = f", {reference.unit}" if reference.unit else ""
+    unit = f", {written(reference.unit)}" if reference.unit else ""
+    name = written(name)
     figure, axes = _panel(f"{name}{unit}{' on held-out videos' if held_out else ''}", curves)
     iterations, values = curves.measured(column)
     marker = {"marker": "o", "markersize": 3.5} if len(values) <= 100 else {}
@@ -110,9 +119,10 @@ def _metric(curves: Curves, column: str, name: str, reference: Reference, number
         label = f"best: {values[best]:.4g}"
         axes.plot(iterations[best], values[best], "o", color=GREEN, markersize=6, clip_on=False, label=label)
     colors = (FAINT, *COLORS[1:2], *COLORS[3:])
-    for (baseline, value), color, dash in zip(reference.baselines.items(), colors * 4, DASHES * 8, strict=False):
-        axes.axhline(value, color=color, linewidth=1.3, linestyle=(0, dash), label=f"{baseline}: {value:.4g}")
-    shown = [*values, *reference.baselines.values()]
+    baselines = {one: value for one, of in reference.baselines.items() if (value := drawable(of)) is not None}
+    for (baseline, value), color, dash in zip(baselines.items(), colors * 4, DASHES * 8, strict=False):
+        axes.axhline(value, color=color, linewidth=1.3, linestyle=(0, dash), label=f"{written(baseline)}: {value:.4g}")
+    shown = [*values, *baselines.values()]
     if held_out and min(shown) >= 0:
         axes.set_ylim(0, 1.08 * max(shown) or None)
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
@@ -125,6 +135,7 @@ def _panel(title: str, curves: Curves) -> tuple[Figure, Axes]:
     axes = figure.subplots()
     axes.set_title(title)
     axes.set_xlabel("iteration")
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_xlim(0, max(curves.iteration[-1], 1))
     return figure, axes

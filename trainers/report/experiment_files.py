@@ -2,19 +2,21 @@
 
 import csv
 import io
-import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from common_fate.errors import UserError
-from common_fate.foreign.files import parse_json, read_file
+from common_fate.foreign.files import open_file, parse_json, read_file
 from common_fate.shards.limits import quoted
-from trainers.evaluations.result import Row, rows_of
+from trainers.evaluations.result import MAX_TEXT, Row, rows_of
+from trainers.report.figures import drawable
 
-MAX_BYTES = 2**26  # of any of them
+MAX_BYTES = 2**26  # of JSON
 MAX_VALUES = 2**20
+MAX_LINE = 2**19  # characters
 MAX_COLUMNS = 256
 ITERATION, RATE, LOSS, VALIDATION = "iteration", "learning_rate", "loss", "validation."
 
@@ -49,33 +51,58 @@ class Metrics:
 
 
 def read_curves(path: Path) -> Curves | None:
-    """Reads a `curves.csv`; None where there is no such file.
+    """Reads a `curves.csv`, row by row; None where there is no such file.
+
+    What is not finite, or larger than anything that is measured, counts as not measured.
 
     Raises:
         UserError: a column or a cell is missing, a cell is no number, there are no rows, or it is too large.
     """
     try:
-        text = read_file(path, MAX_BYTES).decode()
-        rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+        with open_file(path) as file:
+            return _curves(csv.reader(_lines(io.TextIOWrapper(file, "utf-8", newline="")), strict=True))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, csv.Error) as error:
         raise _garbled(path, str(error)) from error
-    if not rows:
-        raise _garbled(path, "it has no rows")
-    if ITERATION not in rows[0]:
-        raise _garbled(path, f"it lacks the column {ITERATION}")
-    if len(rows[0]) > MAX_COLUMNS:
-        raise _garbled(path, f"{len(rows[0])} columns; at most {MAX_COLUMNS}")
-    if any(None in row or None in row.values() for row in rows):
-        raise _garbled(path, "a row is cut short, or too long")
-    try:
-        names = [name for name in rows[0] if name != ITERATION]
-        return Curves(
-            [int(row[ITERATION]) for row in rows], {name: [_number(row[name]) for row in rows] for name in names}
-        )
-    except (TypeError, ValueError) as error:
-        raise _garbled(path, str(error)) from error
+
+
+def _lines(file: io.TextIOWrapper) -> Iterator[str]:
+    while line := file.readline(MAX_LINE):
+        if len(line) == MAX_LINE:
+            raise ValueError(f"a line of {MAX_LINE} characters or more")
+        yield line
+
+
+def _curves(rows: Iterator[list[str]]) -> Curves:
+    names = next(rows, None)
+    if names is None:
+        raise ValueError("it has no rows")
+    if len(names) > MAX_COLUMNS:
+        raise ValueError(f"{len(names)} columns; at most {MAX_COLUMNS}")
+    if long := [name for name in names if len(name) > MAX_TEXT]:
+        raise ValueError(f"a column is called {quoted(long[0])}: at most {MAX_TEXT} characters")
+    if len(set(names)) < len(names):
+        raise ValueError("two columns have the same name")
+    if ITERATION not in names:
+        raise ValueError(f"it lacks the column {ITERATION}")
+    at = names.index(ITERATION)
+    iteration: list[int] = []
+    columns: list[list[float | None]] = [[] for _ in names]
+    for row in rows:
+        if len(row) != len(names):
+            if not row:
+                continue
+            raise ValueError("a row is cut short, or too long")
+        if (len(iteration) + 1) * len(names) > MAX_VALUES:
+            raise ValueError(f"more than {MAX_VALUES} cells")
+        iteration.append(_iteration(row[at]))
+        for place, cell in enumerate(row):
+            if place != at:
+                columns[place].append(_number(cell))
+    if not iteration:
+        raise ValueError("it has no rows")
+    return Curves(iteration, {name: column for name, column in zip(names, columns, strict=True) if name != ITERATION})
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -105,7 +132,9 @@ def read_metrics(path: Path) -> Metrics:
             _text(values.get("experiment"), "experiment"),
             dict(_mapping(values.get("training", {}), "training")),
             {
-                name: {start: rows_of(rows) for start, rows in _mapping(starts, name).items()}
+                _text(name, "an evaluation"): {
+                    _text(start, "a start"): rows_of(rows) for start, rows in _mapping(starts, name).items()
+                }
                 for name, starts in _mapping(values.get("evaluations", {}), "evaluations").items()
             },
         )
@@ -120,20 +149,28 @@ def number(value: Any) -> float | None:
 
 def _mapping(value: Any, what: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"{what} should be an object")
+        raise ValueError(f"{what[:MAX_TEXT]} should be an object")
     return value
 
 
 def _text(value: Any, what: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{what} is {quoted(value)}: should be text")
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise ValueError(f"{what} is {quoted(value)}: should be text of at most {MAX_TEXT} characters")
     return value
 
 
+def _iteration(cell: str) -> int:
+    if not re.fullmatch("[0-9]{1,12}", cell):
+        raise ValueError(f"an iteration is {quoted(cell)}: should be a whole number of at most 12 digits")
+    return int(cell)
+
+
 def _number(cell: str) -> float | None:
-    """A cell as a number; None where nothing, or nothing finite, was measured."""
-    value = float(cell) if cell else math.nan
-    return value if math.isfinite(value) else None
+    """A cell as a number that can be drawn; None where there is none."""
+    try:
+        return drawable(float(cell)) if cell else None
+    except ValueError:
+        raise ValueError(f"a cell is {quoted(cell)}: should be a number") from None
 
 
 def _garbled(path: Path, why: str) -> UserError:

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import math
 import re
 from typing import Any
 
@@ -9,6 +10,10 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from common_fate.errors import printable
+
+LONGEST = 80  # characters of a text in a figure
+LARGEST, SMALLEST = 1e30, 1e-30  # of what is drawn: matplotlib fails at numbers near what a float can hold
 INK, FAINT, RULE = "#202124", "#5f6368", "#dadce0"
 BLUE, ORANGE, GREEN, RED = "#1a66c2", "#d9730d", "#2e7d32", "#b3261e"
 COLORS = (BLUE, ORANGE, GREEN, "#7b3fa0", "#00838f", RED, "#8d6e63", "#c2185b")
@@ -38,6 +43,19 @@ STYLE: Any = {
     "legend.fontsize": 9,
     "lines.linewidth": 1.8,
 }
+
+
+def written(value: object) -> str:
+    """Returns a text from elsewhere as a figure may have it: one line, printable, cut where it is long."""
+    line = printable(" ".join(str(value)[: 2 * LONGEST].split()))
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+
+
+def drawable(value: float | None) -> float | None:
+    """Returns a number as a figure can have it; None where it is not finite, or far beyond anything measured."""
+    if value is None or not abs(value) < LARGEST or math.isnan(value):
+        return None
+    return float(value) if abs(value) > SMALLEST else 0.0
 
 
 def svg(figure: Figure, name: str) -> str:

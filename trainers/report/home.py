@@ -1,8 +1,10 @@
 """The home page of the report: the best pictures and numbers of all experiments and datasets at once."""
 
 import base64
+import re
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -11,9 +13,9 @@ import numpy as np
 from common_fate.errors import UserError
 from common_fate.foreign.files import read_file
 from common_fate.shards.files import write_atomic
-from common_fate.shards.limits import MAX_PIXELS
-from trainers.evaluations.result import Row, read_result
-from trainers.report.comparison import first_headlines
+from common_fate.shards.limits import MAX_PIXELS, quoted
+from trainers.evaluations.result import Row, headlines, read_result
+from trainers.report.comparison import Headline, first_headlines
 from trainers.report.experiment_files import Metrics, number, read_metrics
 from trainers.report.page import cell, element, numeral, page, table, text
 from trainers.report.rows import cards, improvement, label
@@ -21,6 +23,8 @@ from trainers.report.rows import cards, improvement, label
 MAX_SHEET_BYTES = 2**27
 MOST_PICTURED = 6
 MOST_CARDS = 8
+MOST_ROWS = 16  # of one experiment
+NAME = re.compile("[A-Za-z0-9_-]{1,200}")  # of an evaluation and a start: their file is called so
 QUALITY = 88  # of JPEG: pictures stand here a second time, and lossless on their own pages
 SHEET = "contact_sheet_"
 
@@ -39,23 +43,51 @@ def overview(files: Sequence[Path], to: Path, title: str) -> None:
     sheets = [path for path in files if path.suffix == ".png"]
     if others := [path for path in files if path.suffix not in (".json", ".png")]:
         raise UserError(f"{others[0]}: neither a metrics.json nor a contact sheet (.png)")
+    for folder, metrics in experiments:
+        _check_names(folder / "metrics.json", metrics)
     # The variants of a grid, GRID-AXIS-VARIANT, stand on the grid's own page; without others they do here, too.
-    first = [one for one in experiments if one[1].experiment.count("-") < 2] or experiments
+    first = [one for one in experiments if _variant(one[1]) is None] or experiments
+    cards_of_all = [*islice(_cards(first), MOST_CARDS)]
+    if (left := _headlines(first) - MOST_CARDS) > 0:
+        cards_of_all.append(element("div", text(f"and {left} more, below"), kind="faint"))
     parts = [
         element("h1", text(title)),
         element("p", text(_lead(experiments, sheets)), kind="lead"),
-        element("div", *list(_cards(first))[:MOST_CARDS], kind="cards"),
+        element("div", *cards_of_all, kind="cards"),
     ]
-    shown = [picture for folder, metrics in first for picture in _pictured(folder, metrics)][:MOST_PICTURED]
+    shown = [*islice((picture for folder, metrics in first for picture in _pictured(folder, metrics)), MOST_PICTURED)]
+    pictures = [*shown, *map(_sheet, sheets)]
     said = [*(["what models predict"] if shown else []), *(["what datasets hold"] if sheets else [])]
     if said:  # side by side, so that the first screen has some of both
         parts += [
             element("h2", text(", ".join(said).capitalize())),
-            element("div", *shown, *map(_sheet, sheets), kind="gallery"),
+            element("div", *pictures, kind="gallery" if len(pictures) > 1 else ""),
         ]
+    if grids := _grids([metrics for _, metrics in experiments]):
+        parts += [element("h2", "Grids"), grids]
     if experiments:
         parts += [element("h2", "All experiments"), _table([metrics for _, metrics in experiments])]
     write_atomic(to, page(title, *parts))
+
+
+def _check_names(path: Path, metrics: Metrics) -> None:
+    for evaluation, starts in metrics.evaluations.items():
+        for name in (evaluation, *starts):
+            if not NAME.fullmatch(name):
+                raise UserError(
+                    f"{path}: an evaluation or a start is called {quoted(name)}: should be of letters, digits, _ and -"
+                )
+
+
+def _variant(metrics: Metrics) -> tuple[str, str, str] | None:
+    """Grid, axis and variant of an experiment that is one of a grid."""
+    parts = metrics.experiment.split("-", 2)
+    return (parts[0], parts[1], parts[2]) if len(parts) == 3 else None
+
+
+def _headlines(experiments: Sequence[tuple[Path, Metrics]]) -> int:
+    return sum(len(headlines(next(iter(starts.values()))))
+               for _, metrics in experiments for starts in metrics.evaluations.values() if starts)  # fmt: skip
 
 
 def _lead(experiments: Sequence[tuple[Path, Metrics]], sheets: Sequence[Path]) -> str:
@@ -112,28 +144,55 @@ def _figure(png: bytes, path: Path, caption: str) -> str:
 def _table(experiments: Sequence[Metrics]) -> str:
     rows = []
     for metrics in experiments:
-        found: Mapping[tuple[str, str], Row] = first_headlines(metrics)
+        found = first_headlines(metrics)
         named = [cell(metrics.experiment), cell(str(metrics.training.get("method", "–")))]
-        samples = cell(number(metrics.training.get("samples")))
+        named.append(cell(number(metrics.training.get("samples"))))
         if not found:
-            rows.append([*named, samples, *map(cell, ("–", "–", None, "–"))])
-        for (evaluation, _), row in found.items():
-            of = f"{row.dataset}{f', {row.subset}' if row.subset else ''}"
-            value = "–" if row.value is None else f"{numeral(row.value)} {row.unit}".strip()
-            best = row.best_baseline()
-            better = (
-                f"{improvement(row.improvement())} than {best[0]}" if best and row.improvement() is not None else "–"
-            )
-            rows.append(
-                [
-                    *named,
-                    samples,
-                    cell(f"{evaluation}: {label(row)}"),
-                    cell(of),
-                    cell(value, kind="number"),
-                    cell(better),
-                ]
-            )
-            named, samples = [cell(""), cell("")], cell("")
-    columns = ["experiment", "method", "samples", "measured", "on", "value", "than the best baseline"]
-    return table(columns, rows, (2, 5))
+            rows.append([*named, *map(cell, ("–", "–", "–", None, "–"))])
+        for headline, row in islice(found.items(), MOST_ROWS):
+            rows.append([*named, *_measured(metrics, headline, row)])
+            named = [cell("")] * 3
+        if (left := len(found) - MOST_ROWS) > 0:
+            rows.append([*named, cell(f"and {left} more, on its own page"), *[cell("")] * 4])
+    columns = ["experiment", "method", "samples", "measured", "on", "from", "value", "than the best baseline"]
+    return table(columns, rows, (2, 6))
+
+
+def _grids(experiments: Sequence[Metrics]) -> str:
+    """A row for each axis of each grid: its best variant by the first headline; nothing where there are no grids."""
+    axes: dict[tuple[str, str], list[tuple[str, Metrics]]] = {}
+    for metrics in experiments:
+        if (place := _variant(metrics)) and metrics.evaluations:
+            axes.setdefault(place[:2], []).append((place[2], metrics))
+    rows = []
+    above = ""
+    for (grid, axis), variants in axes.items():
+        headline = next((one for _, metrics in variants for one in first_headlines(metrics)), None)
+        measured = [
+            (variant, metrics, row)
+            for variant, metrics in variants
+            if headline and (row := first_headlines(metrics).get(headline)) and row.value is not None
+        ]
+        if headline is None or not measured:
+            continue
+        choose = max if measured[0][2].better == "higher" else min
+        best, metrics, row = choose(measured, key=lambda one: one[2].value or 0.0)
+        named = [cell("" if grid == above else grid), cell(axis), cell(len(variants)), cell(best)]
+        rows.append([*named, *_measured(metrics, headline, row)])
+        above = grid
+    columns = ["grid", "axis", "variants", "best of them", "measured", "on", "from", "value", "than the best baseline"]
+    return table(columns, rows, (2, 7)) if rows else ""
+
+
+def _measured(metrics: Metrics, headline: Headline, row: Row) -> list[str]:
+    """The cells of a number: what it is, on what, from which start, and what it is to be held against."""
+    evaluation, _ = headline
+    best = row.best_baseline()
+    better = f"{improvement(row.improvement())} than {best[0]}" if best and row.improvement() is not None else "–"
+    return [
+        cell(f"{evaluation}: {label(row)}"),
+        cell(f"{row.dataset}{f', {row.subset}' if row.subset else ''}"),
+        cell(next(iter(metrics.evaluations[evaluation]))),
+        cell("–" if row.value is None else f"{numeral(row.value)} {row.unit}".strip(), kind="number"),
+        cell(better),
+    ]

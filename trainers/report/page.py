@@ -37,10 +37,8 @@ th.number, td.number {{ text-align: right; }}
   overflow: visible; }}
 .panels svg, .wide svg {{ display: block; height: auto; max-width: 100%; width: 100%; }}
 .panels > div {{ max-width: 760px; }}
-.wide {{ max-width: 1440px; }}
-.gallery {{ align-items: start; display: grid; gap: 8px 24px;
-  grid-template-columns: repeat(auto-fit, minmax(min(640px, 100%), 1fr)); overflow: visible; }}
-.gallery img {{ max-width: 100%; }}
+.gallery {{ columns: 2 560px; column-gap: 24px; overflow: visible; }}
+.gallery figure {{ break-inside: avoid; margin: 0; padding: 0 0 16px; }}
 .facts td, .facts th {{ padding-bottom: 3px; padding-top: 3px; }}
 .facts th {{ border-bottom: 1px solid #eceff1; color: #5f6368; font-weight: 400; padding-left: 0; }}
 .facts tr:nth-child(even) {{ background: none; }}
@@ -145,8 +143,12 @@ def decimals_of(values: Iterable[float | None]) -> int:
 def numeral(value: float, decimals: int | None = None) -> str:
     """Returns a number as text: whole ones without decimals, others with `decimals` or four digits."""
     if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:,.{decimals_of([value]) if decimals is None else decimals}f}"
+        shown = f"{value:,}"
+    elif abs(value) >= 1e15:
+        shown = f"{value:.4g}"
+    else:
+        shown = f"{value:,.{decimals_of([value]) if decimals is None else decimals}f}"
+    return shown.replace("-", "−", 1) if value < 0 else shown
 
 
 def duration(seconds: float) -> str:

@@ -6,6 +6,7 @@ from trainers.evaluations.result import Row, headlines
 from trainers.report.page import cell, decimals_of, element, folded, numeral, table, text
 
 MOST_LINES = 8  # of one metric, before they are folded away
+MOST_CARDS = 16  # of one experiment
 ARROWS = {"higher": "↑", "lower": "↓"}
 
 Starts = Mapping[str, Sequence[Row]]
@@ -18,7 +19,7 @@ def rows_table(starts: Starts) -> str:
     metrics: dict[str, list[Key]] = {}
     for key in lines:
         metrics.setdefault(key[2], []).append(key)
-    short = [key for keys in metrics.values() if len(keys) <= MOST_LINES for key in keys]
+    short = {key for keys in metrics.values() if len(keys) <= MOST_LINES for key in keys}
     parts = [_table({key: lines[key] for key in lines if key in short}, starts)] if short else []
     for metric, keys in metrics.items():
         if len(keys) > MOST_LINES:
@@ -35,9 +36,7 @@ def cards(evaluation: str, starts: Starts) -> Iterable[str]:
     for row in headlines(starts[first]):
         beside = []
         if (better := row.improvement()) is not None and (best := row.best_baseline()) is not None:
-            beside.append(
-                f"{abs(better):.0f} % {'better' if better >= 0 else 'worse'} than {best[0]}, {numeral(best[1])}"
-            )
+            beside.append(f"{improvement(better)} than {best[0]}, {numeral(best[1])}")
         for start in others:
             same = [one for one in starts[start] if _key(one) == _key(row)]
             if same and same[0].value is not None:
@@ -46,8 +45,7 @@ def cards(evaluation: str, starts: Starts) -> Iterable[str]:
         value = "–" if row.value is None else numeral(row.value)
         lines = [element("div", text(line), kind="beside") for line in beside]
         shown = [text(value), element("small", text(f" {row.unit}"))]
-        if others:
-            lines.insert(0, element("div", text(f"from {first}"), kind="beside faint"))
+        lines.insert(0, element("div", text(f"from {first}"), kind="beside faint"))
         yield element(
             "div", element("div", text(name), kind="name"), element("div", *shown, kind="value"), *lines, kind="card"
         )
@@ -60,7 +58,16 @@ def label(row: Row) -> str:
 
 def improvement(percent: float | None) -> str | None:
     """Returns by how much something is better, in words."""
-    return None if percent is None else f"{abs(percent):.1f} % {'better' if percent >= 0 else 'worse'}"
+    return None if percent is None else f"{_percent(abs(percent))} % {'better' if percent >= 0 else 'worse'}"
+
+
+def signed(percent: float) -> str:
+    """Returns a percentage with its sign, a true minus."""
+    return f"{'−' if percent < 0 else '+'}{_percent(abs(percent))}"
+
+
+def _percent(percent: float) -> str:
+    return f"{percent:.1f}" if percent < 1e6 else f"{percent:.3g}"
 
 
 def _key(row: Row) -> Key:
@@ -79,12 +86,10 @@ def _lines(starts: Starts) -> dict[Key, dict[str, Row]]:
 def _table(lines: Mapping[Key, Mapping[str, Row]], starts: Starts) -> str:
     every = [row for line in lines.values() for row in line.values()]
     baselines = list(dict.fromkeys(name for row in every for name in row.baselines))
-    shown = {
-        metric: decimals_of(
-            value for row in every if row.metric == metric for value in (row.value, *row.baselines.values())
-        )
-        for metric in dict.fromkeys(row.metric for row in every)
-    }
+    of_metric: dict[str, list[float | None]] = {}
+    for row in every:
+        of_metric.setdefault(row.metric, []).extend((row.value, *row.baselines.values()))
+    shown = {metric: decimals_of(values) for metric, values in of_metric.items()}
     subsets = any(row.subset for row in every)
     columns = ["dataset", *(["of"] if subsets else []), "metric", *starts, *baselines]
     columns += [*(["than the best baseline"] if baselines else []), "samples"]

@@ -3,17 +3,18 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from common_fate.errors import UserError
 from common_fate.shards.files import write_atomic
-from trainers.evaluations.result import Measurement, headlines, read_result
+from trainers.evaluations.result import MAX_BASELINES, Measurement, headlines, read_result
 from trainers.registry import METHODS
 from trainers.report.curves import Reference, curve_panels
 from trainers.report.experiment_files import Curves, number, read_curves, read_json
 from trainers.report.page import duration, element, facts, folded, numeral, page, picture, text
-from trainers.report.rows import cards, rows_table
+from trainers.report.rows import MOST_CARDS, cards, rows_table
 
 PAGE = "index.html"
 TRAINED = ("model", "encoder")  # the starts that stand before others
@@ -64,7 +65,7 @@ def read_evaluations(paths: Sequence[Path]) -> Evaluations:
     """Reads what was measured, by the name of its folder and by start.
 
     Raises:
-        UserError: a file cannot be read, or two have the same name and start.
+        UserError: a file cannot be read, two have the same name and start, or an evaluation has too many baselines.
     """
     found: Evaluations = {}
     for path in paths:
@@ -73,6 +74,9 @@ def read_evaluations(paths: Sequence[Path]) -> Evaluations:
         if one.start in starts:
             raise UserError(f"{path}: another file of this evaluation is of the start {one.start!r}, too: give one")
         starts[one.start] = one
+        names = {name for of in starts.values() for row in of.result.rows for name in row.baselines}
+        if len(names) > MAX_BASELINES:
+            raise UserError(f"{path}: with other starts {len(names)} baselines; at most {MAX_BASELINES}: give fewer")
     return {name: {start: starts[start] for start in sorted(starts, key=_place)} for name, starts in found.items()}
 
 
@@ -81,8 +85,10 @@ def _place(start: str) -> tuple[int, str]:
 
 
 def _cards(measured: Evaluations) -> Iterator[str]:
-    for evaluation, starts in measured.items():
-        yield from cards(evaluation, {start: one.result.rows for start, one in starts.items()})
+    starts = {name: {start: one.result.rows for start, one in starts.items()} for name, starts in measured.items()}
+    yield from islice((card for name, rows in starts.items() for card in cards(name, rows)), MOST_CARDS)
+    if (left := sum(len(headlines(next(iter(rows.values())))) for rows in starts.values()) - MOST_CARDS) > 0:
+        yield element("div", text(f"and {left} more, below"), kind="faint")
 
 
 def _ends(curves: Curves) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import pytest
 from common_fate.errors import UserError
 from tests.trainers.report.measured import TRAINING, Page, evaluations, row, write_experiment, write_measured
 from trainers.report.comparison import compare
+from trainers.report.figures import BLUE, FAINT
 from trainers.report.summary import summarise
 
 
@@ -39,7 +40,7 @@ def test_a_grid_is_a_table_with_a_row_for_each_experiment(tmp_path: Path):
         ],
         ["nets", "s1", "100", "1,460,011", "2.250", "+10.0", "41.00"],
         ["", "s1_2", "100", "1,460,011", "2.000", "+20.0", "43.00"],
-        ["guidance", "none", "50", "1,460,011", "3.000", "-20.0", "–"],
+        ["guidance", "none", "50", "1,460,011", "3.000", "−20.0", "–"],
     ]  # fmt: skip
     assert page.best == ["2.000", "43.00"], "the best of each axis that has several"
     assert "Nets & guidance" in page.text
@@ -57,6 +58,48 @@ def test_each_headline_has_a_plot_with_a_panel_for_each_axis_that_has_it(tmp_pat
     assert "<!-- 99.00 -->" not in second, "only what was trained counts, not other starts"
     ids = [value for name, value in page.attributes if name == "id"]
     assert len(ids) == len(set(ids))
+
+
+def many(folder: Path, metrics: int) -> Path:
+    write_experiment(folder)
+    write_measured(folder, "flow", "model", *(row(2.0, metric=f"metric {n}") for n in range(metrics)))
+    summarise(folder, evaluations(folder), folder / "page")
+    return folder
+
+
+def test_of_many_metrics_some_are_drawn_and_the_others_counted(tmp_path: Path):
+    compare([many(tmp_path / "g-a-x", 20)], tmp_path / "report", "Grid")
+    page = Page(tmp_path / "report/index.html")
+    assert page.tags.count("svg") == 16
+    assert len(page.tables[0][0]) == 4 + 2 * 16
+    assert "Left out: 4 more metrics" in page.text
+
+
+def test_a_small_figure_is_not_scaled_to_the_whole_page(tmp_path: Path):
+    compare([many(tmp_path / "g-a-x", 1)], tmp_path / "report", "Grid")
+    assert ("style", "max-width: min(1440px, 736px)") in Page(tmp_path / "report/index.html").attributes
+
+
+def test_texts_and_numbers_of_any_kind_are_drawn_or_left_out(tmp_path: Path):
+    folders = []
+    for name, value in (("x", 1e308), ("y", 2.0), ("z", None)):
+        folder = write_experiment(tmp_path / f"g-a\x1b-{name}")
+        odd = row(value, metric="m\ud800", unit="\x07", baselines={"\udfff": -1e308, "b": 2.0})
+        write_measured(folder, "flow", "model", odd)
+        summarise(folder, evaluations(folder), folder / "page")
+        folders.append(folder)
+    compare(folders, tmp_path / "report", "Grid")
+    assert "<!-- m\\ud800, \\x07 -->" in Page(tmp_path / "report/index.html").source
+
+
+def test_a_baseline_that_equals_what_was_measured_is_seen(tmp_path: Path):
+    folder = write_experiment(tmp_path / "g-a-x")
+    write_measured(folder, "flow", "model", row(2.0, baselines={"same": 2.0}))
+    summarise(folder, evaluations(folder), folder / "page")
+    compare([folder], tmp_path / "report", "Grid")
+    source = Page(tmp_path / "report/index.html").source
+    drawn = source[: source.index("<!-- 2.000 -->")]
+    assert drawn.rindex(f"stroke: {FAINT}; stroke-width: 1.6") > drawn.rindex(f"stroke: {BLUE}"), "over the point"
 
 
 def test_a_metric_that_no_experiment_has_is_left_out(tmp_path: Path):

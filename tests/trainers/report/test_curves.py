@@ -102,6 +102,49 @@ def test_names_from_elsewhere_are_text(tmp_path: Path):
     ElementTree.fromstring(panel)
 
 
+def test_texts_that_no_figure_can_have_are_written_as_escapes_and_cut():
+    name = "a\ud800\x1b[31m\nb" + "c" * 1000
+    curves = Curves([1, 2], {"loss": [1.0, 2.0], f"loss.{name}": [1.0, 2.0], f"validation.{name}": [2.0, 1.0]})
+    losses, metric = curve_panels(curves, {name: Reference("\ud800", "lower", {"\udfff": 3.0})})
+    for panel in (losses, metric):
+        assert "a\\ud800\\x1b[31m bccc" in written(panel)
+        assert "c" * 100 not in written(panel)
+    assert ", \\ud800" in written(metric)
+    assert "\\udfff: 3" in written(metric)
+
+
+@pytest.mark.parametrize("value", ["1e308", "-1e308", "1e-320", "1e31", "1e29", "-1e29", "inf", "nan", "9" * 400])
+def test_numbers_of_any_size_are_drawn_or_left_out(tmp_path: Path, value: str):
+    lines = [
+        "iteration,learning_rate,loss,validation.epe",
+        f"1,0.1,{value},{value}",
+        "2,0.1,2,2",
+        f"3,{value},3,{value}",
+    ]
+    (tmp_path / "curves.csv").write_text("\n".join(lines) + "\n")
+    curves = read_curves(tmp_path / "curves.csv")
+    assert len(curve_panels(curves, {"epe": Reference("", "lower", {"a": float(value), "b": 1.0})})) >= 2
+
+
+def test_a_rate_of_many_steps_is_drawn_and_not_noted(tmp_path: Path):
+    panels = curve_panels(made(tmp_path, 2000, lambda at, _: 0.1 if at % 2 else 0.01), {})
+    assert "learning rate" not in written(panels[0])
+    assert "learning rate: 0.1 at last" in written(panels[-1])
+
+
+def test_how_many_curves_are_left_out_is_said():
+    columns = {f"loss.{n}": [1.0, 2.0] for n in range(14)} | {f"column {n}": [1.0, 2.0] for n in range(35)}
+    *panels, said = curve_panels(Curves([1, 2], columns), {})
+    assert len(panels) == 33
+    assert "Left out: 5 more curves" in said
+
+
+def test_the_iterations_of_a_short_run_are_whole():
+    (panel,) = curve_panels(Curves([1, 2], {"loss": [1.0, 2.0]}), {})
+    assert " 500m " not in written(panel)
+    assert "| 1 |" in written(panel)
+
+
 @pytest.mark.parametrize("iterations", [1, 2, 3, 50])
 def test_a_short_run_has_curves_too(tmp_path: Path, iterations: int):
     assert curve_panels(made(tmp_path, iterations), {})[0].startswith("<svg")

@@ -39,6 +39,14 @@ def test_columns_may_be_called_anything_and_cells_without_a_measurement_are_none
         ("iteration,loss\n1,2,3\n", "too long"),
         ("iteration,loss\none,2\n", "one"),
         (f"iteration,{','.join(map(str, range(300)))}\n{','.join(['1'] * 301)}\n", "301 columns; at most 256"),
+        (f"iteration{',x' * 300}\n", "301 columns; at most 256"),
+        (f"iteration{',' * 600_000}\n", "a line of 524288 characters or more"),
+        ("iteration,loss,loss\n1,2,3\n", "two columns have the same name"),
+        (f"iteration,{'a' * 1025}\n1,2\n", "at most 1024 characters"),
+        (f"iteration,loss\n{'1,2' * 10}\n", "too long"),
+        ("iteration,loss\n" + "1,2\n" * (2**19 + 1), "more than 1048576 cells"),
+        ("iteration,loss\n9999999999999,2\n", "an iteration is '9999999999999'"),
+        ("iteration,loss\n-1,2\n", "an iteration is '-1'"),
         ('iteration,loss\n1,"2\n', "cannot be read"),
     ],
 )
@@ -47,6 +55,11 @@ def test_a_garbled_curve_is_named(tmp_path: Path, text: str, why: str):
         read_curves(write(tmp_path / "curves.csv", text))
     assert "curves.csv" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_number_that_cannot_be_drawn_was_not_measured(tmp_path: Path):
+    curves = read_curves(write(tmp_path / "curves.csv", "iteration,loss\n1,1e308\n2,-inf\n3,1e-310\n4,2\n"))
+    assert curves.columns["loss"] == [None, None, 0.0, 2.0]
 
 
 @pytest.mark.parametrize(
@@ -71,6 +84,9 @@ def test_metrics_are_rows_by_evaluation_and_start(tmp_path: Path):
     ("values", "why"),
     [
         ({}, "experiment is None"),
+        ({"experiment": "a" * 1025}, "text of at most 1024 characters"),
+        ({"experiment": "a", "evaluations": {"a" * 1025: {}}}, "an evaluation is 'aaa"),
+        ({"experiment": "a", "evaluations": {"flow": {"a" * 1025: [ROW]}}}, "a start is 'aaa"),
         ({"experiment": "a", "evaluations": []}, "evaluations should be an object"),
         ({"experiment": "a", "evaluations": {"flow": []}}, "flow should be an object"),
         ({"experiment": "a", "evaluations": {"flow": {"model": []}}}, "rows should be a list"),

@@ -107,7 +107,7 @@ def test_a_baseline_that_is_better_is_marked_and_said(tmp_path: Path):
     write_measured(folder, "flow", "model", row(5.0))
     page = report(folder, tmp_path / "report")
     assert page.best == ["2.500"]
-    assert "100 % worse than nearest, 2.500" in page.text
+    assert "100.0 % worse than nearest, 2.500" in page.text
 
 
 def test_many_parts_are_folded_away(small: Path, tmp_path: Path):
@@ -131,9 +131,23 @@ def test_pictures_stand_in_full_with_their_captions_by_start(small: Path, tmp_pa
 def test_a_card_says_the_headline_at_once(small: Path, tmp_path: Path):
     text = report(small, tmp_path / "report").text
     cards = text[: text.index("What it is")]
-    for said in ("flow: epe ↓, demo", "2.000", "20 % better than nearest, 2.500", "voc_too: mean IoU ↑, demo", "50.00"):
+    for said in (
+        "flow: epe ↓, demo",
+        "2.000",
+        "20.0 % better than nearest, 2.500",
+        "voc_too: mean IoU ↑, demo",
+        "50.00",
+    ):
         assert said in cards
     assert cards.index("scratch: 30.00") < cards.index("imagenet: 45.00")
+
+
+def test_of_many_cards_some_stand_there_and_the_others_are_counted(tmp_path: Path):
+    folder = write_experiment(tmp_path / "small")
+    write_measured(folder, "flow", "model", *(row(2.0, metric=f"metric {n}") for n in range(20)))
+    page = report(folder, tmp_path / "report")
+    assert page.attributes.count(("class", "card")) == 16
+    assert "and 4 more, below" in page.text
 
 
 def test_baselines_are_drawn_into_the_curve_of_the_same_metric(small: Path, tmp_path: Path):
@@ -220,6 +234,14 @@ def test_two_files_of_one_start_are_refused(small: Path, tmp_path: Path):
     twice.write_bytes((small / "evaluations/voc_too/encoder.json").read_bytes())
     with pytest.raises(UserError, match="is of the start 'encoder', too"):
         report(small, tmp_path / "report")
+
+
+def test_starts_that_have_too_many_baselines_together_are_refused(tmp_path: Path):
+    folder = write_experiment(tmp_path / "small")
+    for start in ("model", "scratch"):
+        write_measured(folder, "flow", start, row(baselines={f"{start} {n}": 1.0 for n in range(9)}))
+    with pytest.raises(UserError, match="18 baselines; at most 16"):
+        report(folder, tmp_path / "report")
 
 
 def test_the_report_knows_no_method_and_no_evaluation_by_name():
