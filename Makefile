@@ -16,13 +16,13 @@ help: ## This list.
 setup: .venv/.installed ## Sets .venv up, and nothing else; the others call it.
 
 demo: setup ## Raw video to shards, a trained model and a report, on a small synthetic dataset.
-	@snakemake --cores $(CORES) --quiet rules host
+	@snakemake --cores $(CORES) --quiet reason host
 	@snakemake --report results/report.html --report-stylesheet workflow/report/report.css --quiet all
 	@python -m pipeline stats results/demo
 	@echo "Shards and manifests: results/demo/shards/cmp, results/demo_segments/shards/grouping and .../selflow"
 	@echo "Trained model, curve and metrics: results/experiments/demo"
 	@echo "Report with pictures: results/report.html (open it in a browser)"
-	@echo "Next: write five lines for your own videos into config.yaml (its first lines show them), then run"
+	@echo "Next: put five lines for your own videos in place of the demo's in config.yaml (its first lines show them), then run"
 	@echo "  $(BIN)/snakemake --cores all"
 
 # A worker that crashes ends the run: with another in its place, xdist waits for ever (its issue 1378).

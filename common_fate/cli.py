@@ -3,7 +3,10 @@
 Each command imports what it needs when it runs.
 """
 
+import errno
+import os
 import sys
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -59,9 +62,36 @@ def main() -> None:
 def run(commands: typer.Typer, name: str) -> None:
     """Runs a command line; what the user can put right is one line, without a traceback."""
     try:
-        commands(prog_name=name)
+        try:
+            commands(prog_name=name)
+        finally:
+            if sys.stdout:
+                sys.stdout.flush()
     except UserError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:  # but for a closed pipe, of which typer makes a quiet exit
+        _drop_output()
+        sys.exit(f"error: {_what_failed(error)}")
+
+
+def _drop_output() -> None:
+    """Lets what standard output could not take go, or Python would try again when it ends, and complain."""
+    with suppress(OSError, ValueError):
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(descriptor, sys.__stdout__.fileno() if sys.__stdout__ else descriptor)
+        os.close(descriptor)
+
+
+def _what_failed(error: OSError) -> str:
+    """An error of the system in one line: the file, where it names one, and what is wrong with it."""
+    from common_fate.shards.files import advice
+
+    if error.filename is not None:
+        return (
+            f"{os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename}: {advice(error)}"
+        )
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return f"{'the output cannot be written: ' * full}{advice(error)}"
 
 
 def add_version(commands: typer.Typer) -> None:

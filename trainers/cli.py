@@ -1,13 +1,11 @@
 """The command line: what trains, what measures and reports on what was trained, and what a method is used for."""
 
-import sys
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from common_fate.cli import add_version
-from common_fate.errors import UserError
+from common_fate.cli import add_version, run
 from trainers.declarations import entry_point
 from trainers.engine.commands import encoder, train
 from trainers.evaluations.commands import evaluate
@@ -43,7 +41,4 @@ add_version(app)
 
 def main() -> None:
     """Runs the command line; what the user can put right is one line, without a traceback."""
-    try:
-        app(prog_name="python -m trainers")
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    run(app, "python -m trainers")

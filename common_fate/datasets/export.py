@@ -50,7 +50,9 @@ def export(source: Path, to: Path, keys: Sequence[str] = (), forms: Forms | None
             file under one of the names.
         ShardError: a shard or a member is damaged.
     """
-    if any((parent / PLAN).exists() for parent in (to.absolute(), *to.absolute().parents)):
+    if any(
+        (parent / PLAN).exists() for folder in (to.absolute(), to.resolve()) for parent in (folder, *folder.parents)
+    ):
         raise UserError(f"{to}: lies in a dataset's own folder: name a folder elsewhere with --to")
     shards = _keys_by_shard(source, keys)
     count = sum(map(len, shards.values()))

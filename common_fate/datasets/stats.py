@@ -138,7 +138,7 @@ def _by_shard(held: Holdings) -> Table:
     notes = [column.note for column in known if column.note]
     if guided:
         titles.append("grid")
-        notes.append(f"Points: guidance key-points of an image; a grid of stride {GRID_STRIDE} adds `grid` more.")
+        notes.append(f"Points: guidance key-points of an image; a grid of stride {GRID_STRIDE} adds those under grid.")
     return Table(
         f"{held.name}: shards",
         [*titles, "MB"],

@@ -12,6 +12,13 @@ from typing import Any
 from common_fate.shards.limits import MAX_JSON_DEPTH, MAX_JSON_VALUES, quoted
 
 
+class _NotRegularError(OSError):
+    """A pipe, a device or a folder; without the `[Errno None]` that `OSError` puts in front."""
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
 def open_file(path: Path) -> BufferedReader:
     """Opens a regular file, or a link to one, for reading.
 
@@ -21,7 +28,7 @@ def open_file(path: Path) -> BufferedReader:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(None, "not a regular file", str(path))
+        raise _NotRegularError(None, "not a regular file", str(path))
     return os.fdopen(descriptor, "rb")
 
 

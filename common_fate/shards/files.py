@@ -145,6 +145,7 @@ def advice(error: OSError) -> str:
         errno.EFBIG: "the file is larger than this system allows (see `ulimit -f`)",
         errno.EROFS: "the file system is read-only: choose another folder or remount it",
         errno.EACCES: "no permission to write there: choose another folder or change its mode",
+        errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
         errno.ENOTDIR: "a part of the path is a file, not a folder",
     }
-    return known.get(error.errno or 0, str(error))
+    return known.get(error.errno or 0, error.strerror or str(error))

@@ -48,6 +48,35 @@ def test_what_is_wrong_is_one_line(tmp_path: Path):
     assert re.fullmatch(r"error: .*: has no samples: name a view .*\n", done.stderr)
 
 
+@pytest.mark.parametrize("package", ["common_fate", "pipeline", "trainers"])
+def test_output_that_is_full_is_one_line_and_that_is_closed_none(package: str):
+    for words, shell in [("--version", "> /dev/full"), ("--help", "> /dev/full"), ("--version", ">&-")]:
+        line = f"{sys.executable} -m {package} {words} {shell}"
+        done = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True)
+        full = "error: the output cannot be written: the disk is full: free some space and run again\n"
+        assert (done.returncode, done.stderr) == ((1, full) if shell == "> /dev/full" else (0, ""))
+
+
+def test_tables_that_nobody_can_write_or_read_are_no_traceback(dataset: Path):
+    for name in ("stats", "verify"):
+        line = f"{sys.executable} -m common_fate {name} {dataset}"
+        full = subprocess.run(f"{line} > /dev/full", shell=True, cwd=ROOT, capture_output=True, text=True)
+        assert full.returncode == 1
+        assert full.stderr.splitlines()[-1].startswith("error: the output cannot be written: the disk is full")
+        assert "Traceback" not in full.stderr
+        assert "ignored" not in full.stderr
+        gone = subprocess.run(f"{line} | true", shell=True, cwd=ROOT, capture_output=True, text=True)
+        assert "rror" not in gone.stderr
+
+
+def test_a_name_that_is_too_long_is_one_line(dataset: Path, tmp_path: Path):
+    long = tmp_path / ("a" * 300)
+    for words in (["export", dataset / "shards/cmp", "--to", long], ["show", dataset / "flow", "--to", f"{long}.png"]):
+        done = command(*words)
+        assert done.returncode == 1
+        assert re.fullmatch(rf"error: {long}.*: the name is too long: choose a shorter one\n", done.stderr)
+
+
 def test_the_options_of_export_are_its_forms(dataset: Path, tmp_path: Path):
     words = ["export", dataset / "shards/cmp", "--to", tmp_path, "--key", key(0, 1), "--key", key(2, 2)]
     forms = ["--flow", "color", "--images", "png", "--arrays", "csv"]

@@ -160,6 +160,17 @@ def test_nothing_to_do_means_no_jobs(experiments: Workspace):
     assert not experiments.planned()
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "curves.csv", "train.json", "encoder.safetensors"])
+def test_a_result_that_is_gone_is_made_again(experiments: Workspace, name: str):
+    gone = experiments.folder / "results/experiments/many-nets-one" / name
+    gone.unlink()
+    rule = "encoder" if name == "encoder.safetensors" else "train"
+    assert experiments.planned()[rule] == 1
+    experiments.make()
+    assert gone.exists()
+    assert not experiments.planned()
+
+
 def test_other_devices_and_workers_redo_nothing(experiments: Workspace, monkeypatch: pytest.MonkeyPatch):
     experiments.configure({"small": SMALL}, given(devices=2, workers=5))
     with_gpus(experiments, monkeypatch, 2)

@@ -56,9 +56,12 @@ def evaluate(
         machine=Machine(workers, threads),
         cache=cache_of(cache_gb),
     )
+    from trainers.engine.devices import is_main_process
     from trainers.evaluations.run import run
 
     run(declared, job, to)
+    if is_main_process():
+        typer.echo(f"wrote {to}")
 
 
 def checkpoint_name(path: PurePath) -> str:

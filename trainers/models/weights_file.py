@@ -12,9 +12,15 @@ import safetensors.numpy
 from common_fate.errors import UserError
 from common_fate.foreign.files import open_file, parse_json
 from common_fate.shards.files import write_atomic
+from common_fate.shards.limits import quoted
 
 ENCODER = "encoder."
 """How the names of an image encoder's weights begin in a network's."""
+
+ENCODERS = ("resnet50", "resnet18", "vgg16", "alexnet")
+"""The image encoders that there are, for what is not to import torch."""
+
+_DTYPES = {"BOOL", "U8", "I8", "I16", "I32", "I64", "F16", "F32", "F64"}
 
 
 def read_about(path: Path) -> dict[str, Any]:
@@ -51,6 +57,8 @@ def extract_encoder(model: Path, to: Path) -> None:
     weights = read_weights(model, "np", ENCODER)
     if not weights or not isinstance(name, str):
         raise UserError(f"{model}: there is no image encoder in this network")
+    if name not in ENCODERS:
+        raise UserError(f"{model}: its image encoder is {quoted(name)}: should be one of {', '.join(ENCODERS)}")
     write_atomic(to, safetensors.numpy.save(weights, metadata(encoder=name)))
 
 
@@ -69,8 +77,20 @@ def _opened(path: Path, framework: str) -> Iterator[tuple[Any, dict[str, Any]]]:
             about = parse_json((file.metadata() or {}).get("about", "null").encode())
             if not isinstance(about, dict):
                 raise ValueError("it does not say what it is")
+            _check_tensors(file)
             yield file, about
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file: train a model first") from error
     except (OSError, safetensors.SafetensorError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not weights that this project saved ({error})") from error
+
+
+def _check_tensors(file: Any) -> None:
+    """Refuses tensors that neither NumPy nor a network of ours has, by the file's header alone."""
+    for name in file.keys():  # noqa: SIM118 (it is no dict)
+        tensor = file.get_slice(name)
+        dtype, shape = tensor.get_dtype(), tensor.get_shape()
+        if dtype not in _DTYPES:
+            raise ValueError(f"{quoted(name)} is of type {dtype}: should be one of {', '.join(sorted(_DTYPES))}")
+        if 0 in shape:
+            raise ValueError(f"{quoted(name)} is empty: its shape is {shape}")

@@ -191,11 +191,13 @@ def evaluations_of(experiment):
 
 
 def results_of(experiment):
-    """What an experiment is to leave: numbers for machines, what people look at, and the encoder where there is one."""
-    encoder = [f"results/experiments/{experiment}/encoder.safetensors"] * (experiment in WITH_ENCODER)
+    """What an experiment is to leave: the network, how it came about, numbers for machines, what people look at, and the
+    encoder where there is one. Snakemake makes again what is missing of what it is asked for, and of nothing else.
+    """
+    files = ["model.safetensors", "curves.csv", "train.json", "metrics.json"]
+    files += ["encoder.safetensors"] * (experiment in WITH_ENCODER)
     return [
-        *encoder,
-        f"results/experiments/{experiment}/metrics.json",
+        *(f"results/experiments/{experiment}/{name}" for name in files),
         f"results/report/experiments/{experiment}/index.html",
     ]
 

@@ -83,7 +83,10 @@ def card(
 def _introduction(shared: Shared, folders: Mapping[str, Sequence[Record]], pictures: Sequence[str]) -> str:
     records = [record for part in folders.values() for record in part]
     samples, size = sum(record.samples for record in records), sum(record.bytes for record in records)
-    counts = f"{samples:,} samples in {len(records):,} shards, {size:,} bytes, made with Common Fate."
+    counted = [
+        f"{count:,} {what}{'s' * (count != 1)}" for count, what in ((samples, "sample"), (len(records), "shard"))
+    ]
+    counts = f"{' in '.join(counted)}, {size:,} bytes, made with Common Fate."
     shown = [f"![Some of the samples]({name})" for name in pictures]
     return "\n\n".join(filter(None, [f"# {shared.title}", counts, _PIXELS if shared.frames else "", *shown]))
 

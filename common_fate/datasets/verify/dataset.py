@@ -32,7 +32,7 @@ def verify(folder: Path, full: bool) -> list[Problem]:
         UserError: the folder is none of these, or its plan is damaged.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder}: there is no such folder")
+        raise UserError(f"{folder}: {'is not a folder' if folder.exists() else 'there is no such folder'}")
     if (folder / PLAN).exists():
         return list(_dataset(folder, full))
     if (shared := read_shared(folder)) and shared.frames:

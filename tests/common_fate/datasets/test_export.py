@@ -85,6 +85,10 @@ def test_what_cannot_be_exported_is_refused(dataset: Path, tmp_path: Path):
         export(dataset / "guidance", tmp_path, ["cow-000001"])
     with pytest.raises(UserError, match="lies in a dataset's own folder"):
         export(dataset / "guidance", dataset / "plain")
+    (tmp_path / "link").symlink_to(dataset / "shards")
+    for to in (tmp_path / "link", tmp_path / "link/plain"):
+        with pytest.raises(UserError, match="lies in a dataset's own folder"):
+            export(dataset / "guidance", to)
     with pytest.raises(UserError, match="has no samples"):
         export(tmp_path, tmp_path / "out")
 

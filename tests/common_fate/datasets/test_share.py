@@ -14,6 +14,9 @@ import numpy as np
 import pytest
 
 from common_fate.datasets.catalog import Video, read_catalog, write_catalog
+from common_fate.datasets.share.card import card
+from common_fate.datasets.share.description import Shared
+from common_fate.manifest.croissant import Publication
 from common_fate.shards.codecs import encode
 from common_fate.shards.record import Record
 from common_fate.shards.writer import write_shard
@@ -143,6 +146,14 @@ def test_the_card_counts_licences_by_source_and_tells_how_it_was_made(dataset: P
     assert re.search(rf"\| flow +\| not finite +\| +1 \| {LOST}", card)
     assert f"\n{MADE} samples in 3 shards" in card
     assert cv2.imread(str(tmp_path / "out/contact_sheet.jpg")).shape[1] <= 1200
+
+
+def test_one_shard_is_counted_as_one(made: Path):
+    record = Record.read(made / "shards/cmp/000000.json")
+    text = card(
+        Shared("small", ("cmp",)), {".": [record]}, read_catalog(made / "catalog.parquet"), [], [], Publication()
+    )
+    assert f"\n{record.samples} samples in 1 shard, " in text
 
 
 def test_no_place_on_this_machine_travels(dataset: Path, tmp_path: Path):

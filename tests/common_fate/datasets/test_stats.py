@@ -148,6 +148,7 @@ def test_frames_of_several_sizes_have_no_one_grid(tmp_path: Path):
 @pytest.mark.parametrize("page", [False, True])
 def test_the_tables_render(dataset: Path, page: bool):
     for table in stats(dataset):
+        assert "`" not in table.note, "a page has no Markdown"
         if page:
             assert "<table" in html_table(table.title, table.columns, table.rows, table.note)
         else:

@@ -374,6 +374,11 @@ def test_a_folder_that_is_none_of_ours_is_refused(tmp_path: Path, name: str):
         verify(tmp_path / name, full=False)
 
 
+def test_a_file_is_not_called_missing(dataset: Path):
+    with pytest.raises(UserError, match=r"plan.json: is not a folder$"):
+        verify(dataset / "plan.json", full=False)
+
+
 def test_a_damaged_plan_is_refused(dataset: Path):
     (dataset / "plan.json").write_text("no")
     with pytest.raises(UserError, match="not a plan"):

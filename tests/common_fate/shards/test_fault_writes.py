@@ -178,7 +178,7 @@ def test_a_disk_that_fails_once_at_any_step(stages: Undisturbed, job: str):
     for number in range(1, len(steps) + 1):
         lay(before)
         if steps[number - 1] != "mkdir":  # the folder is there
-            refused_with(refused_once(number, errno.EIO), job, "cannot be written: [Errno 5] Input/output error")
+            refused_with(refused_once(number, errno.EIO), job, "cannot be written: Input/output error")
         left = {name: data for name, data in tree().items() if not name.endswith(".tmp")}
         assert is_whole(left, before, after)
         run(job)

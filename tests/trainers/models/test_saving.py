@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,7 +24,9 @@ from trainers.engine.options import TrainingOptions
 from trainers.methods.cmp.method import METHOD as CMP
 from trainers.methods.cmp.model import CMPNet
 from trainers.methods.cmp.options import CMPOptions, LossOptions, ModelOptions
+from trainers.models import weights_file
 from trainers.models.encoders import create_encoder, save_encoder
+from trainers.models.encoders.create import ENCODERS
 from trainers.models.saving import create_network, load_model, load_start, save_model
 from trainers.models.weights_file import extract_encoder, read_about, read_weights
 
@@ -152,6 +155,16 @@ def test_what_a_file_says_of_itself_is_checked(tmp_path: Path, changed: dict[str
     assert "\n" not in str(refusal.value)
 
 
+def tensor(dtype: str, shape: list[int], data: bytes) -> Callable[[Path], Any]:
+    """Writes a file of one tensor, by the letter of the format."""
+    header = {
+        "__metadata__": {"about": json.dumps({"method": "cmp", "encoder": "resnet18"})},
+        "encoder.conv1.weight": {"dtype": dtype, "shape": shape, "data_offsets": [0, len(data)]},
+    }
+    text = json.dumps(header).encode()
+    return lambda path: path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
 def truncated(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
@@ -164,6 +177,9 @@ HOSTILE: dict[str, Callable[[Path], Any]] = {
     "says nothing": lambda path: save_file({"a": torch.zeros(1)}, path),
     "a number": lambda path: save_file({"a": torch.zeros(1)}, path, {"about": "3"}),
     "deep": lambda path: save_file({"a": torch.zeros(1)}, path, {"about": "[" * 10**5}),
+    "eight bits a number": tensor("F8_E4M3", [1], b"\0"),
+    "sixteen bits that NumPy has not": tensor("BF16", [1], b"\0\0"),
+    "an empty tensor": tensor("F32", [0, 2**40], b""),
     "a pipe": lambda path: (path.unlink(), os.mkfifo(path)),
     "a folder": lambda path: (path.unlink(), path.mkdir()),
 }
@@ -205,6 +221,20 @@ def test_a_network_without_an_encoder_has_none_to_extract(tmp_path: Path):
     save_model(path, net(), BLIND, OtherOptions(), SPLIT)
     with pytest.raises(UserError, match="there is no image encoder in this network"):
         extract_encoder(path, tmp_path / "encoder.safetensors")
+
+
+@pytest.mark.parametrize("name", ["resnet51", "../resnet18", "r" * 10**5])
+def test_an_encoder_that_is_none_is_not_extracted(tmp_path: Path, name: str):
+    path = tmp_path / "model.safetensors"
+    save_file({"encoder.a": torch.zeros(1)}, path, {"about": json.dumps({"encoder": name})})
+    with pytest.raises(UserError, match=r"its image encoder is .*: should be one of resnet50, ") as refusal:
+        extract_encoder(path, tmp_path / "out")
+    assert len(str(refusal.value)) < 1000
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_names_of_the_encoders_are_those_there_are():
+    assert set(weights_file.ENCODERS) == set(ENCODERS)
 
 
 def started(path: Path, method: Method = CMP, options: Any = OPTIONS) -> nn.Module:

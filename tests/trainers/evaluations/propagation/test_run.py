@@ -228,6 +228,7 @@ def run(dataset: Path, to: Path, *words: str) -> Measurement:
     )
     if done.exception:
         raise done.exception
+    assert done.stdout == f"wrote {to}\n"
     return read_result(to)
 
 

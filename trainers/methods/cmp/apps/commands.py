@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 EXPERIMENTS = Path("results/experiments")
 MODEL = "model.safetensors"
 
-ImagePath = Annotated[Path, typer.Argument(metavar="IMAGE", help="The image.")]
+ImagePath = Annotated[Path, typer.Argument(help="The image.")]
 Model = Annotated[
     Path | None,
     typer.Option(help="An experiment's folder, or its model.safetensors; by default the only one under results."),
