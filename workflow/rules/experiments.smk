@@ -44,9 +44,9 @@ def flow_stands(dataset):
     """Whether all of a dataset's flow is there, made with the options of today: by the records of two of its shards."""
     options = DATASETS[dataset].options("flow")
     shards = expand_shards("flow", [dataset])
-    checkpoint = Path(options["checkpoint"] or "")
-    own = len(checkpoint.parts) > 1 or "." in checkpoint.name  # a file, not a published name
-    if not all(map(os.path.exists, shards)) or (own and not checkpoint.exists()):
+    weights = Path(options["checkpoint"] or "")
+    own = len(weights.parts) > 1 or "." in weights.name  # a file, not a published name
+    if not all(map(os.path.exists, shards)) or (own and not weights.exists()):
         return False
     try:
         return all(Record.read(record_path(Path(shard))).options == options for shard in {*shards[:1], *shards[-1:]})
