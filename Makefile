@@ -26,7 +26,8 @@ demo: setup ## Raw video to shards, a trained model and a report, on a small syn
 	@echo "  $(BIN)/snakemake --cores all"
 
 # A worker that crashes ends the run: with another in its place, xdist waits for ever (its issue 1378).
-PYTEST := python -m pytest -n auto --dist loadfile --max-worker-restart 0
+# Files stand in the order of tests/conftest.py: xdist's own begins with those of many tests, which are quick.
+PYTEST := python -m pytest -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 test: lint ## Lint, then every test but for those below.
 	@$(PYTEST) -m "not slurm and not faults and not gpu"

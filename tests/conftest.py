@@ -14,3 +14,10 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the real data (../shared/data) is not here")
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that no worker is left with them when the others are done."""
+    workflow = ROOT / "tests" / "workflow"
+    slow = {item.path for item in items if item.get_closest_marker("slow") or workflow in item.path.parents}
+    items.sort(key=lambda item: (workflow not in item.path.parents, item.path not in slow))

@@ -12,7 +12,7 @@ from common_fate.datasets.adopted_record import ADOPTED
 from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError
 from common_fate.manifest.samples import SAMPLES
-from pipeline.columns.flow.estimator_families import at_its_path
+from pipeline.columns.flow.estimator_families import at_its_path, family_of
 from pipeline.columns.frames.filters import FILTERS
 from pipeline.config.schema import check, datasets_validator
 from pipeline.config.values import check_values
@@ -93,6 +93,10 @@ def _dataset(name: str, values: Mapping[str, Any], where: str, place: Path) -> D
     flow: dict[str, Any] = ({"min_motion": MIN_MOTION} if source.fetch else {}) | dict(values.get("flow", {}))
     if "estimator" in flow:
         flow["estimator"] = at_its_path(flow["estimator"], place.parent)
+        try:
+            family_of(flow["estimator"])
+        except ValueError as error:
+            raise UserError(f"{where}.flow.estimator: {error}") from error
     if source.single:
         frames.setdefault("pairs", "none")
     given = dict(values) | {"frames": frames, "flow": flow}
