@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 NETWORKS: dict[str, str] = {
+    "liteflownet": "pipeline.columns.flow.networks.liteflownet:create",
     "ptlflow": "pipeline.columns.flow.networks.ptlflow_models:ptlflow_network",
+    "selflow": "pipeline.columns.flow.networks.selflow:create",
+    "small": "pipeline.columns.flow.networks.small:create",
 }
 """By name the entry point, `module:factory`, of networks that map frames `(B, N, 3, H, W)`, RGB in [0, 1], to flow
 `(B, 2, H, W)` in pixels, from this frame to the next. N is 2, or 3 with the frame before. `factory(options)` takes a

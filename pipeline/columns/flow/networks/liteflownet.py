@@ -1,59 +1,201 @@
-"""LiteFlowNet as published, where ptlflow 0.4.2 departs from it. Imports torch.
+"""LiteFlowNet, which can be trained here, and reads the weights that ptlflow publishes. Imports torch.
 
-Hui et al., "LiteFlowNet: A Lightweight Convolutional Neural Network for Optical Flow Estimation", CVPR 2018.
+Hui et al., "LiteFlowNet: A Lightweight Convolutional Neural Network for Optical Flow Estimation", CVPR 2018. Its
+parts are called as in ptlflow's checkpoints.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
-from ptlflow.models.liteflownet.liteflownet import LiteFlowNet
-from ptlflow.models.liteflownet.liteflownet2 import LiteFlowNet2
-from ptlflow.models.liteflownet.warp import WarpingLayer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.columns.flow.networks.layers import cost_volume, warp
 
-class Warp(nn.Module):
-    """Images as the flow finds them, 0 where it leads out of the frame.
+SCALE = 20.0
+"""Pixels of the full frame that a flow of 1 is, at every level."""
+SLOPE = 0.1
+MEANS = (0.411618, 0.434631, 0.454253)
+"""Of red, green and blue, over FlyingChairs."""
+WIDTHS = (192, 128, 96, 64, 32)
+"""Channels of the features at levels 6 to 2, where flow is estimated."""
+_RADIUS = 3
+_VOLUME = (2 * _RADIUS + 1) ** 2
+_KERNELS = (3, 3, 5, 5, 7)
+"""Of each level's last convolution, and of its local filters."""
+_STRIDED = 3
+"""The level (of `WIDTHS`) from which on every second pixel has a cost, for every second shift."""
 
-    ptlflow's zeroes a pixel unless its four bilinear weights sum to 1 and not to a rounding less: about one in seventy
-    inside the frame, and others when the same pair stands in a larger batch. That moves the flow by up to 0.1 px.
+
+class LiteFlowNet(nn.Module):
+    """Estimates flow from coarse to fine: at each level matching, sub-pixel refinement and regularisation.
+
+    Attributes:
+        stride: what height and width are multiples of.
     """
 
-    def forward(self, images: Tensor, flow: Tensor, height: int, width: int, divisor: float) -> Tensor:
-        """Warps `images (B, C, H, W)`: of each pixel what is `flow (B, 2, H, W) / divisor` pixels away; outside, 0."""
-        rows = torch.arange(height, dtype=flow.dtype, device=flow.device)[:, None]
-        columns = torch.arange(width, dtype=flow.dtype, device=flow.device)
-        x = columns + flow[:, 0] / divisor
-        y = rows + flow[:, 1] / divisor
-        grid = torch.stack([2 * x / max(width - 1, 1) - 1, 2 * y / max(height - 1, 1) - 1], dim=-1)
-        slack = 1e-4  # of a pixel, so that rounding decides nothing at the border either
-        inside = (x >= -slack) & (x <= width - 1 + slack) & (y >= -slack) & (y <= height - 1 + slack)
-        warped = functional.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)
-        return warped * inside[:, None]
+    stride = 32
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.feature_net = _Features()
+        levels = range(len(WIDTHS))
+        self.matching_nets = nn.ModuleList(_Matching(level) for level in levels)
+        self.subpixel_nets = nn.ModuleList(_SubPixel(level) for level in levels)
+        self.regularization_nets = nn.ModuleList(_Regularization(level) for level in levels)
+        self.feat2_conv = _one_by_one(WIDTHS[-1], 64)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Returns flow from this frame to the next, `(B, 2, H, W)`, pixels.
+
+        Args:
+            frames: `(B, 2, 3, H, W)`, RGB in [0, 1].
+        """
+        return self.levels(frames)[-1][-1]
+
+    def levels(self, frames: Tensor) -> list[list[Tensor]]:
+        """Returns all flows that are trained: of each level, coarse to fine, those of its three parts; then the whole.
+
+        Those of levels are in units of `SCALE` pixels of the full frame; the last one is in pixels, at full resolution.
+        """
+        images = frames - frames.new_tensor(MEANS)[:, None, None]
+        first, second = (self.feature_net(images[:, i]) for i in (0, 1))
+        flow: Tensor | None = None
+        found = []
+        for level, (this, other) in enumerate(zip(first, second, strict=True)):
+            factor = SCALE / 2 ** (len(WIDTHS) - level)  # to pixels of this level
+            size = this.shape[-2], this.shape[-1]
+            small = [functional.interpolate(images[:, i], size, mode="bilinear", align_corners=False) for i in (0, 1)]
+            # The finest level matches wider features than its other parts read (section 3.1).
+            finest = level == len(WIDTHS) - 1
+            matched = [self.feat2_conv(features) if finest else features for features in (this, other)]
+            coarse = self.matching_nets[level](*matched, flow, factor)
+            fine = self.subpixel_nets[level](*matched, coarse, factor)
+            flow = self.regularization_nets[level](*small, this, fine, factor)
+            found.append([coarse, fine, flow])
+        assert flow is not None
+        whole = functional.interpolate(flow * SCALE, scale_factor=2, mode="bilinear", align_corners=False)
+        return [*found, [whole]]
 
 
-class PairWarp(Warp):
-    """Warps into the second frames of pairs, `(B, 2, C, H, W)`.
+class _Features(nn.Module):
+    """The pyramid (NetC)."""
 
-    ptlflow's regularization compares the first image with `warp(second)[:, 1]`, the second *of a pair*, where the warp
-    gives images: that takes their green channel alone, and another sample's where there are several. Of pairs, the
-    expression is the image that was meant (section 3.3: the brightness error is of all channels).
-    """
+    def __init__(self) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(
+            [
+                _convolutions(3, (32,), kernel=7),
+                _convolutions(32, (32, 32, 32), first_stride=2),
+                _convolutions(32, (64, 64), first_stride=2),
+                _convolutions(64, (96, 96), first_stride=2),
+                _convolutions(96, (128,), first_stride=2),
+                _convolutions(128, (192,), first_stride=2),
+            ]
+        )
 
-    def forward(self, images: Tensor, flow: Tensor, height: int, width: int, divisor: float) -> Tensor:
-        """Warps as `Warp` does, and returns each image in both places of its pair."""
-        warped = super().forward(images, flow, height, width, divisor)
-        return warped[:, None].expand(-1, 2, -1, -1, -1)
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Returns the features of levels 6 to 2."""
+        found = []
+        for layers in self.convs:
+            images = layers(images)
+            found.append(images)
+        return found[:0:-1]
 
 
-def correct(network: nn.Module) -> None:
-    """Replaces the warps of a ptlflow LiteFlowNet (any of its generations) in place; other networks stay as they are.
+class _Matching(nn.Module):
+    """Finds, by a cost volume, what is left of the flow of the level above (section 3.2, M)."""
 
-    The weights are untouched, for a warp has none.
-    """
-    for module in list(network.modules()):
-        for name, child in module.named_children():
-            if isinstance(child, WarpingLayer):
-                setattr(module, name, Warp())
-    if isinstance(network, LiteFlowNet | LiteFlowNet2):
-        for regularization in network.regularization_nets:
-            regularization.warp = PairWarp()
+    def __init__(self, level: int) -> None:
+        super().__init__()
+        self.up_flow = nn.ConvTranspose2d(2, 2, 4, 2, 1, groups=2, bias=False) if level else None
+        strided = level >= _STRIDED
+        self.up_corr = nn.ConvTranspose2d(_VOLUME, _VOLUME, 4, 2, 1, groups=_VOLUME, bias=False) if strided else None
+        self.flow_net = _estimator(_VOLUME, _KERNELS[level])
+
+    def forward(self, first: Tensor, second: Tensor, flow: Tensor | None, factor: float) -> Tensor:
+        if flow is not None and self.up_flow is not None:
+            flow = self.up_flow(flow)
+            second = warp(second, flow * factor)
+        if self.up_corr is not None:
+            costs = self.up_corr(_costs(first[:, :, ::2, ::2], second[:, :, ::2, ::2]))
+        else:
+            costs = _costs(first, second)
+        found: Tensor = self.flow_net(costs)
+        return found if flow is None else flow + found
+
+
+class _SubPixel(nn.Module):
+    """Refines flow where matching left features apart (section 3.2, S)."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__()
+        channels = 64 if level == len(WIDTHS) - 1 else WIDTHS[level]
+        self.flow_net = _estimator(2 * channels + 2, _KERNELS[level])
+
+    def forward(self, first: Tensor, second: Tensor, flow: Tensor, factor: float) -> Tensor:
+        found: Tensor = self.flow_net(torch.cat([first, warp(second, flow * factor), flow], 1))
+        return flow + found
+
+
+class _Regularization(nn.Module):
+    """Filters flow by weights of each pixel's own, sharp at edges (section 3.3, f-lconv)."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__()
+        kernel, channels = _KERNELS[level], WIDTHS[level]
+        wide = channels >= 128
+        self.feat_conv = None if wide else _one_by_one(channels, 128)
+        self.feat_net = _convolutions((channels if wide else 128) + 3, (128, 128, 64, 64, 32, 32))
+        taps, half = kernel * kernel, kernel // 2
+        self.dist = (
+            nn.Conv2d(32, taps, 3, padding=1)
+            if level < 2
+            else nn.Sequential(
+                nn.Conv2d(32, taps, (kernel, 1), padding=(half, 0)),
+                nn.Conv2d(taps, taps, (1, kernel), padding=(0, half)),
+            )
+        )
+        self.kernel = kernel
+
+    def forward(self, first: Tensor, second: Tensor, features: Tensor, flow: Tensor, factor: float) -> Tensor:
+        # The brightness error is of all channels, and no gradient reaches the flow by it.
+        difference = torch.linalg.vector_norm(first - warp(second, flow.detach() * factor), dim=1, keepdim=True)
+        if self.feat_conv is not None:
+            features = self.feat_conv(features)
+        centred = flow - flow.mean((-2, -1), keepdim=True)
+        distances = self.dist(self.feat_net(torch.cat([difference, centred, features], 1)))
+        weights = (-distances.square()).softmax(1)
+        batch, _, height, width = flow.shape
+        around = functional.unfold(flow, self.kernel, padding=self.kernel // 2)
+        return (around.view(batch, 2, -1, height, width) * weights[:, None]).sum(2)
+
+
+def _costs(first: Tensor, second: Tensor) -> Tensor:
+    """The mean over channels, with little left of what is below 0."""
+    return functional.leaky_relu(cost_volume(first, second, _RADIUS) / first.shape[1], SLOPE)
+
+
+def _estimator(inputs: int, kernel: int) -> nn.Sequential:
+    """The four convolutions to flow of matching and of refinement."""
+    return nn.Sequential(*_convolutions(inputs, (128, 64, 32)), nn.Conv2d(32, 2, kernel, padding=kernel // 2))
+
+
+def _one_by_one(inputs: int, channels: int) -> nn.Sequential:
+    return _convolutions(inputs, (channels,), kernel=1)
+
+
+def _convolutions(inputs: int, widths: tuple[int, ...], kernel: int = 3, first_stride: int = 1) -> nn.Sequential:
+    """Convolutions of some channels, each with its leaky ReLU."""
+    made: list[nn.Module] = []
+    for channels in widths:
+        stride = 1 if made else first_stride
+        made += [nn.Conv2d(inputs, channels, kernel, stride, padding=kernel // 2), nn.LeakyReLU(SLOPE)]
+        inputs = channels
+    return nn.Sequential(*made)
+
+
+def create(options: Mapping[str, Any]) -> LiteFlowNet:
+    """Returns the network with random weights; it has no options."""
+    return LiteFlowNet(**options)

@@ -14,7 +14,7 @@ from common_fate.errors import SampleError, UserError
 from common_fate.foreign.checkpoints import check_unpacked
 from pipeline.columns.flow.estimator import Estimator
 from pipeline.columns.flow.networks import inference
-from pipeline.columns.flow.networks.liteflownet import correct
+from pipeline.columns.flow.networks.ptlflow_corrections import correct
 from pipeline.columns.flow.networks.weights import PREFIX, checkpoint_path, model_class
 
 

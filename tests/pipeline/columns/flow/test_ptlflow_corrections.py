@@ -39,7 +39,7 @@ def stock(model: str, with_our_warp: bool = False):
     """ptlflow's own model with the same weights."""
     import ptlflow
 
-    from pipeline.columns.flow.networks.liteflownet import Warp
+    from pipeline.columns.flow.networks.ptlflow_corrections import Warp
     from pipeline.columns.flow.networks.ptlflow_models import estimator_of
 
     network = randomised(ptlflow.get_model(model))
@@ -107,7 +107,7 @@ def test_the_warp_follows_the_flow_and_is_zero_outside():
     """SciPy's bilinear interpolation is the oracle; the flow comes in units, as ptlflow passes it."""
     import torch
 
-    from pipeline.columns.flow.networks.liteflownet import Warp
+    from pipeline.columns.flow.networks.ptlflow_corrections import Warp
 
     rng = np.random.default_rng(1)
     image = rng.random((2, 3, 9, 13))
@@ -130,7 +130,7 @@ def test_ptlflows_warp_loses_pixels_inside_the_frame():
     """Once this fails, ptlflow's warp no longer depends on rounding, and `Warp` can go."""
     import torch
 
-    from pipeline.columns.flow.networks.liteflownet import Warp, WarpingLayer
+    from pipeline.columns.flow.networks.ptlflow_corrections import Warp, WarpingLayer
 
     ones = torch.ones(1, 1, 64, 96)
     flow = torch.rand(1, 2, 64, 96, generator=torch.Generator().manual_seed(0)) * 0.9

@@ -1,0 +1,107 @@
+"""What flow networks share: the cost volume, the warp, and the resizing of flow. Imports torch.
+
+Sun et al., "PWC-Net: CNNs for Optical Flow Using Pyramid, Warping, and Cost Volume", CVPR 2018, section 3.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+_SIDE = 8
+"""Of the tiles that a cost volume is computed in: products large enough to be fast, with little to throw away."""
+
+
+class _TileProducts(torch.autograd.Function):
+    """Products of each tile's pixels with those of its window, less what lies too far away.
+
+    A tile's `side * side` pixels times its window's `(side + 2r) ** 2` is one matrix product, which is what processors
+    are best at. Of each row the `(2r + 1) ** 2` wanted entries stand at fixed strides: a view, which is copied once.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, tiles: Tensor, windows: Tensor, radius: int) -> Tensor:
+        ctx.save_for_backward(tiles, windows)
+        ctx.radius = radius
+        products = tiles @ windows.transpose(1, 2)
+        return _wanted(products, radius).contiguous()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:  # type: ignore[override]
+        tiles, windows = ctx.saved_tensors
+        products = gradient.new_zeros(len(tiles), tiles.shape[1], windows.shape[1])
+        _wanted(products, ctx.radius).copy_(gradient)
+        to_tiles = products @ windows if ctx.needs_input_grad[0] else None
+        to_windows = products.transpose(1, 2) @ tiles if ctx.needs_input_grad[1] else None
+        return to_tiles, to_windows, None
+
+
+def _wanted(products: Tensor, radius: int) -> Tensor:
+    """A view `(N, side, side, 2r + 1, 2r + 1)` of `(N, side^2, (side + 2r)^2)`: pixel (y, x) with (y + dy, x + dx)."""
+    reach, wide = 2 * radius + 1, _SIDE + 2 * radius
+    whole = wide * wide
+    sizes = (len(products), _SIDE, _SIDE, reach, reach)
+    strides = (_SIDE * _SIDE * whole, _SIDE * whole + wide, whole + 1, wide, 1)
+    return products.as_strided(sizes, strides)
+
+
+def cost_volume(first: Tensor, second: Tensor, radius: int) -> Tensor:
+    """Returns the products of features with those of their surroundings, summed over channels.
+
+    Args:
+        first, second: `(B, C, H, W)`. Beyond its border `second` is 0.
+        radius: r, pixels.
+
+    Returns:
+        `(B, (2r + 1)^2, H, W)`; channel `(dy + r) * (2r + 1) + dx + r` is of pixels (y, x) and (y + dy, x + dx).
+    """
+    batch, channels, height, width = first.shape
+    down, right = -height % _SIDE, -width % _SIDE
+    rows, columns = (height + down) // _SIDE, (width + right) // _SIDE
+    tiles = functional.pad(first, (0, right, 0, down))
+    tiles = tiles.reshape(batch, channels, rows, _SIDE, columns, _SIDE).permute(0, 2, 4, 3, 5, 1)
+    tiles = tiles.reshape(-1, _SIDE * _SIDE, channels)
+    around = functional.pad(second, (radius, radius + right, radius, radius + down))
+    windows = around.unfold(2, _SIDE + 2 * radius, _SIDE).unfold(3, _SIDE + 2 * radius, _SIDE)
+    windows = windows.permute(0, 2, 3, 4, 5, 1).reshape(len(tiles), -1, channels)
+    products: Tensor = _TileProducts.apply(tiles, windows, radius)  # type: ignore[no-untyped-call]
+    products = products.reshape(batch, rows, columns, _SIDE, _SIDE, -1).permute(0, 5, 1, 3, 2, 4)
+    return products.reshape(batch, -1, height + down, width + right)[:, :, :height, :width]
+
+
+def positions(flow: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns where flow `(B, 2, H, W)` leads to: x and y, each `(B, H, W)`, pixels."""
+    height, width = flow.shape[-2:]
+    x = torch.arange(width, dtype=flow.dtype, device=flow.device) + flow[:, 0]
+    y = torch.arange(height, dtype=flow.dtype, device=flow.device)[:, None] + flow[:, 1]
+    return x, y
+
+
+def inside(flow: Tensor) -> Tensor:
+    """Returns `(B, H, W)`, bool: where flow `(B, 2, H, W)` leads to a place within the frame."""
+    height, width = flow.shape[-2:]
+    x, y = positions(flow)
+    slack = 1e-4  # of a pixel, so that rounding decides nothing at the border
+    return (x >= -slack) & (x <= width - 1 + slack) & (y >= -slack) & (y <= height - 1 + slack)
+
+
+def warp(images: Tensor, flow: Tensor) -> Tensor:
+    """Returns of each pixel what is a flow vector away, interpolated bilinearly; 0 where that is not in the frame.
+
+    Args:
+        images: `(B, C, H, W)`, of the frame that the flow leads to.
+        flow: `(B, 2, H, W)`, pixels.
+    """
+    height, width = images.shape[-2:]
+    x, y = positions(flow)
+    grid = torch.stack([2 * x / max(width - 1, 1) - 1, 2 * y / max(height - 1, 1) - 1], dim=-1).to(images.dtype)
+    found = functional.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return found * inside(flow)[:, None]
+
+
+def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
+    """Returns flow `(B, 2, H, W)` at another size (height, width), its vectors in pixels of that size; bilinear."""
+    height, width = flow.shape[-2:]
+    factors = flow.new_tensor([size[1] / width, size[0] / height])[:, None, None]
+    return functional.interpolate(flow, size, mode="bilinear", align_corners=False) * factors

@@ -1,0 +1,120 @@
+"""A flow network of this project's own, for a few cores: small, and trained here. Imports torch.
+
+A pyramid with warping and cost volumes as in Sun et al., "PWC-Net", CVPR 2018; full resolution is
+a convex combination of neighbours, as in Teed and Deng, "RAFT", ECCV 2020, section 3.3.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline.columns.flow.networks.layers import cost_volume, resize_flow, warp
+
+WIDTHS = (32, 64, 96, 128)
+"""Channels of the features at strides 4, 8, 16 and 32."""
+RADIUS = 3
+SHARPNESS = 4.0
+"""Of costs: the factor on the cosine of the angle between features."""
+_STRIDE = 4
+"""Of the finest level."""
+_DECODER = (96, 96, 64, 48)
+_STATE = 32
+"""Channels that a level hands down to the next one, beside its flow."""
+
+
+class SmallFlowNet(nn.Module):
+    """Estimates flow from stride 32 to stride 4, each level what the one above left.
+
+    Attributes:
+        stride: what height and width are multiples of.
+    """
+
+    stride = 32
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = _convolutions(3, (16,), first_stride=2)
+        inputs = (16, *WIDTHS[:-1])
+        self.pyramid = nn.ModuleList(
+            _convolutions(before, (width, width), first_stride=2) for before, width in zip(inputs, WIDTHS, strict=True)
+        )
+        levels = range(len(WIDTHS))
+        self.decoders = nn.ModuleList(_Decoder(WIDTHS[level], first=level == len(WIDTHS) - 1) for level in levels)
+        self.weights = nn.Sequential(*_convolutions(_STATE, (64,)), nn.Conv2d(64, 9 * _STRIDE**2, 1))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Returns flow from this frame to the next, `(B, 2, H, W)`, pixels.
+
+        Args:
+            frames: `(B, 2, 3, H, W)`, RGB in [0, 1].
+        """
+        return self.levels(frames)[-1]
+
+    def levels(self, frames: Tensor) -> list[Tensor]:
+        """Returns the flow of each level, coarse to fine, in pixels of that level, and then that of the whole."""
+        batch = len(frames)
+        images = self.stem(frames.flatten(0, 1) - 0.5)
+        pyramid = []
+        for layers in self.pyramid:
+            images = layers(images)
+            pyramid.append(images.unflatten(0, (batch, 2)))
+        flow = state = None
+        found: list[Tensor] = []
+        for features, decoder in zip(reversed(pyramid), reversed(self.decoders), strict=True):
+            this, other = features[:, 0], features[:, 1]
+            size = this.shape[-2], this.shape[-1]
+            # Each level learns to mend what is there, and not to make the one above right for it.
+            flow = this.new_zeros(batch, 2, *size) if flow is None else resize_flow(flow.detach(), size)
+            if state is not None:
+                state = functional.interpolate(state, size, mode="bilinear", align_corners=False)
+            flow, state = decoder(this, other, flow, state)
+            found.append(flow)
+        assert flow is not None
+        assert state is not None
+        return [*found, _upsampled(flow, self.weights(state))]
+
+
+class _Decoder(nn.Module):
+    """One level: from features of both frames and the flow so far to the flow, and a state for the next level."""
+
+    def __init__(self, channels: int, first: bool) -> None:
+        super().__init__()
+        volume = (2 * RADIUS + 1) ** 2
+        self.narrow = _convolutions(channels, (32,), kernel=1)
+        self.layers = _convolutions(volume + 32 + 2 + (0 if first else _STATE), (*_DECODER, _STATE))
+        self.flow = nn.Conv2d(_STATE, 2, 3, padding=1)
+
+    def forward(self, this: Tensor, other: Tensor, flow: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        moved = functional.normalize(warp(other, flow), dim=1)
+        costs = SHARPNESS * cost_volume(functional.normalize(this, dim=1), moved, RADIUS)
+        read = [costs, self.narrow(this), flow, *([] if state is None else [state])]
+        state = self.layers(torch.cat(read, 1))
+        return flow + self.flow(state), state
+
+
+def _upsampled(flow: Tensor, logits: Tensor) -> Tensor:
+    """Flow `(B, 2, H, W)` four times as large: each pixel's is a convex combination of the 3x3 around it."""
+    batch, _, height, width = flow.shape
+    weights = logits.view(batch, 1, 9, _STRIDE, _STRIDE, height, width).softmax(2)
+    padded = functional.pad(flow * _STRIDE, (1, 1, 1, 1), mode="replicate")
+    around = functional.unfold(padded, 3).view(batch, 2, 9, 1, 1, height, width)
+    fine = (weights * around).sum(2).permute(0, 1, 4, 2, 5, 3)
+    return fine.reshape(batch, 2, _STRIDE * height, _STRIDE * width)
+
+
+def _convolutions(inputs: int, widths: tuple[int, ...], kernel: int = 3, first_stride: int = 1) -> nn.Sequential:
+    """Convolutions of some channels, each with its leaky ReLU."""
+    made: list[nn.Module] = []
+    for channels in widths:
+        stride = 1 if made else first_stride
+        made += [nn.Conv2d(inputs, channels, kernel, stride, padding=kernel // 2), nn.LeakyReLU(0.1)]
+        inputs = channels
+    return nn.Sequential(*made)
+
+
+def create(options: Mapping[str, Any]) -> SmallFlowNet:
+    """Returns the network with random weights; it has no options."""
+    return SmallFlowNet(**options)

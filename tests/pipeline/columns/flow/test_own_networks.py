@@ -1,0 +1,88 @@
+"""The flow networks that are trained here: their parameters, and what must not depend on the batch or the order."""
+
+import pytest
+import torch
+
+from common_fate.errors import UserError
+from pipeline.columns.flow.networks import create_network
+from pipeline.columns.flow.networks.selflow import SelFlow
+
+NETWORKS = [("selflow", {}, 3), ("selflow", {"frames": 2}, 2), ("liteflownet", {}, 2), ("small", {}, 2)]
+
+
+def frames(batch: int, count: int) -> torch.Tensor:
+    torch.manual_seed(0)
+    return torch.rand(batch, count, 3, 64, 128)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "parameters"),
+    [
+        ("selflow", {"frames": 3}, 4_790_876),
+        ("selflow", {"frames": 2}, 4_273_628),
+        ("liteflownet", {}, 5_379_613),
+    ],
+)
+def test_a_network_has_the_published_number_of_parameters(name, options, parameters):
+    assert sum(each.numel() for each in create_network(name, options).parameters()) == parameters
+
+
+def test_the_small_network_is_small():
+    assert sum(each.numel() for each in create_network("small", {}).parameters()) <= 2_000_000
+
+
+@pytest.mark.parametrize(("name", "options", "count"), NETWORKS)
+def test_a_batch_equals_its_samples_one_by_one(name, options, count):
+    torch.manual_seed(1)
+    network = create_network(name, options).eval()
+    images = frames(3, count)
+    with torch.inference_mode():
+        together, one_by_one = network(images), torch.cat([network(image[None]) for image in images])
+    assert together.shape == (3, 2, 64, 128)
+    torch.testing.assert_close(together, one_by_one, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "options", "count"), NETWORKS)
+def test_every_parameter_is_trained(name, options, count):
+    torch.manual_seed(1)
+    network = create_network(name, options)
+    flows = network.levels(frames(1, count)) if name == "small" else [network(frames(1, count))]
+    sum(flow.square().mean() for flow in flows).backward()  # of the small one each level stands by itself
+    assert all(each.grad is not None for each in network.parameters())
+
+
+def test_time_that_runs_backwards_exchanges_the_directions_of_three_frames():
+    torch.manual_seed(1)
+    network = SelFlow(3).eval()
+    images = frames(2, 3)
+    with torch.inference_mode():
+        forward, backward = network.directions(images)
+        turned = network.directions(images.flip(1))
+    torch.testing.assert_close(turned[0], backward, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(turned[1], forward, atol=1e-5, rtol=1e-4)
+
+
+def test_options_that_a_network_does_not_have_are_refused():
+    with pytest.raises(UserError, match="the network small cannot be made with"):
+        create_network("small", {"frames": 3})
+    with pytest.raises(UserError, match="frames is 4: 2 or 3"):
+        create_network("selflow", {"frames": 4})
+
+
+@pytest.mark.slow  # imports ptlflow
+def test_liteflownet_reads_the_weights_of_ptlflow_and_gives_its_flow():
+    from pipeline.columns.flow.networks.ptlflow_models import ptlflow_network
+
+    torch.manual_seed(2)
+    theirs = ptlflow_network({"model": "liteflownet"}).eval()
+    for module in theirs.modules():  # of a size that keeps the signal, so that the images shape the flow
+        if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
+            torch.nn.init.kaiming_normal_(module.weight, a=0.1)
+    ours = create_network("liteflownet", {}).eval()
+    ours.load_state_dict(theirs.network.state_dict(), strict=True)
+    images = frames(2, 2)
+    with torch.inference_mode():
+        expected, found = theirs(images), ours(images)
+    scale = expected.abs().max().item()
+    assert scale > 1
+    torch.testing.assert_close(found, expected, atol=1e-4 * scale, rtol=1e-3)
