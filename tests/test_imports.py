@@ -1,6 +1,8 @@
 """What may import what: common_fate < pipeline < trainers, no circles, and heavy libraries only where they belong."""
 
 import ast
+import subprocess
+import sys
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -124,6 +126,14 @@ def test_libraries_are_imported_where_they_belong(package: str, libraries: tuple
         if name.split(".")[0] in libraries and not str(path.relative_to(ROOT)).startswith(only_in)
     ]
     assert strays == []
+
+
+def test_commands_and_plans_start_without_what_only_some_jobs_run():
+    code = (
+        "import sys, pipeline.cli.app, trainers.cli; print(*{'numba', 'scipy', 'torch', 'blosc2'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
 
 
 def test_circles_and_lazy_imports_are_told_apart():

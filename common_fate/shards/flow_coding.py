@@ -11,16 +11,13 @@ needs nothing of this package to read:
 """
 
 import struct
+from functools import cache
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common_fate.errors import SampleError
-
-try:
-    from common_fate.shards.flow_kernels import code_of, field_of
-except ImportError:  # Numba is not installed, or does not go with this NumPy: it is faster, and nothing else
-    from common_fate.shards.flow_arrays import code_of, field_of
 
 STEPS = 64
 """Steps a pixel: the same as KITTI's."""
@@ -54,7 +51,7 @@ def encode_flow(flow: NDArray[np.float32]) -> tuple[bytes, int]:
     """
     if flow.ndim != 3 or flow.shape[0] != 2 or not _is_size(*flow.shape[1:]):
         raise SampleError(f"a flow field is (2, H, W), {_SIZES}, and not {flow.shape}")
-    code, clipped = code_of(np.ascontiguousarray(flow, np.float32))
+    code, clipped = _code().code_of(np.ascontiguousarray(flow, np.float32))
     if clipped < 0:
         raise SampleError("the flow has values that are not finite")
     import blosc2  # here, because it takes a second, which whoever only asks what stages there are need not wait
@@ -89,7 +86,7 @@ def decode_flow(payload: bytes) -> NDArray[np.float32]:
     if not _is_size(height, width):
         raise ValueError(f"damaged flow field: {height}x{width} pixels where a field has {_SIZES}")
     code = np.frombuffer(_decompress(payload[_HEADER.size :], 4 * height * width), "<u2")
-    return field_of(code.reshape(2, height, width))
+    return _code().field_of(code.reshape(2, height, width))
 
 
 def _is_size(height: int, width: int) -> bool:
@@ -124,3 +121,15 @@ def _decompress(chunk: bytes, size: int) -> bytes:
     except (RuntimeError, ValueError, MemoryError) as error:
         raise ValueError(f"damaged flow field: {error}") from None
     return bytes(content)
+
+
+@cache
+def _code() -> ModuleType:
+    """What turns fields into code and back; found at the first field, since Numba takes a third of a second to come."""
+    try:
+        from common_fate.shards import flow_kernels
+    except ImportError:  # not installed, or it does not go with this NumPy: it is faster, and nothing else
+        from common_fate.shards import flow_arrays
+
+        return flow_arrays
+    return flow_kernels

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common_fate.errors import SampleError
-from pipeline.kernels import distance_to_edges, motion_edges, window_maxima
 from pipeline.option import option
 from pipeline.stages.stage import Sample, Stage, each
 
@@ -47,6 +46,8 @@ def watershed_points(flow: NDArray[np.float32], options: GuidanceOptions) -> NDA
     Raises:
         SampleError: the flow is not finite everywhere.
     """
+    from pipeline.kernels import distance_to_edges, motion_edges, window_maxima
+
     if not np.isfinite(flow).all():
         raise SampleError("the flow has values that are not finite")
     edges = motion_edges(flow, options.edge_threshold)

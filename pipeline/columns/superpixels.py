@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.kernels.slic import slic, srgb_to_lab
 from pipeline.option import option
 from pipeline.stages.stage import Sample, Stage, each
 
@@ -47,6 +46,8 @@ def superpixels(image: NDArray[np.uint8], options: SuperpixelOptions) -> NDArray
     Returns:
         `(H, W)` labels 0 to n-1, in scan order of their first pixels, each 4-connected.
     """
+    from pipeline.kernels.slic import slic, srgb_to_lab
+
     return slic(srgb_to_lab(image), options.segments, options.compactness, options.iterations)
 
 

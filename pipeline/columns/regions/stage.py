@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from common_fate.shards.record import file_sha256
 from pipeline.columns.regions.contours.detectors import ContourOptions, create_detector, forest_path
-from pipeline.kernels.orientation import boundary_orientation
 from pipeline.option import option
 from pipeline.stages.stage import Items, Outcomes, Sample, Stage, each
 
@@ -52,6 +51,7 @@ def contours_of(strength: NDArray[np.float32], options: RegionOptions) -> NDArra
 def regions_of(contours: NDArray[np.float32], options: RegionOptions) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Returns leaf labels `(H, W)` and linkage matrix `(R - 1, 4)` of contours `(H, W)`; see `region_tree`."""
     from pipeline.columns.regions.tree import region_tree
+    from pipeline.kernels.orientation import boundary_orientation
 
     orientation = boundary_orientation(contours) if options.oriented else None
     return region_tree(contours, options.leaves, orientation, options.min_area)

@@ -232,5 +232,4 @@ def test_numpy_and_numba_decode_any_code_alike(shape: tuple[int, int], seed: int
 
 
 def test_numba_is_used_where_it_is():
-    assert flow_coding.code_of is flow_kernels.code_of
-    assert flow_coding.field_of is flow_kernels.field_of
+    assert flow_coding._code() is flow_kernels

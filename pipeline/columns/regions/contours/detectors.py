@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from common_fate.errors import SampleError, UserError
 from common_fate.shards.codecs import decode
 from common_fate.shards.keys import frame_key
-from pipeline.columns.regions.contours.forest import ForestOptions, detect, load_forest
+from pipeline.columns.regions.contours.forest_options import ForestOptions
 from pipeline.option import option
 
 Strength = NDArray[np.float32]
@@ -56,6 +56,8 @@ def create_detector(options: ContourOptions) -> Detector:
 
 
 def _forest(options: ContourOptions) -> Detector:
+    from pipeline.columns.regions.contours.forest import detect, load_forest  # kernels: only a job waits for them
+
     forest = load_forest(forest_path(options))
     how = ForestOptions(options.scale, options.multiscale, options.sharpen)
     return lambda sample: detect(forest, sample["jpg"], how)

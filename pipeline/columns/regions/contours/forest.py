@@ -3,7 +3,6 @@
 Dollar and Zitnick, "Fast Edge Detection Using Structured Forests", TPAMI 2015.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -23,27 +22,13 @@ from pipeline.columns.regions.contours.forest_channels import (
     triangle_filtered,
 )
 from pipeline.columns.regions.contours.forest_file import Forest, load_forest
+from pipeline.columns.regions.contours.forest_options import ForestOptions
 from pipeline.kernels.forest_walk import edge_votes, forest_leaves, sharpened_votes
 
 __all__ = ["Forest", "ForestOptions", "detect", "load_forest"]
 
 _OFF = MARGIN - (PATCH - INNER) // 2  # from the corner of what is voted on to the image's
 _PLACES = feature_places()
-
-
-@dataclass(frozen=True)
-class ForestOptions:
-    """How a forest looks at an image."""
-
-    scale: float = 1.0  # the image is resized by this first, and the contours back
-    multiscale: bool = False  # the mean over half, once and twice that size, which takes five times as long
-    sharpen: int = 0  # pixels by which an edge may move to where the colours change
-
-    def __post_init__(self) -> None:
-        if not 0.25 <= self.scale <= 2:
-            raise ValueError(f"scale is {self.scale}: take 0.25 to 2")
-        if not 0 <= self.sharpen <= 4:
-            raise ValueError(f"sharpen is {self.sharpen}: take 0 (none) to 4")
 
 
 def detect(forest: Forest, image: NDArray[np.uint8], options: ForestOptions | None = None) -> NDArray[np.float32]:
