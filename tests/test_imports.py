@@ -1,9 +1,9 @@
 """What may import what: common_fate < pipeline < trainers, no circles, and heavy libraries only where they belong."""
 
 import ast
+import re
 import subprocess
 import sys
-import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
