@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import scipy.io
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from common_fate.errors import UserError
 from pipeline.sources.reading import MAX_PIXELS
@@ -43,6 +43,8 @@ def _read_png(path: Path) -> NDArray[np.uint16]:
         with Image.open(path, formats=["PNG"]) as file:
             if file.width * file.height > MAX_PIXELS:
                 raise UserError(f"{path}: {file.width}x{file.height} pixels; at most {MAX_PIXELS} are read")
+            if file.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+                raise UserError(f"{path}: has an EXIF tag that turns it: store the mask upright, as its image")
             # A palette's colours are for the eye: the array has its indices, which are the labels.
             if file.mode not in ("P", "L", "1", "I;16"):
                 raise UserError(
