@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,9 +86,10 @@ def read_labels(file: str | BinaryIO, binary: bool = False, recognised: bool = F
         recognised: whether a grey mask that has 255 and no other label but 0 is of that kind, whatever `binary` says.
 
     Raises:
-        SampleError: as `read_image`, or it is neither grey nor of a palette.
+        SampleError: as `read_image`, or it is neither grey nor of a palette, or an EXIF tag turns it.
     """
     with _decoded(file) as image:
+        check_upright(image)
         if image.mode == "P":
             labels = np.array(image)
             return np.where((labels > 0) & (labels < VOID), np.uint8(1), labels) if binary else labels
@@ -114,7 +115,7 @@ def check_beside(file: str | BinaryIO, shape: tuple[int, ...], what: str) -> Non
         what: it is, such as `a mask`.
     """
     with _decoded(file) as image:
-        turn = image.getexif().get(ExifTags.Base.Orientation, 1)
+        turn = _turn(image)
         width, height = image.size if turn not in _ON_THEIR_SIDE else image.size[::-1]
         stored = image.size[::-1]
     if turn in _TURNED and shape == stored:
@@ -123,6 +124,16 @@ def check_beside(file: str | BinaryIO, shape: tuple[int, ...], what: str) -> Non
         )
     if shape != (height, width):
         raise SampleError(f"{what} of {shape[1]}x{shape[0]} beside a frame of {width}x{height}")
+
+
+def check_upright(image: Image.Image) -> None:
+    """Raises SampleError where an EXIF tag turns a mask: nothing says whether its image is to be turned like it."""
+    if _turn(image) in _TURNED:
+        raise SampleError("the mask has an EXIF tag that turns it: store it upright, as its image")
+
+
+def _turn(image: Image.Image) -> Any:
+    return image.getexif().get(ExifTags.Base.Orientation, 1)
 
 
 @contextmanager

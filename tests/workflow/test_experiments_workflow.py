@@ -321,7 +321,7 @@ def test_masks_that_will_not_do_are_one_line_before_any_job(workspace: Workspace
     assert done.returncode != 0
     where = "error: config.yaml: experiments.tiny.evaluate.segmentation.data: the masks to train on have no class but a"
     [said] = [line for line in done.stderr.splitlines() if line.startswith(where)]
-    assert "store an object as the number of its class" in said
+    assert "store what is b as 1" in said
     assert "Traceback" not in done.stderr
     assert not (workspace.folder / "results").exists()
 

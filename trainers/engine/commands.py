@@ -51,14 +51,13 @@ def check_groups() -> None:
 
     Of each, by the path of its key: its method, its options, and the file of its teacher or null.
     """
-    experiments = json.load(sys.stdin)
     from trainers.engine.train import check_groups
 
-    for where, one in experiments.items():
+    for where, one in json.load(sys.stdin).items():
         method = method_named(one["method"])
         try:
             check_groups(method, build(method.options, one["options"]), one["teacher"] and Path(one["teacher"]))
-        except UserError as error:
+        except (UserError, ValueError) as error:
             raise UserError(f"{where}.{error}") from error
 
 

@@ -76,6 +76,7 @@ def segment(images: Path, to: Path, options: RegionOptions) -> Segmented:
             failures[path.name] = str(error) if isinstance(error, SampleError) else f"cannot be read: {error.strerror}"
             _remove(name, to)
             continue
+        _record(name, to).unlink(missing_ok=True)  # of other options: it is no proof of files that are in part new
         for to_write, data in zip(_files(name, to), made, strict=True):
             write_atomic(to_write, data)
         write_atomic(_record(name, to), record)

@@ -125,7 +125,8 @@ def _too_few_classes(side: Side, seen: set[int], data: SegmentationData) -> str:
     advice = "are these the right masks?"
     if IGNORED in seen:
         ignored = " or ".join(map(str, data.ignored))
-        advice = f"their other pixels are {ignored}, which is ignored: store an object as the number of its class, 1"
+        other = next(label for label in range(len(data.names)) if label not in seen)
+        advice = f"their other pixels are {ignored}, which is ignored: store what is {data.names[other]} as {other}"
     return f"data: the masks to {side} on have no class but {found[0]}, so there is nothing to tell apart: {advice}"
 
 

@@ -206,7 +206,11 @@ def test_classes_that_no_mask_has_are_told(folder, tmp_path, caplog):
     ("labels", "ignore", "says"),
     [
         ((0, 0), [255], "have no class but a, so there is nothing to tell apart: are these the right masks?"),
-        ((1, 255), [255], "have no class but b, .*: their other pixels are 255, which is ignored: store an object as"),
+        (
+            (1, 255),
+            [255],
+            "have no class but b, .* pixels are 255, which is ignored: store what is a as 0",
+        ),
         ((0, 9), [9, 8], "have no class but a, .*: their other pixels are 9 or 8, which is ignored"),
         ((255, 255), [255], "all pixels are ignored: check data.ignore"),
     ],
@@ -229,7 +233,7 @@ def test_what_people_have_met(shared_data, name):
     values = {"images": f"{root}/images", "masks": f"{root}/masks", "classes": ["ground", "thing"], "hold_out": 0.4}
     says = r"turned\.jpg: the frame has an EXIF tag that turns it, and nothing says whether the mask turned\.png is"
     if name == "binary255":
-        says = r"no class but ground, .* their other pixels are 255, which is ignored: store an object as"
+        says = r"no class but ground, .* their other pixels are 255, which is ignored: store what is thing as 1"
     data = build(SegmentationData, {"kind": "folder"} | values)
     for look in (lambda: check(SegmentationOptions(data)), lambda: check_all(data)):
         with pytest.raises(UserError, match=f"^data: .*{says}"):
@@ -248,7 +252,7 @@ def test_an_image_that_exif_turns_has_its_mask_where_sizes_tell(folder, tmp_path
     assert check_pair(pair, data).shape == (8, 6)
     assert MaskedImages([pair], data)[0]["image"].shape == (3, 8, 6)
     Image.fromarray(np.zeros((8, 6), np.uint8)).save(pair.mask, exif=tags)
-    with pytest.raises(UserError, match=r"00\.png: has an EXIF tag that turns it: store the mask upright"):
+    with pytest.raises(UserError, match=r"00\.png: the mask has an EXIF tag that turns it: store it upright"):
         check_pair(pair, data)
 
 
