@@ -66,6 +66,8 @@ class Evaluation:
         trains: whether it fine-tunes, so that it takes the experiment's devices; else it takes one.
         recipe: from an encoder's name the options that stand before config.yaml's own.
         paths: from options the files and folders of the user's that have to be there, by the key's path.
+        check: the entry point of what looks at the user's data before anything is trained, in a second or two, options
+            -> None: it raises `UserError`, whose message starts with the key's path; None: nothing does. No torch.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Evaluation:
     trains: bool = False
     recipe: Callable[[str], Mapping[str, Any]] | None = None
     paths: Callable[[Any], Mapping[str, str]] | None = None
+    check: str | None = None
 
     def __post_init__(self) -> None:
         if self.needs not in ("model", "encoder"):

@@ -15,7 +15,7 @@ from common_fate.shards.limits import quoted
 from pipeline.config.load import Dataset
 from pipeline.config.schema import as_key, check, closest
 from trainers.data.split import Split
-from trainers.declarations import Evaluation, Method
+from trainers.declarations import Evaluation, Method, entry_point
 from trainers.engine.options import build, merged
 from trainers.evaluations.options import evaluation_options
 from trainers.planning import check_circles, check_crops, check_view, columns_below
@@ -175,6 +175,16 @@ def load(
     experiments = {name: _experiment(one, given, datasets) for name, one in given.items()}
     check_circles(_waits(experiments, networks), file)
     return experiments
+
+
+def check_data(experiment: Experiment) -> None:
+    """Raises `UserError` where what an evaluation reads of the user's will not do, before hours of training."""
+    for name, one in experiment.evaluations.items():
+        if one.declared.check:
+            try:
+                entry_point(one.declared.check)(build(one.declared.options, one.options))
+            except UserError as error:
+                raise UserError(f"{experiment.where}.evaluate.{name}.{error}") from error
 
 
 def grids(experiments: Mapping[str, Experiment]) -> dict[str, list[str]]:

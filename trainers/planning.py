@@ -95,27 +95,35 @@ def check_videos(videos: Sequence[str], validation_share: float, train_share: fl
         validation_share, train_share: see `trainers.data.split.Split`.
         where: the path of the experiment's key.
     """
-    held = [in_share(validation_share, video) for video in videos]
-    left = [f"share/{video}" for video, out in zip(videos, held, strict=True) if not out]
-    if videos and validation_share and not any(held):
-        least = _least(videos)
-        apart = not all(in_share(least, video) for video in videos)
-        raise UserError(
-            f"{where}.validation.share is {validation_share:g}: none of {len(videos)} videos is held out: "
-            + (f"should be at least {least:g}" if apart else _TOO_FEW)
-        )
-    if videos and not left:
-        most = _least(videos, all) - 0.001
-        apart = most > 0 and any(in_share(most, video) for video in videos)
-        raise UserError(
-            f"{where}.validation.share is {validation_share:g}: none of {len(videos)} videos is left to train on: "
-            + (f"should be at most {most:g}" if apart else _TOO_FEW)
-        )
+    if videos and validation_share:
+        check_held_out(videos, validation_share, f"{where}.validation.share", "videos", _TOO_FEW)
+    left = [f"share/{video}" for video in videos if not in_share(validation_share, video)]
     if left and not any(in_share(train_share, name) for name in left):
         raise UserError(
             f"{where}.train_share is {train_share:g}: none of {len(left)} videos is trained on: should be at least "
             f"{_least(left):g}"
         )
+
+
+def check_held_out(names: Sequence[str], share: float, key: str, what: str, advice: str) -> None:
+    """Raises `UserError` where a share of names holds out none of them, or all, and says which share would do.
+
+    Args:
+        key: the path of the share's key.
+        what: the names are of, in the plural.
+        advice: what to do where no share would do.
+    """
+    held = [in_share(share, name) for name in names]
+    if not any(held):
+        least = _least(names)
+        apart = not all(in_share(least, name) for name in names)
+        right = f"should be at least {least:g}" if apart else advice
+        raise UserError(f"{key} is {share:g}: none of {len(names)} {what} is held out: {right}")
+    if all(held):
+        most = _least(names, all) - 0.001
+        apart = most > 0 and any(in_share(most, name) for name in names)
+        right = f"should be at most {most:g}" if apart else advice
+        raise UserError(f"{key} is {share:g}: none of {len(names)} {what} is left to train on: {right}")
 
 
 def _least(names: Sequence[str], enough: Callable[[Iterable[bool]], bool] = any) -> float:

@@ -58,9 +58,15 @@ def _report(videos: list[Path], to: Path | None, every: int) -> None:
 
     rows: list[list[Any]] = []
     judged = []
+    failed = 0
     for path in videos:
-        sieve, thumbnails = _watched(path)
-        removed = _removed(path, every)
+        try:
+            sieve, thumbnails = _watched(path)
+            removed = _removed(path, every)
+        except SampleError as error:
+            typer.echo(f"{path}: {error}", err=True)
+            failed += 1
+            continue
         cuts = sieve.cuts()
         dropped, parted = [removed.count(reason) for reason in (DARK, PLAIN, DUPLICATE)], removed.count(CUT)
         taken, pairs = removed.taken + sum(dropped), removed.pairs + parted
@@ -71,10 +77,13 @@ def _report(videos: list[Path], to: Path | None, every: int) -> None:
             title = f"{path.name}: {len(sieve.numbers)} frames, {f'one of {every}' if every > 1 else 'all'} taken"
             numbers, scores = sieve.numbers, sieve.scores()
             judged.append(Judged(title, numbers, sieve.differences, scores, thumbnails, cuts, removed.dropped))
-    typer.echo(text_table(COLUMNS, rows))
-    if to:
+    if rows:
+        typer.echo(text_table(COLUMNS, rows))
+    if judged and to:
         picture = cv2.cvtColor(draw_filters(judged), cv2.COLOR_RGB2BGR)
         write_atomic(to, cv2.imencode(to.suffix, picture)[1].tobytes())
+    if failed:
+        raise UserError(f"{failed} of {len(videos)} videos failed")
 
 
 def _watched(path: Path) -> tuple[Sieve, list[Any]]:
@@ -91,13 +100,10 @@ def _watched(path: Path) -> tuple[Sieve, list[Any]]:
                 thumbnails.append(thumbnail(frame.image))
                 yield frame
 
-    try:
-        for _ in sieve.kept(frames(), ()):
-            pass
-    except SampleError as error:
-        raise UserError(f"{path}: {error}") from error
+    for _ in sieve.kept(frames(), ()):
+        pass
     if not thumbnails:
-        raise UserError(f"{path}: none of its frames can be decoded")
+        raise SampleError("none of its frames can be decoded")
     return sieve, thumbnails
 
 

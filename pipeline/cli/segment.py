@@ -14,15 +14,21 @@ Images = Annotated[Path, typer.Argument(help="A folder of images.")]
 
 def segment(
     images: Images,
-    to: Annotated[Path, typer.Option(help="Where the folders contours, ridges and ucm2 go.")],
+    to: Annotated[Path, typer.Option(help="Where the folders contours, ridges, ucm2 and records go.")],
     options: Annotated[str, typer.Option(help="Options of the stage regions as JSON.")] = "{}",
 ) -> None:
-    """Contours and region trees of a folder of images, as PNG and as the Berkeley tools' ucm2."""
+    """Contours and region trees of a folder of images, as PNG and as the Berkeley tools' ucm2.
+
+    Run again, it makes what is missing: what failed, what changed, and what a killed run left.
+    """
+    from pipeline.columns.regions.segment import FAILURES
     from pipeline.columns.regions.segment import segment as run
     from pipeline.columns.regions.stage import RegionOptions
 
-    for folder in run(images, to, _built(RegionOptions, options)):
-        typer.echo(f"wrote {folder}")
+    done = run(images, to, _built(RegionOptions, options))
+    typer.echo(f"{to}: {done.made} images segmented" + (f", {done.stood} were there" if done.stood else ""))
+    if failed := len(done.failures):
+        raise UserError(f"{failed} of {failed + done.made + done.stood} images failed, as {to / FAILURES} says")
 
 
 def benchmark_segmentation(

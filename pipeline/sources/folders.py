@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -15,7 +15,7 @@ from common_fate.foreign.flow_files import read_flo, read_kitti_png
 from pipeline.option import option
 from pipeline.sources.listing import Paths, as_videos, check_paths, expanded, find
 from pipeline.sources.numbering import numbered, same_but_for_ending
-from pipeline.sources.reading import check_beside, is_image, no_flow, of_one_size, read_image
+from pipeline.sources.reading import check_beside, is_image, is_unread, name_unread, no_flow, of_one_size, read_image
 from pipeline.sources.source import Frame, Source, State, Truth, Unreadable
 
 
@@ -35,7 +35,12 @@ def _videos(options: FoldersOptions, where: str) -> list[Video]:
     flow = None if options.flow is None else expanded(options.flow)
     if flow is not None and not os.path.isdir(flow):
         raise UserError(f"{where}.flow {options.flow!r} is no folder")
-    found = [replace(one, bytes=_bytes(one.path, where)) for one in find(options.path, where, folders=True)]
+    found, others = [], []
+    for one in find(options.path, where, folders=True):
+        size, unread = _scanned(one.path, where)
+        found.append(replace(one, bytes=size))
+        others += unread
+    name_unread(others, f"{where}.path")
     if flow is not None:
         _check_flow([one.path for one in found], flow, where)
     videos = as_videos(found, "frames", options.license, where, folders=True)
@@ -72,22 +77,26 @@ def _check_flow(folders: Sequence[str], flow: str, where: str) -> None:
         )
 
 
-def _bytes(folder: str, where: str) -> int:
+def _scanned(folder: str, where: str) -> tuple[int, list[str]]:
+    """The bytes of a folder's frames, and its images of formats that are not read."""
     try:
-        return sum(status.st_size for status in _statuses(folder))
+        with os.scandir(folder) as entries:
+            listed = list(entries)
+        size = sum(status.st_size for status in _statuses(listed))
+        return size, [entry.path for entry in listed if is_unread(entry.name)]
     except OSError as error:
         raise UserError(f"{where}.path: cannot read {error.filename!r}: {error.strerror}") from error
 
 
-def _statuses(folder: str) -> list[os.stat_result]:
-    with os.scandir(folder) as entries:
-        return [entry.stat() for entry in entries if is_image(entry.name)]
+def _statuses(entries: Iterable[os.DirEntry[str]]) -> list[os.stat_result]:
+    return [entry.stat() for entry in entries if is_image(entry.name)]
 
 
 def _state(video: Video) -> State:
     folder, _ = _opened(video)
     try:
-        statuses = _statuses(folder)
+        with os.scandir(folder) as entries:
+            statuses = _statuses(entries)
     except OSError as error:
         check_machine(error, folder)
         return 0, 0

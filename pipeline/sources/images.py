@@ -1,21 +1,14 @@
 """Single images, each a video of one frame."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from common_fate.datasets.catalog import Video
-from common_fate.errors import SampleError, UserError, check_machine, printable
+from common_fate.errors import SampleError, UserError, check_machine
 from pipeline.option import option
 from pipeline.sources.listing import Paths, as_videos, check_paths, file_state, find
-from pipeline.sources.reading import IMAGE_EXTENSIONS, is_image, read_image
+from pipeline.sources.reading import IMAGE_EXTENSIONS, is_image, name_unread, read_image
 from pipeline.sources.source import Frame, Source, Unreadable
-
-_log = logging.getLogger(__name__)
-_NOT_READ = (
-    *(".gif", ".apng", ".tga", ".pgm", ".pbm", ".pnm", ".pcx", ".psd", ".svg", ".ico", ".eps", ".exr", ".hdr", ".dds"),
-    *(".heic", ".heif", ".avif", ".jxl", ".j2k", ".jpx", ".dng", ".cr2", ".cr3", ".nef", ".arw"),
-)
 
 
 @dataclass(frozen=True)
@@ -32,9 +25,7 @@ class ImagesOptions:
 def _videos(options: ImagesOptions, where: str) -> list[Video]:
     listed = find(options.path, where)
     found = [one for one in listed if is_image(one.path)]
-    if others := [one.path for one in listed if one.path.lower().endswith(_NOT_READ)]:
-        more = f" and {len(others) - 1} more" if others[1:] else ""
-        _log.warning("%s.path: left out, since such images are not read: %s%s", where, printable(others[0]), more)
+    name_unread((one.path for one in listed), f"{where}.path")
     if not found:
         raise UserError(f"{where}.path {options.path!r} matches no image ({', '.join(IMAGE_EXTENSIONS)})")
     return as_videos(found, "images", options.license, where)

@@ -1,6 +1,7 @@
 """Files and folders by pattern: fast, sorted, with the name each takes within its source."""
 
 import codecs
+import errno
 import fnmatch
 import os
 import re
@@ -8,10 +9,12 @@ import stat
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError, check_machine
 from pipeline.sources.ids import video_id
+from pipeline.sources.reading import IMAGE_EXTENSIONS, is_image, name_unread
 from pipeline.sources.source import State
 
 Paths = str | list[str]
@@ -127,6 +130,35 @@ def as_videos(found: Sequence[Found], kind: str, license: str | None, where: str
             )
         videos[name] = Video(name, kind, one.path, license, one.bytes)
     return [videos[name] for name in sorted(videos)]
+
+
+def images_by_stem(folder: Path, where: str) -> dict[str, Path]:
+    """Lists the images of a folder by their names without extension, in order; hidden ones are none of them.
+
+    Those of formats that are not read are named in the log.
+
+    Raises:
+        UserError: there is no such folder, it has no image, or two whose names differ in the extension alone.
+    """
+    try:
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError as error:
+        said = "there is no such folder" if error.errno in (errno.ENOENT, errno.ENOTDIR) else error.strerror
+        raise UserError(f"{where}: {said}") from error
+    if strange := [name for name in names if not _is_utf8(name)]:
+        raise UserError(f"{where}: the name of {strange[0]!r} is not UTF-8; rename it")
+    name_unread(names, where)
+    images: dict[str, Path] = {}
+    for name in filter(is_image, names):
+        stem = os.path.splitext(name)[0]
+        if stem in images:
+            raise UserError(
+                f"{where}: {images[stem].name!r} and {name!r} differ in no more than the extension: rename one"
+            )
+        images[stem] = folder / name
+    if not images:
+        raise UserError(f"{where}: has no image that ends in {', '.join(IMAGE_EXTENSIONS)}")
+    return images
 
 
 def file_state(path: str) -> State:

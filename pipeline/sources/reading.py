@@ -1,17 +1,20 @@
 """What reading a frame means in every source: bounded, RGB, upright, and all frames of a video of one size."""
 
 import io
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from common_fate.errors import SampleError
+from common_fate.errors import SampleError, printable
 from pipeline.sources.source import Frame, Unreadable
+
+_log = logging.getLogger(__name__)
 
 MAX_PIXELS = 2**26
 """The largest picture that is decoded: above any camera's frame, far below what would exhaust a job's memory."""
@@ -21,6 +24,10 @@ IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".ppm", ".bmp", ".
 VOID = 255
 """The label of pixels that belong to nothing, and do not count."""
 
+_NOT_READ = (
+    *(".gif", ".apng", ".tga", ".pgm", ".pbm", ".pnm", ".pcx", ".psd", ".svg", ".ico", ".eps", ".exr", ".hdr", ".dds"),
+    *(".heic", ".heif", ".avif", ".jxl", ".j2k", ".jpx", ".dng", ".cr2", ".cr3", ".nef", ".arw"),
+)
 _FORMATS = ("JPEG", "PNG", "PPM", "BMP", "WEBP", "TIFF", "JPEG2000")
 _TURNED, _ON_THEIR_SIDE = range(2, 9), range(5, 9)  # EXIF orientations; 1 is upright
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -30,6 +37,18 @@ _TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 def is_image(name: str) -> bool:
     """Returns whether a file's name says that it is an image."""
     return name.lower().endswith(IMAGE_EXTENSIONS)
+
+
+def is_unread(name: str) -> bool:
+    """Returns whether a file's name says that it is an image of a format that is not read."""
+    return name.lower().endswith(_NOT_READ)
+
+
+def name_unread(names: Iterable[str], where: str) -> None:
+    """Notes in the log the first of the images among `names` that `where` leaves out unread, and how many there are."""
+    if others := sorted(filter(is_unread, names)):
+        more = f" and {len(others) - 1} more" if others[1:] else ""
+        _log.warning("%s: left out, since such images are not read: %s%s", where, printable(others[0]), more)
 
 
 def check_pixels(width: int, height: int) -> None:
@@ -67,9 +86,10 @@ def read_labels(file: str | BinaryIO, binary: bool = False, recognised: bool = F
         recognised: whether a grey mask that has 255 and no other label but 0 is of that kind, whatever `binary` says.
 
     Raises:
-        SampleError: as `read_image`, or it is neither grey nor of a palette.
+        SampleError: as `read_image`, or it is neither grey nor of a palette, or an EXIF tag turns it.
     """
     with _decoded(file) as image:
+        check_upright(image)
         if image.mode == "P":
             labels = np.array(image)
             return np.where((labels > 0) & (labels < VOID), np.uint8(1), labels) if binary else labels
@@ -95,7 +115,7 @@ def check_beside(file: str | BinaryIO, shape: tuple[int, ...], what: str) -> Non
         what: it is, such as `a mask`.
     """
     with _decoded(file) as image:
-        turn = image.getexif().get(ExifTags.Base.Orientation, 1)
+        turn = _turn(image)
         width, height = image.size if turn not in _ON_THEIR_SIDE else image.size[::-1]
         stored = image.size[::-1]
     if turn in _TURNED and shape == stored:
@@ -104,6 +124,16 @@ def check_beside(file: str | BinaryIO, shape: tuple[int, ...], what: str) -> Non
         )
     if shape != (height, width):
         raise SampleError(f"{what} of {shape[1]}x{shape[0]} beside a frame of {width}x{height}")
+
+
+def check_upright(image: Image.Image) -> None:
+    """Raises SampleError where an EXIF tag turns a mask: nothing says whether its image is to be turned like it."""
+    if _turn(image) in _TURNED:
+        raise SampleError("the mask has an EXIF tag that turns it: store it upright, as its image")
+
+
+def _turn(image: Image.Image) -> Any:
+    return image.getexif().get(ExifTags.Base.Orientation, 1)
 
 
 @contextmanager

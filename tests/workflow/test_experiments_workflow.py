@@ -80,8 +80,7 @@ def trained(made: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Worksp
     (folder / "code/trainers/__main__.py").write_text(STAND_IN)
     subprocess.run(["cp", "-a", str(made.folder), str(folder / "work")], check=True)
     workspace = Workspace(folder / "work", folder / "code")
-    for name in ("images", "masks"):
-        (workspace.folder / name).mkdir()
+    masked_images(workspace.folder)
     workspace.configure({"small": SMALL}, ALL)
     ran = workspace.make()
     assert not {"frames_shard", "view_shard", "manifest"} & set(ran), "the dataset was there"
@@ -277,6 +276,10 @@ def test_a_run_that_was_killed_keeps_its_checkpoint(experiments: Workspace):
         ({"devices": 2}, "config.yaml: experiments.tiny.devices is 2, and this machine has 0 GPUs: should be 1"),
         ({"recipe": "resnet"}, "config.yaml: experiments.tiny.recipe is 'resnet': should be one of alexnet"),
         ({"loss": {"bins": 10}}, "config.yaml: experiments.tiny.loss.bins is 10: odd"),
+        (
+            {"training": {"groups": {"encodr": {"learning_rate": 0.1}}}},
+            "config.yaml: experiments.tiny.training.groups.encodr: no parameter's name begins so: they begin with",
+        ),
     ],
 )
 def test_a_bad_experiment_is_refused_in_one_line_before_any_job(
@@ -302,6 +305,25 @@ def masked_images(folder: Path) -> None:
         mask[y : y + 24, x : x + 24] = 1
         cv2.imwrite(str(folder / f"images/{number}.png"), image)
         cv2.imwrite(str(folder / f"masks/{number}.png"), mask)
+
+
+def test_masks_that_will_not_do_are_one_line_before_any_job(workspace: Workspace):
+    """Their white is 255, which is ignored: the mean IoU over the background alone would be perfect."""
+    masked_images(workspace.folder)
+    classes = {"data": SEGMENTATION["data"] | {"classes": ["a", "b", "c"]}}
+    workspace.configure({"small": SMALL}, {"tiny": TINY | {"evaluate": {"segmentation": SEGMENTATION | classes}}})
+    done = workspace.snakemake("--dry-run")
+    assert done.returncode == 0
+    assert "data: no mask to train on has c, which so is not learnt" in done.stderr
+    for path in (workspace.folder / "masks").iterdir():
+        cv2.imwrite(str(path), 255 * cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
+    done = workspace.snakemake()
+    assert done.returncode != 0
+    where = "error: config.yaml: experiments.tiny.evaluate.segmentation.data: the masks to train on have no class but a"
+    [said] = [line for line in done.stderr.splitlines() if line.startswith(where)]
+    assert "store what is b as 1" in said
+    assert "Traceback" not in done.stderr
+    assert not (workspace.folder / "results").exists()
 
 
 def test_a_key_that_is_written_twice_is_one_line_with_both_lines(workspace: Workspace):

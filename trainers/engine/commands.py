@@ -1,6 +1,7 @@
 """Training on the command line, whatever the method. Each command imports torch only once it runs."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,6 +44,21 @@ def train(
 
     machine, cache = Machine(workers, threads), cache_of(cache_gb)
     run(trained, views, validate or [], chosen, sides, to, machine, start=start, teacher=teacher, cache=cache)
+
+
+def check_groups() -> None:
+    """Check that training.groups names parameters that there are. Experiments come as JSON by standard input.
+
+    Of each, by the path of its key: its method, its options, and the file of its teacher or null.
+    """
+    from trainers.engine.train import check_groups
+
+    for where, one in json.load(sys.stdin).items():
+        method = method_named(one["method"])
+        try:
+            check_groups(method, build(method.options, one["options"]), one["teacher"] and Path(one["teacher"]))
+        except (UserError, ValueError) as error:
+            raise UserError(f"{where}.{error}") from error
 
 
 def encoder(

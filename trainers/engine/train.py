@@ -24,6 +24,7 @@ from trainers.data.views import open_views
 from trainers.declarations import Method, entry_point
 from trainers.engine.devices import is_main_process
 from trainers.engine.loop import fit
+from trainers.engine.optimizers import parameter_groups
 from trainers.engine.options import Machine
 from trainers.engine.task import Task
 from trainers.models.saving import load_model, load_start, save_model
@@ -105,6 +106,12 @@ def create_task(method: Method, options: Any, start: Path | None = None, teacher
     if start:
         load_start(start, task.net, method, options)
     return task
+
+
+def check_groups(method: Method, options: Any, teacher: Path | None = None) -> None:
+    """Raises `UserError` where no parameter is of one of `training.groups`; the network has no weights for this."""
+    with torch.device("cpu" if teacher else "meta"):
+        parameter_groups(create_task(method, options, None, teacher), options.training)
 
 
 def _teacher(path: Path, method: Method) -> nn.Module:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from common_fate.datasets.catalog import read_catalog
 from common_fate.shards.record import Record, record_path
-from trainers.experiments import grids, load as load_experiments
+from trainers.experiments import check_data, grids, load as load_experiments
 from trainers.planning import check_videos, gpus_here
 
 try:
@@ -71,6 +71,32 @@ def check_flow(dataset):
         refuse(f"{CONFIG_FILE}: datasets.{dataset}.flow: {said.stderr.strip().removeprefix('error: ')}")
 
 
+def is_trained(experiment):
+    """Whether its network is there, trained with the options of today."""
+    try:
+        options = json.loads(Path(experiment.folder, "train.json").read_text())["options"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+    return options == experiment.options and Path(experiment.folder, "model.safetensors").exists()
+
+
+def check_groups():
+    """Refuses `training.groups` that the network has no parameters for, before Snakemake deletes the network that stands.
+    Torch takes seconds to say, in a process of its own, so it is asked where there are groups and a network is to be
+    trained with them, and on a machine that has it. What a teacher that is still to be trained teaches is not known.
+    """
+    asked = {
+        one.where: {"method": one.method, "options": one.options, "teacher": one.teacher}
+        for one in EXPERIMENTS.values()
+        if one.options["training"]["groups"] and not is_trained(one) and Path(one.teacher or ".").exists()
+    }
+    if asked and find_spec("torch"):
+        command = [sys.executable, "-m", "trainers", "check-groups"]
+        said = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True)
+        if said.returncode:
+            refuse(said.stderr.strip().removeprefix("error: "))
+
+
 if workflow.is_main_process:
     try:
         for dataset in BUILT:
@@ -80,6 +106,8 @@ if workflow.is_main_process:
         for experiment in EXPERIMENTS.values():
             videos = list(dict.fromkeys(video for dataset in experiment.train for video in videos_of(dataset)))
             check_videos(videos, **experiment.split, where=experiment.where)
+            check_data(experiment)
+        check_groups()
     except UserError as error:
         refuse(error)
 

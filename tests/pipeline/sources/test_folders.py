@@ -43,6 +43,16 @@ def test_each_folder_is_a_video(tmp_path: Path):
     assert videos[0].bytes == (tmp_path / "480p" / "bear" / "00000.jpg").stat().st_size
 
 
+def test_images_that_are_not_read_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    for name in ("a/0.jpg", "a/1.jpg", "b/0.png", "b/1.tif"):
+        save(tmp_path / name)
+    for name in ("a/2.gif", "b/1.TGA"):
+        (tmp_path / name).touch()
+    assert [list(SOURCE.numbers(video)) for video in listed(tmp_path)] == [[0, 1], [0, 1]]
+    left = f"left out, since such images are not read: {tmp_path}/a/2.gif and 1 more"
+    assert caplog.messages == [f"{WHERE}.path: {left}"]
+
+
 @pytest.mark.parametrize(
     ("names", "numbers"),
     [

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from common_fate.errors import SampleError
-from pipeline.sources.reading import check_beside, is_image, of_one_size, read_image
+from pipeline.sources.reading import check_beside, is_image, of_one_size, read_image, read_labels
 from pipeline.sources.source import Frame, Unreadable
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
@@ -99,6 +99,16 @@ def test_a_mask_beside_a_turned_frame_is_taken_where_its_size_says_how_it_lies(
             check_beside(exif(tmp_path / f"square.{ending}", orientation, 6, 6), (6, 6), "a mask")
     with pytest.raises(SampleError, match=r"^a mask of 9x9 beside a frame of [57]x[57]$"):
         check_beside(path, (9, 9), "a mask")
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_a_mask_that_exif_turns_is_refused(tmp_path: Path, orientation: int):
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    Image.fromarray(np.ones((5, 7), np.uint8)).save(tmp_path / "a.png", exif=tags)
+    turned = pytest.raises(SampleError, match="the mask has an EXIF tag that turns it: store it upright")
+    with nullcontext() if orientation == 1 else turned:
+        assert read_labels(str(tmp_path / "a.png")).all()
 
 
 def test_a_missing_file_is_refused_without_its_path(tmp_path: Path):

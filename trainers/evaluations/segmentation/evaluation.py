@@ -13,4 +13,5 @@ EVALUATION = Evaluation(
     trains=True,
     recipe=recipe,
     paths=paths,
+    check="trainers.evaluations.segmentation.pairs:check",
 )

@@ -7,8 +7,8 @@ import scipy.io
 from numpy.typing import NDArray
 from PIL import Image
 
-from common_fate.errors import UserError
-from pipeline.sources.reading import MAX_PIXELS
+from common_fate.errors import SampleError, UserError
+from pipeline.sources.reading import MAX_PIXELS, check_upright
 from trainers.evaluations.segmentation.options import IGNORED, SegmentationData
 
 MAX_MAT_BYTES = 2**20  # SBD's largest have 50 kB; packed data may unfold to a thousand times as much
@@ -43,6 +43,7 @@ def _read_png(path: Path) -> NDArray[np.uint16]:
         with Image.open(path, formats=["PNG"]) as file:
             if file.width * file.height > MAX_PIXELS:
                 raise UserError(f"{path}: {file.width}x{file.height} pixels; at most {MAX_PIXELS} are read")
+            check_upright(file)
             # A palette's colours are for the eye: the array has its indices, which are the labels.
             if file.mode not in ("P", "L", "1", "I;16"):
                 raise UserError(
@@ -51,6 +52,8 @@ def _read_png(path: Path) -> NDArray[np.uint16]:
             return np.asarray(file).astype(np.uint16)
     except UserError:
         raise
+    except SampleError as error:
+        raise UserError(f"{path}: {error}") from error
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such mask") from error
     except Exception as error:  # whatever Pillow makes of a damaged file

@@ -5,16 +5,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from common_fate.errors import UserError
+from common_fate.progress import progress
 from common_fate.shards.record import file_sha256
 from trainers.data.transforms import Joint
 from trainers.engine.devices import is_main_process
 from trainers.engine.loop import fit
 from trainers.evaluations.job import Job
 from trainers.evaluations.result import Picture, Result, Row
-from trainers.evaluations.segmentation.data import MaskedImages, Pair, check_pairs, list_pairs
+from trainers.evaluations.segmentation.data import MaskedImages
 from trainers.evaluations.segmentation.evaluation import EVALUATION
 from trainers.evaluations.segmentation.options import SegmentationOptions
+from trainers.evaluations.segmentation.pairs import Pair, Side, check_pairs, list_pairs
 from trainers.evaluations.segmentation.pictures import draw
 from trainers.evaluations.segmentation.task import Segmentation
 from trainers.evaluations.start import encoder_name, load_start_encoder
@@ -39,8 +40,11 @@ def run(job: Job) -> Result:
     options: SegmentationOptions = job.options
     pairs, held_out = list_pairs(options.data)
     encoder = load_start_encoder(job, options.training.seed)
+    missing = []
     if is_main_process():
-        check_pairs([*pairs, *held_out], options.data)
+        sides: dict[Side, Sequence[Pair]] = {"train": pairs, "validate": held_out}
+        watched = {side: progress(of, len(of), f"check masks to {side} on") for side, of in sides.items()}
+        missing = check_pairs(watched, options.data)
     task = Segmentation(options, encoder)
     train = MaskedImages(pairs, options.data, Joint(options.transforms, options.training.seed, train=True))
     # Whole images of any size do not stack into batches, so validation is not the loop's but comes after it.
@@ -53,14 +57,18 @@ def run(job: Job) -> Result:
         title = f"{job.experiment}, from {job.start}: {min(options.pictured, len(held_out))} of {len(held_out)} images"
         pictures.append(Picture("images", draw(title, task.net, validation, names, options.pictured), CAPTION))
     about = {"iterations": options.training.iterations, "images": len(pairs)}
-    return Result(_rows(options.data.title, names, iou, len(held_out)), tuple(pictures), about, NOTE)
+    return Result(
+        _rows(options.data.title, names, iou, len(held_out)), tuple(pictures), about, NOTE + _not_learnt(missing)
+    )
+
+
+def _not_learnt(missing: Sequence[str]) -> str:
+    return f" No mask to train on has {' or '.join(missing)}." if missing else ""
 
 
 def _rows(dataset: str, names: Sequence[str], iou: Sequence[float | None], images: int) -> tuple[Row, ...]:
     """The mean first, then each class, in percent."""
     occurring = [share for share in iou if share is not None]
-    if not occurring:
-        raise UserError("data: in the masks to validate on, all pixels are ignored: check data.ignore")
     mean = Row(dataset, "mean IoU", 100 * sum(occurring) / len(occurring), "%", "higher", images)
     classes = (
         Row(dataset, "IoU", None if share is None else 100 * share, "%", "higher", images, name)

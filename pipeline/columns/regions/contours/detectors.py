@@ -71,10 +71,9 @@ def _maps(options: ContourOptions) -> Detector:
 
     def read(sample: Mapping[str, Any]) -> Strength:
         facts = sample["json"]
-        names = (frame_key(facts["video"], facts["frame"]), facts["video"])
-        path = next((path for name in names if (path := folder / f"{name}.png").is_file()), None)
+        path = map_path(options, facts)
         if path is None:
-            raise SampleError(f"no contours: {folder} has no {names[0]}.png")
+            raise SampleError(f"no contours: {folder} has no {frame_key(facts['video'], facts['frame'])}.png")
         try:
             values = decode("png", path.read_bytes())
         except ValueError as error:
@@ -89,6 +88,17 @@ def _maps(options: ContourOptions) -> Detector:
         return cv2.resize(strength, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
 
     return read
+
+
+def map_path(options: ContourOptions, facts: Mapping[str, Any]) -> Path | None:
+    """Returns the ready-made map of a frame's contours; None where there is none, or a detector makes them.
+
+    Args:
+        facts: the frame's `video` and `frame`.
+    """
+    names = (frame_key(facts["video"], facts["frame"]), facts["video"])
+    paths = (Path(options.maps, f"{name}.png") for name in names) if options.maps else ()
+    return next(filter(Path.is_file, paths), None)
 
 
 DETECTORS: dict[str, Callable[[ContourOptions], Detector]] = {"forest": _forest, "maps": _maps}

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from common_fate.errors import UserError
+from common_fate.errors import SampleError, UserError
 from common_fate.progress import progress
 from common_fate.shards.record import file_sha256
 from pipeline.columns.regions.contours.forest_channels import (
@@ -31,6 +31,8 @@ from pipeline.columns.regions.contours.forest_channels import (
 from pipeline.columns.regions.contours.forest_file import Forest, write_forest
 from pipeline.kernels.forest_growth import grow_tree, patch_features, patch_segments, quantised
 from pipeline.scores.bsds.truth import read_truth
+from pipeline.sources.listing import images_by_stem
+from pipeline.sources.reading import check_beside
 
 _LEVELS = 255  # thresholds that a channel's features are compared with
 _LEVEL_IMAGES = 20  # whose values the levels are taken from
@@ -75,7 +77,7 @@ def train_forest(images: Path, truth: Path, to: Path, options: ForestTrainingOpt
     """Trains a forest and writes it as OpenCV reads it.
 
     Args:
-        images: a folder of `.jpg` or `.png` images.
+        images: a folder of images, none of which differ in their extension alone.
         truth: a folder of `.mat` files in the form of BSDS500, one to an image, of the same name.
         to: the file to write, `.yml.gz`.
 
@@ -83,7 +85,8 @@ def train_forest(images: Path, truth: Path, to: Path, options: ForestTrainingOpt
         What to keep beside the forest: options, number of images and segmentations, nodes, and the file's sha256.
 
     Raises:
-        UserError: no images, an image without its truth, a damaged file, another size, a full disk.
+        UserError: no images, an image without its truth, a damaged file, another size, truth that lies otherwise than
+            the image for all that is known, a full disk.
     """
     options = options or ForestTrainingOptions()
     lessons = _lessons(images, truth)
@@ -102,9 +105,7 @@ def train_forest(images: Path, truth: Path, to: Path, options: ForestTrainingOpt
 
 
 def _lessons(images: Path, truth: Path) -> list[_Lesson]:
-    paths = sorted(path for path in images.glob("*") if path.suffix.lower() in (".jpg", ".png"))
-    if not paths:
-        raise UserError(f"{images} holds no .jpg or .png image to learn from")
+    paths = images_by_stem(images, str(images)).values()
     return [_lesson(path, truth / f"{path.stem}.mat") for path in progress(paths, len(paths), "reading images")]
 
 
@@ -115,8 +116,12 @@ def _lesson(path: Path, truth: Path) -> _Lesson:
     if not truth.is_file():
         raise UserError(f"{truth} is missing: the human segmentations of {path.name}")
     segmentations = [human.labels.astype(np.uint16) for human in read_truth(truth)]
-    if not segmentations or segmentations[0].shape != image.shape[:2]:
-        raise UserError(f"{truth} has no segmentation of the size of {path.name}, {image.shape[0]} x {image.shape[1]}")
+    if not segmentations:
+        raise UserError(f"{truth} has no segmentation of {path.name}")
+    try:
+        check_beside(str(path), segmentations[0].shape, "a segmentation")
+    except SampleError as error:
+        raise UserError(f"{path}: {error}") from error
     return _Lesson(image, segmentations)
 
 

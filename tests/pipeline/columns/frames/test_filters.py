@@ -232,4 +232,13 @@ def test_the_command_says_and_draws_what_is_removed(made: tuple[Film, Path], tmp
     assert told.exit_code == 0, told.output
     assert told.output.splitlines()[-1].split() == ["film.mp4", *map(str, (200, 5, 40, 3, 1, 5, 27, 3, 8))]
     assert cv2.imread(str(picture)).shape[1] == 1200
-    assert "cannot be read" in str(CliRunner().invoke(app, ["filters", str(tmp_path / "no.mp4")]).exception)
+
+
+def test_a_video_that_fails_costs_the_command_no_other(made: tuple[Film, Path], tmp_path: Path):
+    (tmp_path / "empty.mp4").touch()
+    videos = [str(tmp_path / "no.mp4"), str(tmp_path / "empty.mp4"), str(made[1])]
+    told = CliRunner().invoke(app, ["filters", *videos])
+    assert [line.split()[0][:8] for line in told.stdout.splitlines()] == ["video", "--------", "film.mp4"]
+    assert f"{videos[0]}: cannot be read: No such file" in told.stderr
+    assert f"{videos[1]}: the file is empty" in told.stderr
+    assert str(told.exception) == "2 of 3 videos failed"
