@@ -1,21 +1,20 @@
 """A folder of images to contours and region trees as files, for the Berkeley tools and the benchmark."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 
 from common_fate.errors import SampleError, UserError
+from common_fate.foreign.mat_files import mat_bytes
+from common_fate.pictures.contour_map import ultrametric_contour_map
 from common_fate.progress import progress
 from common_fate.shards.files import write_atomic
 from pipeline.columns.regions.contours.detectors import create_detector
 from pipeline.columns.regions.contours.ridges import ridges
 from pipeline.columns.regions.stage import RegionOptions, contours_of, regions_of
-from pipeline.columns.regions.tree import ultrametric_contour_map
 from pipeline.sources.reading import read_image
 
 ENDINGS = (".jpg", ".jpeg", ".png")
@@ -47,11 +46,10 @@ def segment(images: Path, to: Path, options: RegionOptions) -> list[Path]:
         except SampleError as error:
             raise UserError(f"{path}: {error}") from error
         whole = contours_of(strength, options)
-        matrix = io.BytesIO()
-        scipy.io.savemat(matrix, {"ucm2": ultrametric_contour_map(*regions_of(whole, options))}, do_compression=True)
+        ucm = ultrametric_contour_map(*regions_of(whole, options))
         write_atomic(contours / f"{path.stem}.png", _png(strength))
         write_atomic(thin / f"{path.stem}.png", _png(ridges(whole)))
-        write_atomic(ucm2 / f"{path.stem}.mat", matrix.getvalue())
+        write_atomic(ucm2 / f"{path.stem}.mat", mat_bytes("ucm2", ucm))
     return folders
 
 
