@@ -45,6 +45,14 @@ class Flow(StrEnum):
     flo = "flo"
     kitti = "kitti"
     color = "color"
+    arrows = "arrows"
+
+
+class Regions(StrEnum):
+    """What regions become."""
+
+    png = "png"
+    ucm2 = "ucm2"
 
 
 class Arrays(StrEnum):
@@ -205,13 +213,18 @@ def export(
     to: Annotated[Path, typer.Option(help="The folder for the files: KEY.MEMBER.ENDING.")],
     key: Annotated[list[str] | None, typer.Option(help="A sample's key, once or several times; else all.")] = None,
     images: Annotated[Images, typer.Option(help="Images as they are, or decoded.")] = Images.jpg,
-    flow: Annotated[Flow, typer.Option(help="Flow as .flo, KITTI's 16-bit PNG, or in colours.")] = Flow.flo,
+    flow: Annotated[
+        Flow, typer.Option(help="Flow as .flo, KITTI's 16-bit PNG, or pictures of it in colours or arrows.")
+    ] = Flow.flo,
+    regions: Annotated[
+        Regions, typer.Option(help="Regions as labels and a tree, or as ucm2, the field's contour map, in a .mat.")
+    ] = Regions.png,
     arrays: Annotated[Arrays, typer.Option(help="Points and trees as NumPy files or as text.")] = Arrays.npy,
 ) -> None:
     """Write samples as plain files: images, flow, masks and labels, points and trees, facts."""
     from common_fate.datasets import export as exporting
 
-    forms = exporting.Forms(images.value, flow.value, arrays.value)
+    forms = exporting.Forms(images.value, flow.value, regions.value, arrays.value)
     files = exporting.export(folder, to, key or (), forms)
     typer.echo(f"{to}: {files:,} file{'s' * (files != 1)}")
 

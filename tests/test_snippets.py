@@ -31,6 +31,16 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def shapes_of(snippet: str) -> str:
+    """Code that fails unless shapes are those that comments give in numbers: `images = ...  # (4, 3, 48, 48)`."""
+    said = re.findall(r"^ *(\w+) = .*# (\(\d+(?:, \d+)+\))$", snippet, re.M)
+    return "".join(f"assert tuple({name}.shape) == {shape}, {name}.shape\n" for name, shape in said)
+
+
+def test_the_batch_s_shapes_are_looked_at():
+    assert sum("images.shape" in shapes_of(str(parameter.values[0])) for parameter in SNIPPETS) == 1
+
+
 def test_each_page_has_some():
     assert {str(parameter.id).split(",")[0] for parameter in SNIPPETS} == set(PAGES)
 
@@ -38,6 +48,6 @@ def test_each_page_has_some():
 @pytest.mark.parametrize("snippet", SNIPPETS)
 def test_a_snippet_runs(results: Path, snippet: str):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", snippet]
+    command = [sys.executable, "-c", snippet + shapes_of(snippet)]
     done = subprocess.run(command, cwd=results, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

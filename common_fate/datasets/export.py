@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from common_fate.datasets.parts import PLAN
 from common_fate.errors import ShardError, UserError
 from common_fate.foreign.flow_files import flo_bytes, kitti_png_bytes
-from common_fate.pictures import flow_to_color, typical_maximum
+from common_fate.foreign.mat_files import mat_bytes
+from common_fate.pictures import Picture, draw_flow_arrows, flow_to_color, typical_maximum
+from common_fate.pictures.contour_map import ultrametric_contour_map
 from common_fate.progress import progress
 from common_fate.shards.column import Members, sound_shard
 from common_fate.shards.files import write_atomic
@@ -27,12 +29,16 @@ class Forms:
     """Which files members become. Masks and labels are PNGs and facts JSON, as they are in the shards.
 
     images: `jpg`, the very bytes of the shard, or `png`, decoded.
-    flow: `flo`, Middlebury's; `kitti`, 16-bit PNGs, which hold 1/64 px, as the shards do; `color`, pictures of it.
+    flow: `flo`, Middlebury's; `kitti`, 16-bit PNGs, which hold 1/64 px, as the shards do; `color` and `arrows`,
+        pictures of it.
+    regions: `png`, labels beside the tree; `ucm2`, both as one ultrametric contour map, `(2H + 1, 2W + 1)` boundary
+        strengths as the Berkeley tools have them: the variable `ucm2` of a `.mat`.
     arrays: `npy`, or `csv` with a line a row.
     """
 
     images: Literal["jpg", "png"] = "jpg"
-    flow: Literal["flo", "kitti", "color"] = "flo"
+    flow: Literal["flo", "kitti", "color", "arrows"] = "flo"
+    regions: Literal["png", "ucm2"] = "png"
     arrays: Literal["npy", "csv"] = "npy"
 
 
@@ -90,9 +96,15 @@ def _written(shards: Mapping[Path, Sequence[str]], to: Path, forms: Forms) -> It
 def _files_of(key: str, sample: Members, forms: Forms) -> dict[str, bytes]:
     files = {}
     for extension in sample:
-        geometry = member(extension).geometry
-        ending, data = _file_of(geometry, extension, sample, forms)
         stem, _, _ = extension.rpartition(".")
+        prefix = extension[: -len("regions.png")]
+        if forms.regions == "ucm2" and extension == f"{prefix}regions.png" and f"{prefix}tree.npy" in sample:
+            stem, ending = f"{prefix}ucm2", "mat"
+            data = mat_bytes("ucm2", ultrametric_contour_map(sample[extension], sample[f"{prefix}tree.npy"]))
+        elif forms.regions == "ucm2" and member(extension).geometry == "tree":
+            continue  # the regions have it
+        else:
+            ending, data = _file_of(member(extension).geometry, extension, sample, forms)
         name = ".".join(filter(None, (key, stem, ending)))
         if name in files:
             raise ValueError(f"two of its members would be {name}: choose another form of one")
@@ -108,17 +120,22 @@ def _file_of(geometry: Geometry, extension: str, sample: Members, forms: Forms) 
     if geometry == "flow":
         prefix = ".".join(extension.split(".")[:-2])
         mask = f"{prefix}.valid.png".lstrip(".")
-        return _flow_file(value, sample[mask] > 0 if mask in sample else None, forms.flow)
+        frame = sample["jpg"] if extension in ("flow.b2", "truth.flow.b2") and "jpg" in sample else None
+        return _flow_file(value, sample[mask] > 0 if mask in sample else None, frame, forms.flow)
     if isinstance(value, np.ndarray) and extension.endswith(".npy") and forms.arrays == "csv" and value.ndim in (1, 2):
         return "csv", _csv(value)
     return extension.rpartition(".")[2], data
 
 
-def _flow_file(flow: NDArray[np.float32], valid: NDArray[np.bool_] | None, form: str) -> tuple[str, bytes]:
+def _flow_file(
+    flow: NDArray[np.float32], valid: NDArray[np.bool_] | None, frame: Picture | None, form: str
+) -> tuple[str, bytes]:
     if form == "flo":
         return "flo", flo_bytes(flow, valid)
     if form == "kitti":
         return "png", kitti_png_bytes(flow, valid)[0]
+    if form == "arrows":
+        return "png", _png(draw_flow_arrows(flow, valid, frame))
     return "png", _png(flow_to_color(flow, valid, typical_maximum(flow, valid)))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common_fate.pictures.arrows import draw_arrows
-from common_fate.pictures.flow_colors import Picture, as_picture, flow_to_color, speeds_of, typical_maximum
+from common_fate.pictures.flow_colors import Picture, as_picture, flow_to_color, known_flow, speeds_of, typical_maximum
 from common_fate.pictures.labels import label_colors
 from common_fate.pictures.segments import draw_cut, draw_regions, draw_superpixels
 from common_fate.pictures.sheet import Tile, kept
@@ -19,6 +19,7 @@ Drawn = tuple[Picture, str, str]
 
 VOID = 255  # the label of pixels that belong to no object and do not count
 MOST_ARROWS = 4096
+GRID = 24  # arrows along the longer side
 CUTS = (12, 4)  # regions of the cuts of a tree that are shown beside it
 
 
@@ -33,6 +34,25 @@ def sample_row(key: str, sample: Sample) -> list[Tile]:
         (kept(picture), f"{name}\n{facts}" if i else f"{key}\n{name}: {facts}")
         for i, (picture, name, facts) in enumerate(drawn)
     ]
+
+
+def draw_flow_arrows(flow: NDArray[np.float32], valid: NDArray[np.bool_] | None, frame: Picture | None) -> Picture:
+    """Draws flow `(2, H, W)` as arrows at points of a grid, over its dimmed frame or none; none where it is unknown.
+
+    All are as much longer than the motion, so that fast ones span about a tenth of the picture.
+    """
+    height, width = flow.shape[1:]
+    step = max(height, width) / GRID
+    y, x = np.mgrid[step / 2 : height : step, step / 2 : width : step].reshape(2, -1)
+    known = known_flow(flow) if valid is None else known_flow(flow) & valid
+    there = known[y.astype(int), x.astype(int)]
+    points = np.stack([y, x, np.zeros_like(y)], axis=-1)[there].astype(np.float32)
+    fast = typical_maximum(flow, valid)
+    return draw_arrows(_canvas(flow, frame), points, flow, _arrow_scale(flow, fast), fast)
+
+
+def _canvas(flow: NDArray[np.float32], frame: Picture | None) -> Picture:
+    return np.full((*flow.shape[1:], 3), 40, np.uint8) if frame is None else _darken(frame)
 
 
 def _drawn(extension: str, sample: Sample) -> list[Drawn]:
@@ -82,7 +102,7 @@ def _guidance(extension: str, sample: Sample) -> list[Drawn]:
         return []
     fast = typical_maximum(flow, _known(sample, "valid.png"))
     points, scale = sample[extension][:MOST_ARROWS], _arrow_scale(flow, fast)
-    canvas = np.full((*flow.shape[1:], 3), 40, np.uint8) if frame is None else _darken(frame)
+    canvas = _canvas(flow, frame)
     facts = f"{_count(len(sample[extension]), 'point')} · arrows {scale:g} x motion"
     return [(draw_arrows(canvas, points, flow, scale, fast), "guidance", facts)]
 

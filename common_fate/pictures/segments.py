@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from common_fate.pictures.contour_map import merge_heights
 from common_fate.pictures.flow_colors import Picture
 
 RED = np.array([230, 30, 40], np.float32)
@@ -27,7 +28,7 @@ def draw_regions(image: Picture, labels: NDArray[np.uint8], tree: NDArray[np.flo
     """
     if not len(tree):
         return _over(image, np.zeros(labels.shape, np.float32))
-    distance = _merge_heights(tree)
+    distance = merge_heights(tree)
     contours = _between(labels, lambda one, other: distance[one, other])
     thick = cv2.dilate(contours, np.ones((2, 2), np.uint8))  # on both sides: sheets show images smaller
     strength = thick / max(float(thick.max()), 1e-6)
@@ -41,21 +42,6 @@ def draw_cut(image: Picture, labels: NDArray[np.uint8], tree: NDArray[np.float32
     pixels = np.maximum(np.bincount(of.ravel(), minlength=count), 1)
     means = [np.bincount(of.ravel(), image[..., channel].ravel(), count) / pixels for channel in range(3)]
     return np.rint(np.stack(means, axis=-1)[of]).astype(np.uint8), count
-
-
-def _merge_heights(tree: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The height at which each two of R leaves are first in one region, `(R, R)`; 0 of a leaf with itself.
-
-    What SciPy's `cophenet` gives, whose linkage the tree is.
-    """
-    leaves = len(tree) + 1
-    heights = np.zeros((leaves, leaves), np.float32)
-    below = [[leaf] for leaf in range(leaves)]
-    for left, right, height, _ in tree.tolist():
-        one, other = below[int(left)], below[int(right)]
-        heights[np.ix_(one, other)] = heights[np.ix_(other, one)] = height
-        below.append(one + other)
-    return heights
 
 
 def _cut(tree: NDArray[np.float32], regions: int) -> NDArray[np.intp]:

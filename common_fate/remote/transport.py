@@ -32,13 +32,14 @@ class Arriving:
     """A file as it comes in from byte `start` on.
 
     `read` gives at most as many bytes as are asked for, and none at the end. `total` is the whole file's size where the
-    server says so; `web_page` whether it says that this is one.
+    server says so; `web_page` whether it says that this is one; `robots` the values of its headers `X-Robots-Tag`.
     """
 
     read: Callable[[int], bytes]
     start: int
     total: int | None
     web_page: bool = False
+    robots: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -94,6 +95,7 @@ def _http(address: str, start: int, silence: float, client: Client | None) -> It
             start,
             start + int(length) if known else None,
             headers.get("Content-Type", "").startswith("text/html"),
+            tuple(headers.getall("X-Robots-Tag", ())),
         )
 
 

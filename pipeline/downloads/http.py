@@ -18,10 +18,15 @@ from common_fate.remote.transport import Arriving, TemporaryFault, arriving
 from common_fate.shards.files import advice
 from pipeline.downloads.access import Access, Refused
 from pipeline.downloads.policy import DownloadPolicy, Gone, Later, Missed
+from pipeline.downloads.robots import disallowed
 
 WEB_PAGE = "a web page, no video"
 _NO_FILE = "there is no such file"
 _log = logging.getLogger(__name__)
+
+
+class _OptedOut(Refused):
+    """The server disallows it."""
 
 
 def fetch_address(
@@ -34,15 +39,16 @@ def fetch_address(
 
     Raises:
         Gone: there is no such file, no access, a web page or another file in its place. Nothing stays in `to`.
-        Later: the server is away, slow or busy, or config.yaml does not allow it. What has arrived stays.
+        Later: the server is away, slow or busy, or config.yaml does not allow it. What has arrived stays, unless the
+            server disallows its use.
         UserError: `to` cannot be written; there are no credentials for s3.
     """
     patience = Patience(attempts=downloading.attempts, silence=downloading.silence)
     try:
         with _reasons(address, downloading.attempts):
-            opening = _of_videos(_opening(address, downloading), downloading.most_rate)
+            opening = _of_videos(_opening(address, downloading), address, downloading)
             fetch_into(to, opening, address, sha256, size, downloading.most_bytes, patience)
-    except Gone:
+    except (Gone, _OptedOut):
         to.unlink(missing_ok=True)
         raise
     except OSError as error:
@@ -96,12 +102,16 @@ def _local(path: Path, start: int) -> Iterator[Arriving]:
         yield Arriving(read, start, total)
 
 
-def _of_videos(opening: Opening, most_rate: int | None) -> Opening:
-    """Refuses web pages before they are read, and reads no faster than so many bytes a second."""
+def _of_videos(opening: Opening, address: str, downloading: DownloadPolicy) -> Opening:
+    """Refuses what the server disallows, and web pages, before they are read; reads no faster than it may."""
+    most_rate = downloading.most_rate
 
     @contextmanager
     def opened(start: int) -> Iterator[Arriving]:
         with opening(start) as source:
+            if said := disallowed(source.robots, downloading.disallowed_header_directives):
+                line = f"{address}: refused, for X-Robots-Tag says {said}: see download.disallowed_header_directives"
+                raise _OptedOut(f"its server disallows it: X-Robots-Tag says {said}", line)
             if source.web_page:
                 raise Gone(WEB_PAGE)
             yield replace(source, read=_slowed(source.read, most_rate)) if most_rate else source

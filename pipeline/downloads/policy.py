@@ -21,6 +21,10 @@ class DownloadPolicy:
     allow_paths: tuple[str, ...] = option(
         (), "folders that `file:` addresses may lead into; without any, no file is read"
     )
+    disallowed_header_directives: tuple[str, ...] = option(
+        ("noai", "noimageai", "noindex", "noimageindex"),
+        "a video whose server says one of these in `X-Robots-Tag` is not taken; `[]`: whatever it says",
+    )
     most_bytes: int = option(2**34, "of a video", minimum=1)
     pause: float = option(0.0, "seconds from the start of one download to that of the next in the same job", minimum=0)
     attempts: int = option(6, "in a row that bring nothing, until a video is left for another time", minimum=1)
@@ -29,7 +33,7 @@ class DownloadPolicy:
     cookies: str | None = option(None, "a file in Netscape's format, for `youtube`")
 
     def __post_init__(self) -> None:
-        for name in ("allow_hosts", "allow_paths"):
+        for name in ("allow_hosts", "allow_paths", "disallowed_header_directives"):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON has lists
         for name in ("most_bytes", "attempts"):
             _check(name, getattr(self, name), 1)

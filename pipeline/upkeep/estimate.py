@@ -5,7 +5,7 @@ A sample's time and bytes grow with its pixels. Shards are made one after the ot
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from common_fate.tables import text_table
@@ -18,8 +18,10 @@ NOT_MEASURED = "not measured"
 FILES_PER_JOB = 5  # tar and record, a log, and what Snakemake notes of tar and of record
 MANIFEST_FILES = 17  # eight, a note on each, and a log
 ROOT_FILES = 2  # catalog.parquet and plan.json
-JOBS_BESIDE = 3  # statistics, the home page, and `all` itself
+FILES_PER_DOWNLOAD = 4  # record and tries, a log, and what Snakemake notes of the record
+JOBS_BESIDE = 2  # the home page, and `all` itself
 JOBS_PER_VIEW = 2  # manifest and contact sheet
+PAPER = "1.6 M frames, 1.26 M pairs of 205,000 clips: Zhan et al., CVPR 2019, section 4"
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,28 @@ LISTING = (
 
 
 @dataclass(frozen=True)
+class Known:
+    """What is known of a column or view because some of its shards are there."""
+
+    samples_per_clip: float
+    bytes_per_sample: float
+
+
+@dataclass(frozen=True)
 class Work:
-    """What is to be made: so many clips, their frames and pairs at a size, joined into views."""
+    """What is to be made: so many clips, their frames and pairs at a size, joined into views.
+
+    Args:
+        gpu_ms: of a pair, of an estimator on a GPU in place of DIS.
+        name: the dataset's, where it is one of config.yaml's; `basis` then says where the numbers of its frames, of its
+            pairs and their size are from.
+        gpu: the columns that a GPU makes.
+        more: columns beside those that the views join.
+        planned: how many shards there are; else as many as `videos_per_shard` gives.
+        options: of the stages that have others than their defaults.
+        downloaded: whether a job more a shard fetches its videos.
+        known: of columns and views of which some shards are there, by name.
+    """
 
     clips: int
     frames_per_clip: float
@@ -81,12 +103,25 @@ class Work:
     width: int
     views: Sequence[str]
     videos_per_shard: int
-    gpu_ms: float | None  # of a pair, of an estimator on a GPU in place of DIS
+    gpu_ms: float | None
+    name: str = ""
+    basis: str = ""
+    gpu: Sequence[str] = ()
+    more: Sequence[str] = ()
+    planned: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    downloaded: bool = False
+    known: Mapping[str, Known] = field(default_factory=dict)
 
     @property
     def columns(self) -> list[str]:
         """As config.yaml would have them; no truth or masks beside the views, which most videos lack."""
-        return columns_of(self.views)
+        return columns_of(self.views, self.more)
+
+    @property
+    def parts(self) -> list[str]:
+        """The columns and the views."""
+        return [*self.columns, *self.views]
 
     @property
     def pairs(self) -> int:
@@ -94,21 +129,22 @@ class Work:
 
     @property
     def shards(self) -> int:
-        return math.ceil(self.clips / self.videos_per_shard)
+        return math.ceil(self.clips / self.videos_per_shard) if self.planned is None else self.planned
 
     @property
     def shard_jobs(self) -> int:
-        return self.shards * (len(self.columns) + len(self.views))
+        return self.shards * (len(self.parts) + self.downloaded)
 
     @property
     def jobs(self) -> int:
-        """As `snakemake --dry-run` counts them."""
-        return self.shard_jobs + JOBS_PER_VIEW * len(self.views) + JOBS_BESIDE
+        """With statistics, and a contact sheet of each view, or of the frames where there is none."""
+        return self.shard_jobs + JOBS_PER_VIEW * len(self.views) + (not self.views) + 1
 
     @property
     def files(self) -> int:
         """As the target `shards` leaves them: with logs, and with Snakemake's notes."""
-        return FILES_PER_JOB * self.shard_jobs + MANIFEST_FILES * len(self.views) + ROOT_FILES
+        made = FILES_PER_JOB * self.shards * len(self.parts) + MANIFEST_FILES * len(self.views) + ROOT_FILES
+        return made + FILES_PER_DOWNLOAD * self.shards * self.downloaded
 
     def samples(self, part: str) -> int:
         """Returns the number of samples of a column or view.
@@ -116,39 +152,68 @@ class Work:
         These are frames, pairs where anything in it needs the next frame, or triplets where it needs the one before,
         too.
         """
-        return round(self.clips * self._per_clip[frozenset(_neighbours(part))])
+        if part in self.known:
+            return round(self.clips * self.known[part].samples_per_clip)
+        return round(self.clips * self._per_clip[frozenset(self._neighbours(part))])
 
     @property
     def _per_clip(self) -> dict[frozenset[str], float]:
         """How many of a clip's frames have these neighbours.
 
-        A triplet is two pairs in a row: a clip whose pairs are all in a row has one less.
+        A triplet is two pairs in a row: a clip whose pairs are all in a row has one less. Where `triplets` is set, a
+        pair is one only if it is a triplet.
         """
-        triplets = max(0.0, self.pairs_per_clip - 1)
+        together = getattr(self.options.get("frames"), "triplets", False)
+        triplets = self.pairs_per_clip if together else max(0.0, self.pairs_per_clip - 1)
         pairs = {frozenset(["next"]): self.pairs_per_clip, frozenset(["previous"]): self.pairs_per_clip}
         return {frozenset(): self.frames_per_clip, **pairs, frozenset(["previous", "next"]): triplets}
 
-    def measured(self, part: str) -> bool:
-        """Returns whether there are figures of a column or view; sums leave out those that have none."""
-        return part in COSTS
+    def _neighbours(self, part: str) -> set[str]:
+        """The neighbours that a frame needs to be a sample of a column or view."""
+        if part in STAGES:
+            stage = STAGES[part]
+            options = self.options.get(part) or stage.options()
+            found, reads = set(stage.neighbours(options)), [name for name in stage.reads if name in STAGES]
+        else:
+            found, reads = set(VIEWS[part].follow), list(VIEWS[part].columns)
+        return found.union(*map(self._neighbours, reads))
+
+    def timed(self, part: str) -> bool:
+        """Returns whether the time of a column or view is known; sums leave out that of others."""
+        return part in COSTS if part not in self.gpu else self.gpu_ms is not None
+
+    def sized(self, part: str) -> bool:
+        """Returns whether the bytes of a column or view are known; likewise."""
+        return part in COSTS or part in self.known
 
     def core_seconds(self, part: str) -> float:
-        """Returns the core seconds of a column or view, without the start of the jobs.
+        """Returns the core seconds of a column or view, without the start of the jobs; 0 where there are no figures.
 
         Frames are mostly decoding, whatever size is kept; a core waits for a GPU.
         """
-        if part == "flow" and self.gpu_ms is not None:
-            return self.gpu_seconds
-        grows = 1.0 if part == "frames" else self._scale
-        return self.samples(part) * COSTS[part][0].value / 1e3 * grows if self.measured(part) else 0.0
+        if not self.timed(part):
+            return 0.0
+        if part in self.gpu:
+            return self._gpu_seconds(part)
+        return self.samples(part) * COSTS[part][0].value / 1e3 * (1.0 if part == "frames" else self._scale)
 
     @property
     def gpu_seconds(self) -> float:
-        return self.samples("flow") * (self.gpu_ms or 0.0) / 1e3 if "flow" in self.columns else 0.0
+        return sum(self._gpu_seconds(part) for part in self.gpu if part in self.columns)
+
+    def _gpu_seconds(self, part: str) -> float:
+        return self.samples(part) * (self.gpu_ms or 0.0) / 1e3
 
     def bytes(self, part: str) -> float:
         """Returns the bytes of a column or view; 0 where there are no figures."""
-        return self.samples(part) * COSTS[part][1].value * 1e3 * self._scale if self.measured(part) else 0.0
+        if part in self.known:
+            return self.samples(part) * self.known[part].bytes_per_sample
+        return self.samples(part) * COSTS[part][1].value * 1e3 * self._scale if part in COSTS else 0.0
+
+    @property
+    def making(self) -> float:
+        """The core seconds of all columns and views."""
+        return sum(map(self.core_seconds, self.parts))
 
     @property
     def rows(self) -> int:
@@ -164,18 +229,21 @@ class Work:
         return self.rows * MANIFEST[1].value
 
     @property
+    def total_bytes(self) -> float:
+        return sum(map(self.bytes, self.parts)) + self.manifest_bytes
+
+    def shard_seconds(self, cluster: bool) -> float:
+        """Returns the core seconds of one shard on its way through all stages, which follow one another."""
+        start = _start(cluster).value
+        return self.making / max(1, self.shards) + (len(self.parts) + 1) * start + self.manifest_seconds
+
+    def seconds(self, cluster: bool) -> float:
+        """Returns the core seconds of all its jobs."""
+        return self.making + self.jobs * _start(cluster).value + self.manifest_seconds
+
+    @property
     def _scale(self) -> float:
         return self.height * self.width / PIXELS
-
-
-def _neighbours(part: str) -> set[str]:
-    """The neighbours that a frame needs to be a sample of a column or view, with the defaults of all stages."""
-    if part in STAGES:
-        stage = STAGES[part]
-        found, reads = set(stage.neighbours(stage.options())), [name for name in stage.reads if name in STAGES]
-    else:
-        found, reads = set(VIEWS[part].follow), list(VIEWS[part].columns)
-    return found.union(*map(_neighbours, reads))
 
 
 @dataclass(frozen=True)
@@ -215,97 +283,159 @@ class Cost:
         return self.core_seconds / cores + self.shard_seconds
 
 
-def cost(work: Work, cluster: bool) -> Cost:
+def cost(works: Sequence[Work], cluster: bool) -> Cost:
     """Sums up the cost of columns, views, the starts of jobs, and manifests."""
-    parts = [*work.columns, *work.views]
-    start = _start(cluster).value
-    making = sum(map(work.core_seconds, parts))
     return Cost(
-        bytes=sum(map(work.bytes, parts)) + work.manifest_bytes,
-        core_seconds=making + work.jobs * start + work.manifest_seconds,
-        gpu_seconds=work.gpu_seconds,
-        shard_seconds=making / work.shards + (len(parts) + 1) * start + work.manifest_seconds,
+        bytes=sum(work.total_bytes for work in works),
+        core_seconds=sum(work.seconds(cluster) for work in works) + jobs_beside(works) * _start(cluster).value,
+        gpu_seconds=sum(work.gpu_seconds for work in works),
+        shard_seconds=max((work.shard_seconds(cluster) for work in works), default=0.0),
     )
+
+
+def jobs_of(works: Sequence[Work]) -> int:
+    """Returns the number of jobs, as `snakemake --dry-run` counts them; without those of experiments."""
+    return sum(work.jobs for work in works) + jobs_beside(works)
+
+
+def jobs_beside(works: Sequence[Work]) -> int:
+    """Returns how many jobs are no dataset's own; one compares flow wherever the exact one is known."""
+    return JOBS_BESIDE + any({"flow", "truth"} <= {*work.columns} for work in works)
 
 
 def _start(cluster: bool) -> BenchmarkValue:
     return START_ON_CLUSTER if cluster else START
 
 
-def report(work: Work, terms: Terms) -> str:
-    """Writes three tables: what is made, what that takes, and all that it assumes."""
-    total = cost(work, terms.cluster)
-    title = f"{work.clips:,} clips: {work.pairs:,} pairs of {work.width}x{work.height}"
-    made = text_table(("made", "samples", "GB", "core hours"), _made(work, terms))
-    takes = text_table(("it takes", ""), _taken(work, terms, total))
-    assumed = text_table(("assuming", "", "from"), _assumed(work, terms))
-    return f"{title}\n\n{made}\n\n{takes}\n\n{assumed}\n\nMeasured on {MACHINE}."
-
-
-def _made(work: Work, terms: Terms) -> list[list[Any]]:
-    folders = {part: part for part in work.columns} | {view: f"shards/{view}" for view in work.views}
-    rows: list[list[Any]] = [
-        [
-            *(folder, work.samples(part)),
-            *((work.bytes(part) / 1e9, work.core_seconds(part) / 3600) if work.measured(part) else [NOT_MEASURED] * 2),
-        ]
-        for part, folder in folders.items()
+def report(works: Sequence[Work], terms: Terms, notes: Sequence[str] = ()) -> str:
+    """Writes tables: what is made, what each dataset takes where they have names, what all takes, what it assumes."""
+    named = [work for work in works if work.name]
+    tables = [
+        text_table(("made", "samples", "GB", "core hours"), _made(works, terms)),
+        *([text_table(_OF_DATASETS, [_of_dataset(work, terms) for work in named])] if named else []),
+        text_table(("it takes", ""), _taken(works, terms)),
+        *(["\n".join(notes)] if notes else []),
+        text_table(("assuming", "", "from"), _assumed(works, terms)),
     ]
+    return "\n\n".join(["\n".join(map(_title, works)), *tables, f"Measured on {MACHINE}."])
+
+
+def _title(work: Work) -> str:
+    pairs = f"{work.pairs:,} pairs of {work.width}x{work.height}"
+    return f"{work.name}: {work.clips:,} videos, {pairs}" if work.name else f"{work.clips:,} clips: {pairs}"
+
+
+_OF_DATASETS = ("dataset", "videos", "shards", "jobs", "files", "GB", "core hours", "hours, one core a shard")
+
+
+def _of_dataset(work: Work, terms: Terms) -> list[Any]:
+    """What one dataset takes; last the hours of a run in which every shard has a core of its own."""
+    return [
+        *(work.name, work.clips, work.shards, work.jobs, work.files, work.total_bytes / 1e9),
+        *(work.seconds(terms.cluster) / 3600, work.shard_seconds(terms.cluster) / 3600),
+    ]
+
+
+def _made(works: Sequence[Work], terms: Terms) -> list[list[Any]]:
+    rows = [_of_part(work, part) for work in works for part in work.parts]
+    jobs = jobs_of(works)
+    manifests = [sum(getattr(work, f"manifest_{what}") for work in works) for what in ("bytes", "seconds")]
     return [
         *rows,
-        ["manifests", work.rows, work.manifest_bytes / 1e9, work.manifest_seconds / 3600],
-        ["starts of jobs", work.jobs, None, work.jobs * _start(terms.cluster).value / 3600],
+        ["manifests", sum(work.rows for work in works), manifests[0] / 1e9, manifests[1] / 3600],
+        ["starts of jobs", jobs, None, jobs * _start(terms.cluster).value / 3600],
     ]
 
 
-def _taken(work: Work, terms: Terms, total: Cost) -> list[list[Any]]:
-    seconds, memory = _planning(work)
-    unknown = [part for part in [*work.columns, *work.views] if not work.measured(part)]
-    million = (total.computing(terms) + total.keeping(terms)) / max(1, work.pairs) * 1e6
+def _of_part(work: Work, part: str) -> list[Any]:
+    folder = f"{work.name}/" if work.name else ""
     return [
-        ["bytes", f"{total.bytes / 1e12:,.2f} TB"],
-        ["core hours", f"{total.core_seconds / 3600:,.0f}"],
-        ["GPU hours", _gpu_hours(work, total)],
+        folder + (part if part in work.columns else f"shards/{part}"),
+        work.samples(part),
+        work.bytes(part) / 1e9 if work.sized(part) else NOT_MEASURED,
+        work.core_seconds(part) / 3600 if work.timed(part) else NOT_MEASURED,
+    ]
+
+
+def _taken(works: Sequence[Work], terms: Terms) -> list[list[Any]]:
+    total, (seconds, memory) = cost(works, terms.cluster), _planning(works)
+    pairs, shards = sum(work.pairs for work in works), sum(work.shards for work in works)
+    unknown = dict.fromkeys(
+        part for work in works for part in work.parts if not (work.timed(part) and work.sized(part))
+    )
+    million = (total.computing(terms) + total.keeping(terms)) / max(1, pairs) * 1e6
+    decimals = 0 if total.core_seconds > 36_000 else 2
+    return [
+        ["bytes", f"{total.bytes / 1e12:,.2f} TB" if total.bytes > 1e11 else f"{total.bytes / 1e9:,.2f} GB"],
+        ["core hours", f"{total.core_seconds / 3600:,.{decimals}f}"],
+        ["GPU hours", _gpu_hours(works, total)],
         ["dollars, computing", f"{total.computing(terms):,.2f}"],
         ["dollars, keeping it", f"{total.keeping(terms):,.2f}"],
         ["dollars per million pairs", f"{million:,.2f}"],
-        ["shards", f"{work.shards:,} of {work.pairs / work.shards:,.0f} pairs"],
-        ["jobs", f"{work.jobs:,}"],
-        ["files", f"{work.files:,}"],
-        [f"wall time, {terms.cores:,} cores", f"{total.wall_seconds(terms.cores) / 3600:,.1f} hours at most"],
+        ["shards", f"{shards:,} of {pairs / max(1, shards):,.0f} pairs"],
+        ["jobs", f"{jobs_of(works):,}"],
+        ["files", f"{sum(work.files for work in works):,}"],
+        [
+            f"wall time, {terms.cores:,} cores",
+            f"{total.wall_seconds(terms.cores) / 3600:,.{decimals or 1}f} hours at most",
+        ],
         ["planning, once", f"{seconds / 60:,.1f} minutes, {memory:,.1f} GiB"],
         *([[f"without {', '.join(unknown)}", NOT_MEASURED]] if unknown else []),
     ]
 
 
-def _planning(work: Work) -> tuple[float, float]:
+def _planning(works: Sequence[Work]) -> tuple[float, float]:
     """The processor seconds and GiB of the process that plans."""
-    seconds = PLANNING_START[0].value + work.jobs * PLANNING[0].value / 1e3 + work.clips * LISTING[0].value / 1e6
-    more = work.jobs * PLANNING[1].value + work.clips * LISTING[1].value
+    jobs, clips = jobs_of(works), sum(work.clips for work in works)
+    seconds = PLANNING_START[0].value + jobs * PLANNING[0].value / 1e3 + clips * LISTING[0].value / 1e6
+    more = jobs * PLANNING[1].value + clips * LISTING[1].value
     return seconds, PLANNING_START[1].value + more / 2**20
 
 
-def _gpu_hours(work: Work, total: Cost) -> str:
-    if work.gpu_ms is None:
+def _gpu_hours(works: Sequence[Work], total: Cost) -> str:
+    if any(work.gpu and work.gpu_ms is None for work in works):
+        return f"flow by a network: {NOT_MEASURED} (--gpu-ms); training: {NOT_MEASURED}"
+    if not any(work.gpu for work in works):
         return f"0; flow by a network and training: {NOT_MEASURED}"
     return f"{total.gpu_seconds / 3600:,.1f}; training: {NOT_MEASURED}"
 
 
-def _assumed(work: Work, terms: Terms) -> list[list[Any]]:
-    paper = "1.6 M frames, 1.26 M pairs of 205,000 clips: Zhan et al., CVPR 2019, section 4"
+def _assumed(works: Sequence[Work], terms: Terms) -> list[list[Any]]:
+    gpu_ms = next((work.gpu_ms for work in works if work.gpu_ms is not None), None)
     told = [
-        ["frames of a clip", f"{work.frames_per_clip:g}", paper],
-        ["pairs of a clip", f"{work.pairs_per_clip:g}", "the same"],
-        ["frames kept at", f"{work.width}x{work.height}", "--width, --height; time and bytes grow with the pixels"],
-        ["clips of a shard", f"{work.videos_per_shard:,}", "--videos-per-shard"],
+        *(row for work in works for row in (_of_config(work) if work.name else _of_clips(work))),
         ["a core hour", f"${terms.core_hour:g}", "--core-hour, a price to replace"],
         ["a GPU hour", f"${terms.gpu_hour:g}", "--gpu-hour, a price to replace"],
         ["a TB for a month", f"${terms.terabyte_month:g}", "--tb-month, a price to replace"],
-        ["GPU ms of a pair", "none" if work.gpu_ms is None else f"{work.gpu_ms:g}", "--gpu-ms, to be measured by you"],
+        ["GPU ms of a pair", "none" if gpu_ms is None else f"{gpu_ms:g}", "--gpu-ms, to be measured by you"],
         ["months", f"{terms.months:g}", "--months that all columns and views are kept"],
         ["files of a job", str(FILES_PER_JOB), "tar, record, log, and a note of Snakemake's on tar and on record"],
     ]
-    figures = [figure for part in [*work.columns, *work.views] for figure in COSTS.get(part, ())]
-    figures = [figure for figure in figures if work.gpu_ms is None or figure is not COSTS["flow"][0]]
-    figures += [_start(terms.cluster), *MANIFEST, *PLANNING_START, *PLANNING, *LISTING]
-    return told + [[figure.line, f"{figure.value:g}", figure.benchmark] for figure in figures]
+    figures = {figure: None for work in works for part in work.parts for figure in _figures_of(work, part)}
+    more = [_start(terms.cluster), *MANIFEST, *PLANNING_START, *PLANNING, *LISTING]
+    return told + [[figure.line, f"{figure.value:g}", figure.benchmark] for figure in [*figures, *more]]
+
+
+def _of_clips(work: Work) -> list[list[Any]]:
+    return [
+        ["frames of a clip", f"{work.frames_per_clip:g}", PAPER],
+        ["pairs of a clip", f"{work.pairs_per_clip:g}", "the same"],
+        ["frames kept at", f"{work.width}x{work.height}", "--width, --height; time and bytes grow with the pixels"],
+        ["clips of a shard", f"{work.videos_per_shard:,}", "--videos-per-shard"],
+    ]
+
+
+def _of_config(work: Work) -> list[list[Any]]:
+    return [
+        [f"{work.name}: frames of a video", f"{work.frames_per_clip:.4g}", work.basis],
+        [f"{work.name}: pairs of a video", f"{work.pairs_per_clip:.4g}", "the same"],
+        [f"{work.name}: frames kept at", f"{work.width}x{work.height}", "the same"],
+    ]
+
+
+def _figures_of(work: Work, part: str) -> Sequence[BenchmarkValue]:
+    """The figures that go into what is said of a column or view."""
+    if part not in COSTS:
+        return ()
+    time, size = COSTS[part]
+    return (*([time] if part not in work.gpu else []), *([size] if part not in work.known else []))

@@ -79,7 +79,7 @@ def test_a_name_that_is_too_long_is_one_line(dataset: Path, tmp_path: Path):
 
 def test_the_options_of_export_are_its_forms(dataset: Path, tmp_path: Path):
     words = ["export", dataset / "shards/cmp", "--to", tmp_path, "--key", key(0, 1), "--key", key(2, 2)]
-    forms = ["--flow", "color", "--images", "png", "--arrays", "csv"]
+    forms = ["--flow", "color", "--images", "png", "--arrays", "csv", "--regions", "ucm2"]
     done = CliRunner().invoke(app, [*map(str, words), *forms])
     assert done.stdout == f"{tmp_path}: 8 files\n"
     endings = sorted(path.name.removeprefix(f"{key(0, 1)}.") for path in tmp_path.glob(f"{key(0, 1)}.*"))

@@ -200,6 +200,20 @@ def redirect(to: str) -> Fault:
     return status(302, Location=to)
 
 
+def tagged(*values: str) -> Fault:
+    """The file from its start, with a header `X-Robots-Tag` of each value."""
+
+    def fault(handler: Handler, data: bytes) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(data)))
+        for value in values:
+            handler.send_header("X-Robots-Tag", value)
+        handler.end_headers()
+        handler.send(data)
+
+    return fault
+
+
 def page(handler: Handler, data: bytes) -> None:
     body = b"<html>Please log in</html>"
     handler.begin(200, str(len(body)), Content_Type="text/html")

@@ -1,14 +1,22 @@
 """What `--profile slurm` asks a cluster for, as a dry run tells it; tests/slurm runs it."""
 
+import logging
 import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import snakemake_executor_plugin_slurm as slurm
 import yaml
+from snakemake_executor_plugin_slurm.partitions import Partition, PartitionLimits
+from snakemake_executor_plugin_slurm.submit_string import get_submit_command
+from snakemake_executor_plugin_slurm.utils import set_gres_string
+from snakemake_executor_plugin_slurm.validation import validate_slurm_extra
+from snakemake_interface_common.exceptions import WorkflowError
 
 from pipeline.registry import STAGES
 from tests.support.workspace import ROOT, SMALL, Workspace, changed, jobs
@@ -49,6 +57,69 @@ def test_every_rule_says_what_it_needs_and_asks_for_more_when_tried_again():
         memory_by_device = name in ("train", "train_on_nodes")
         assert set(resources) == ({"runtime"} if memory_by_device else {"mem_mb", "runtime"})
         assert all(re.fullmatch(r"\d+ \* attempt", value) for value in resources.values())
+
+
+class Resources(dict[str, Any]):
+    """As the executor is given them: by key, or as attributes."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self[name]
+
+
+def job_with(**resources: Any) -> SimpleNamespace:
+    return SimpleNamespace(name="train", threads=1, resources=Resources(resources), is_group=lambda: False)
+
+
+def submitted(settings: dict[str, Any], **resources: Any) -> str:
+    """What of `sbatch` follows from a job's resources: `docs/cluster.md` says these things of the executor."""
+    job = job_with(**resources)
+    names = ("run_uuid", "slurm_logfile", "comment_str", "account", "partition", "workdir")
+    given = SimpleNamespace(**dict.fromkeys(("requeue", "no_requeue", "qos", "reservation")) | settings)
+    return get_submit_command(job, dict.fromkeys(names, ""), settings=given) + set_gres_string(job)
+
+
+def executor(partitions: Any = None) -> SimpleNamespace:
+    settings = SimpleNamespace(no_account=True)
+    fallback = {"_fallback_account_arg": None, "_fallback_partition": "of_the_cluster"}
+    return SimpleNamespace(
+        workflow=SimpleNamespace(executor_settings=settings),
+        logger=logging.getLogger("slurm"),
+        _partitions=partitions,
+        **fallback,
+    )
+
+
+def test_the_executor_reads_the_keys_as_the_document_says(monkeypatch: pytest.MonkeyPatch):
+    command = submitted({}, qos="long", constraint="skylake", runtime=240, mem_mb=2000, slurm_extra="--nice=5")
+    assert {" --qos=long", " -C skylake", " -t 240", " --mem 2000", " --nice=5"} <= {
+        f" {part}" for part in re.split(r" (?=-)", command)
+    }
+    assert re.findall(r"--qos=(\w+)", submitted({"qos": "all"}, qos="long")) == ["long", "all"]
+    assert submitted({}, gpu=2, gpu_model="a100").endswith(" --gpus=a100:2")
+    assert submitted({}, gpu_model="a100").endswith(" --gpus=a100:1")
+    assert submitted({}, gres="gpu:a100:4").endswith(" --gres=gpu:a100:4")
+    for extra in ("--account=x", "--qos=x", "-p x", "--mem=1", "--time=1", "--gres=gpu", "-C x"):
+        with pytest.raises(WorkflowError, match="not allowed in the 'slurm_extra'"):
+            validate_slurm_extra(job_with(slurm_extra=extra))
+
+
+def test_the_executor_guesses_an_account_whatever_it_is_told(monkeypatch: pytest.MonkeyPatch):
+    """Should a new version read `--slurm-no-account`, docs/cluster.md is to say so."""
+    monkeypatch.setattr(slurm, "get_account", lambda logger: "last")
+    monkeypatch.setattr(slurm, "validate_account", lambda account, logger: account)
+    assert list(slurm.Executor.get_account_arg(executor(), job_with())) == [" -A last"]
+    assert list(slurm.Executor.get_account_arg(executor(), job_with(slurm_account="lab"))) == [" -A lab"]
+    monkeypatch.setattr(slurm, "get_account", lambda logger: None)
+    assert list(slurm.Executor.get_account_arg(executor(), job_with())) == [""]
+
+
+def test_a_partition_that_is_named_is_taken_unseen():
+    short = Partition("short", PartitionLimits(max_runtime=60))
+    long = Partition("long", PartitionLimits(max_runtime=600))
+    chosen = executor([short, long])
+    assert slurm.Executor.get_partition_arg(chosen, job_with(runtime=240, slurm_partition="short")) == " -p short"
+    assert slurm.Executor.get_partition_arg(chosen, job_with(runtime=240)) == " -p long"
+    assert slurm.Executor.get_partition_arg(executor(), job_with(runtime=240)) == " -p of_the_cluster"
 
 
 def test_shards_go_to_one_partition_and_gpu_jobs_to_the_other(workspace: Workspace):

@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,17 +9,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import scipy.io
 
 from common_fate.errors import SampleError, check_machine
 from common_fate.foreign.files import open_file
+from common_fate.foreign.mat_files import mat_bytes
+from common_fate.pictures.contour_map import ultrametric_contour_map
 from common_fate.progress import progress
 from common_fate.shards.files import write_atomic
 from common_fate.shards.record import file_sha256
 from pipeline.columns.regions.contours.detectors import Strength, create_detector, map_path
 from pipeline.columns.regions.contours.ridges import ridges
 from pipeline.columns.regions.stage import STAGE, RegionOptions, contours_of, regions_of
-from pipeline.columns.regions.tree import ultrametric_contour_map
 from pipeline.sources.listing import images_by_stem
 from pipeline.sources.reading import read_image
 
@@ -87,9 +86,8 @@ def segment(images: Path, to: Path, options: RegionOptions) -> Segmented:
 def _segmented(strength: Strength, options: RegionOptions) -> Sequence[bytes]:
     """The contents of an image's files."""
     whole = contours_of(strength, options)
-    matrix = io.BytesIO()
-    scipy.io.savemat(matrix, {"ucm2": ultrametric_contour_map(*regions_of(whole, options))}, do_compression=True)
-    return _png(strength), _png(ridges(whole)), matrix.getvalue()
+    ucm2 = mat_bytes("ucm2", ultrametric_contour_map(*regions_of(whole, options)))
+    return _png(strength), _png(ridges(whole)), ucm2
 
 
 def _png(strength: Strength) -> bytes:

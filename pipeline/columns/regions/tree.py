@@ -5,8 +5,6 @@ Arbelaez et al., "Contour Detection and Hierarchical Image Segmentation", TPAMI 
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import cophenet
-from scipy.spatial.distance import squareform
 
 from pipeline.kernels.hierarchy import cut, merge_order, without_small
 from pipeline.kernels.orientation import oriented_strength
@@ -73,38 +71,3 @@ def basin_tree(
     if min_area > 1:
         basins = without_small(basins, right, below, min_area)
     return basins, merge_order(basins, right, below)
-
-
-def ultrametric_contour_map(labels: NDArray[np.integer], tree: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Draws the tree as a picture, in the Berkeley tools' double size (`ucm2`).
-
-    Each boundary is as high as where it vanishes.
-
-    Pixel `(y, x)` lies at `(2 * y + 1, 2 * x + 1)` and is 0; an element between two pixels carries the distance d_T of
-    their leaves; a corner the highest of its four neighbours. The outer frame is all corners and outer sides of pixels:
-    0, but where a boundary runs into it.
-
-    Args:
-        labels: `(H, W)`, 0 to R - 1.
-        tree: `(R - 1, 4)`, a linkage matrix over them.
-
-    Returns:
-        `(2 * H + 1, 2 * W + 1)`.
-    """
-    distance = np.zeros((1, 1), np.float32)
-    if len(tree):
-        distance = squareform(cophenet(tree.astype(np.float64))).astype(np.float32)
-    height, width = labels.shape
-    ucm = np.zeros((2 * height + 1, 2 * width + 1), np.float32)
-    ucm[1::2, 2:-1:2] = distance[labels[:, :-1], labels[:, 1:]]
-    ucm[2:-1:2, 1::2] = distance[labels[:-1], labels[1:]]
-    vertical, horizontal = ucm[1::2, ::2], ucm[::2, 1::2]
-    corners = ucm[::2, ::2]
-    for corner, element in (
-        (corners[1:], vertical),
-        (corners[:-1], vertical),
-        (corners[:, 1:], horizontal),
-        (corners[:, :-1], horizontal),
-    ):
-        np.maximum(corner, element, out=corner)
-    return ucm

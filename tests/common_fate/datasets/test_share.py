@@ -23,6 +23,7 @@ from common_fate.shards.writer import write_shard
 from common_fate.torch import ShardDataset
 from tests.support.made_dataset import LOST, PAIRS, make_dataset, points, true_flow
 from tests.support.sharing_commands import Done, content, flip, pipeline
+from tests.support.workspace import ROOT
 
 MADE = 3 * PAIRS - 1
 KNOWN = ("--licence", "CC0-1.0", "--url", "https://example.org/small", "--cite", "A. Nyone, 2030")
@@ -83,6 +84,18 @@ def test_plain_webdataset_reads_it(shared: Path):
     assert len(read) == MADE
     assert read[0]["jpg"].shape == (48, 64, 3)
     np.testing.assert_array_equal(read[2]["guidance.npy"], points(0, 2))
+
+
+def test_timm_reads_it_as_the_document_says(shared: Path):
+    (code,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs/sharing.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert '"DIR"' in code
+    found: dict[str, Any] = {}
+    exec(code.replace('"DIR"', repr(str(shared))), found)
+    read = list(found["dataset"])
+    assert len(found["dataset"]) == len(read) == MADE
+    assert found["dataset"].reader.split_info.shard_lengths == (4, 3, 4)
+    assert [target for _, target in read] == [0, 1, 2, 3, 0, 2, 3, 0, 1, 2, 3]
+    assert {image.size for image, _ in read} == {(64, 48)}
 
 
 def test_our_reader_reads_it(shared: Path, made: Path):

@@ -103,18 +103,6 @@ def test_sha256sum_accepts_every_file_and_misses_none(view: Path):
     assert checked == {path.name for path in view.iterdir()} - {"SHA256SUMS"}
 
 
-def test_timm_reads_info_and_samples(view: Path):
-    """The reader itself, which wants a number as target: the frame's serves."""
-    from timm.data.readers.reader_wds import ReaderWds
-
-    reader = ReaderWds(str(view), split="train", target_key="frame")
-    assert (reader.split_info.num_samples, reader.split_info.shard_lengths) == (MADE, (4, 3, 4))
-    read = list(reader)
-    assert len(read) == MADE
-    assert [target for _, target in read] == [0, 1, 2, 3, 0, 2, 3, 0, 1, 2, 3]
-    assert {image.size for image, _ in read} == {(64, 48)}
-
-
 def test_open_clip_counts_the_samples(view: Path):
     from open_clip_train.data import get_dataset_size
 

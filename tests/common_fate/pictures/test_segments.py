@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 from scipy.cluster.hierarchy import cophenet, fcluster
 from scipy.spatial.distance import squareform
 
-from common_fate.pictures.segments import _cut, _merge_heights, draw_cut, draw_regions, draw_superpixels
+from common_fate.pictures.contour_map import merge_heights
+from common_fate.pictures.segments import _cut, draw_cut, draw_regions, draw_superpixels
 
 LABELS = np.repeat(np.array([[0, 0, 1, 1, 2, 2]], np.uint8), 4, axis=0)
 TREE = np.array([[0, 1, 0.2, 2], [3, 2, 0.8, 3]], np.float32)
@@ -58,6 +59,6 @@ def trees(draw: st.DrawFn) -> np.ndarray:
 
 @given(trees(), st.integers(1, 13))
 def test_heights_and_cuts_of_trees_are_scipys(tree: np.ndarray, regions: int):
-    np.testing.assert_array_equal(_merge_heights(tree), squareform(cophenet(tree.astype(float))).astype(np.float32))
+    np.testing.assert_array_equal(merge_heights(tree), squareform(cophenet(tree.astype(float))).astype(np.float32))
     ours, theirs = _cut(tree, regions), fcluster(tree.astype(float), regions, "maxclust")
     assert len({*zip(ours, theirs, strict=True)}) == len({*ours}) == len({*theirs})

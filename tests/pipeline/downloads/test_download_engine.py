@@ -32,7 +32,7 @@ from pipeline.upkeep import gc
 from pipeline.upkeep.retry import retry_failed
 from pipeline.upkeep.timestamps import in_order
 from tests.support.clips import write_clip
-from tests.support.faulty_server import FaultyServer, serving, stalled, status, truncated
+from tests.support.faulty_server import FaultyServer, serving, stalled, status, tagged, truncated
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -103,6 +103,16 @@ def test_what_came_makes_frames_and_what_did_not_is_a_failure(server: FaultyServ
     said = CliRunner().invoke(app, ["downloads", "results/films", "--configfile", "none.yaml"])
     assert "the server answers 404" in said.output
     assert "none.yaml: cannot be read" in str(said.exception)
+
+
+def test_what_a_server_disallows_is_a_failure_until_it_is_allowed(server: FaultyServer):
+    server.befall("b.mp4", tagged("noimageai"), ever=True)
+    plan = listed(server, "a", "b")
+    reason = "its server disallows it: X-Robots-Tag says noimageai"
+    assert fetched(plan)["b"] == {"failure": reason, "temporary": True}
+    assert [failure["reason"] for failure in framed(plan).failures] == [f"not downloaded: {reason}"]
+    assert not list(Path("store/arriving").rglob("*/[0-9a-f]*"))
+    assert "sha256" in fetched(plan, disallowed_header_directives=())["b"]
 
 
 def test_what_came_and_what_is_gone_is_not_asked_for_again(server: FaultyServer):

@@ -20,6 +20,7 @@ from tests.support.faulty_server import (
     serving,
     stalled,
     status,
+    tagged,
     truncated,
 )
 
@@ -66,6 +67,7 @@ def test_what_is_there_is_gone_on_with(server: FaultyServer, tmp_path: Path):
         (redirect("file:///etc/passwd"), Gone, "leads to an address that is not http or https", 1),
         (redirect("http://localhost:9/x"), Later, "its host is not allowed: see download.allow_hosts", 1),
         (page, Gone, "a web page, no video", 1),
+        (tagged("noai"), Later, "its server disallows it: X-Robots-Tag says noai", 1),
         (truncated(1000), Gone, "not the file that was listed: its length or its sha256 differs", 2),
         (endless, Later, "larger than download.most_bytes", 1),
         (status(429, Retry_After="9999"), Later, "the server answers 429", 2),
@@ -82,7 +84,7 @@ def test_why_a_video_does_not_come(server: FaultyServer, tmp_path: Path, fault, 
         fetch(server, to, DownloadPolicy(**{**vars(POLICY), "most_bytes": 3_000_000}), **known)
     assert str(told.value) == reason
     assert len(server.asked) == requests
-    assert kind is Later or not to.exists()
+    assert (kind is Later and "disallows" not in reason) or not to.exists()
     assert told.value.turned_away_by == (
         f"127.0.0.1:{server.server.server_port}" if reason[-3:] in ("403", "429") else ""
     )
@@ -96,6 +98,45 @@ def test_a_redirect_to_this_machine_is_refused(server: FaultyServer, tmp_path: P
         with pytest.raises(Later, match="in a network that is not public"):
             fetch(server, tmp_path / "to", DownloadPolicy())
     assert [message.partition(":")[0] for message in caplog.messages] == ["127.0.0.2", "169.254.169.254"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        (["noai"], "noai"),
+        (["noarchive, NoImageAI"], "noimageai"),
+        (["noindex"], "noindex"),
+        (["noimageindex"], "noimageindex"),
+        (["none"], "noindex"),
+        (["googlebot: noindex", "noai, googlebot: all"], "noai"),
+        (["unavailable_after: 25 Jun 2030 15:00:00 PST, noai"], "noai"),
+        (["max-image-preview: none"], None),
+        (["googlebot: noindex, noai"], None),
+        (["all"], None),
+        (["noaindex, ai"], None),
+    ],
+)
+def test_a_server_may_opt_out(server: FaultyServer, tmp_path: Path, headers: list[str], said: str | None):
+    to = tmp_path / "to"
+    to.write_bytes(DATA[:1000])
+    server.befall("file", tagged(*headers), ever=True)
+    if said is None:
+        fetch(server, to, size=len(DATA))
+        assert to.read_bytes() == DATA
+        return
+    with pytest.raises(Later, match=f"its server disallows it: X-Robots-Tag says {said}$"):
+        fetch(server, to)
+    assert not to.exists()
+    assert server.handed_out["file"] <= len(DATA)
+    fetch(server, to, DownloadPolicy(**{**vars(POLICY), "disallowed_header_directives": ()}))
+    assert to.read_bytes() == DATA
+
+
+def test_other_directives_may_be_disallowed(server: FaultyServer, tmp_path: Path):
+    server.befall("file", tagged("noarchive"), ever=True)
+    policy = DownloadPolicy(**{**vars(POLICY), "disallowed_header_directives": ["NoArchive"]})
+    with pytest.raises(Later, match="says noarchive"):
+        fetch(server, tmp_path / "to", policy)
 
 
 def test_files_come_from_the_folders_that_are_named(tmp_path: Path):

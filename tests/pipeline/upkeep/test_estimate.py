@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from benchmarks import stages
+from common_fate.errors import UserError
 from pipeline.cli.app import app
 from pipeline.registry import STAGES, VIEWS
-from pipeline.upkeep.estimate import COSTS, MANIFEST, START, START_ON_CLUSTER, Work, cost
+from pipeline.upkeep.estimate import COSTS, MANIFEST, START, START_ON_CLUSTER, Work, cost, jobs_of
 from pipeline.views import View
-from tests.support.workspace import ROOT, Workspace
+from tests.support.workspace import ROOT, SMALL, Workspace
 
 
 def estimated(*arguments: str) -> dict[str, str]:
@@ -50,23 +51,23 @@ def test_sums_by_hand():
     )
     assert rows["jobs"] == str(jobs)
     assert rows["files"] == str(5 * 40 + 17 + 2)
-    assert rows["core hours"] == f"{seconds / 3600:,.0f}"
-    assert rows["bytes"] == f"{size / 1e12:,.2f} TB"
+    assert rows["core hours"] == f"{seconds / 3600:,.2f}"
+    assert rows["bytes"] == f"{size / 1e9:,.2f} GB"
     assert rows["dollars, computing"] == f"{computing:,.2f}"
     assert rows["dollars, keeping it"] == f"{keeping:,.2f}"
     assert rows["dollars per million pairs"] == f"{(computing + keeping) / pairs * 1e6:,.2f}"
     assert rows["shards"] == "10 of 200 pairs"
     made = making / 1e3 / 10 + 5 * START.value + pairs * MANIFEST[0].value / 1e6
-    assert rows["wall time, 5 cores"] == f"{(seconds / 5 + made) / 3600:,.1f} hours at most"
+    assert rows["wall time, 5 cores"] == f"{(seconds / 5 + made) / 3600:,.2f} hours at most"
 
 
 @given(clips=st.integers(1, 10**6), views=st.sets(st.sampled_from(sorted(VIEWS)), min_size=1), times=st.integers(2, 99))
 def test_so_many_times_the_clips_take_so_many_times_as_much(clips: int, views: set[str], times: int):
     one, many = (work(number * 10, tuple(sorted(views))) for number in (clips, clips * times))
     assert many.shard_jobs == times * one.shard_jobs
-    assert cost(many, True).bytes == pytest.approx(times * cost(one, True).bytes)
-    beside = (one.jobs - one.shard_jobs) * START_ON_CLUSTER.value
-    seconds = [cost(each, True).core_seconds - beside for each in (one, many)]
+    assert many.total_bytes == pytest.approx(times * one.total_bytes)
+    beside = (jobs_of([one]) - one.shard_jobs) * START_ON_CLUSTER.value
+    seconds = [cost([each], True).core_seconds - beside for each in (one, many)]
     assert seconds[1] == pytest.approx(times * seconds[0])
 
 
@@ -105,7 +106,7 @@ def test_a_view_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]):
 
 
 @pytest.mark.slow
-def test_jobs_and_files_are_those_of_a_run(tmp_path: Path):
+def test_jobs_files_and_bytes_are_those_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     rng = np.random.default_rng(0)
     for video in "ab":
         (tmp_path / "frames" / video).mkdir(parents=True)
@@ -115,10 +116,72 @@ def test_jobs_and_files_are_those_of_a_run(tmp_path: Path):
     workspace = Workspace(tmp_path)
     workspace.configure({"some": {"source": {"kind": "frames", "path": "frames/*"}, "videos_per_shard": 1}})
     wanted = work(2, videos_per_shard=1)
-    assert workspace.planned().total() + 1 == wanted.jobs  # which leaves `all` out
+    assert workspace.planned().total() + 1 == jobs_of([wanted])  # which leaves `all` out
     workspace.make("shards")
     folders = [tmp_path / name for name in ("results", "logs", ".snakemake/metadata")]
     assert sum(path.is_file() for folder in folders for path in folder.rglob("*")) == wanted.files
+    monkeypatch.chdir(tmp_path)
+    rows = estimated("--configfile=config.yaml")
+    assert rows["some: frames of a video"].endswith("2 shards that are there")
+    for part in ("frames", "flow", "guidance", "shards/cmp"):
+        samples, gigabytes, _ = rows[f"some/{part}"].split()
+        assert samples == ("6" if part == "frames" else "4")
+        size = sum(tar.stat().st_size for tar in (tmp_path / "results/some" / part).glob("*.tar"))
+        assert float(gigabytes) * 1e9 == pytest.approx(size, abs=600)
+    told = estimated("--configfile=config.yaml", "--pairs-per-clip=5")
+    assert told["some/flow"].split()[0] == "10"
+
+
+def test_a_configuration_s_datasets_are_listed_and_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Nine folders of frames, at most 3 a shard; of these the second, fifth and eighth are looked at."""
+    sizes = {1: (5, 100, 200), 4: (3, 40, 80), 7: (4, 100, 200)}
+    for video in range(9):
+        frames, height, width = sizes.get(video, (2, 8, 8))
+        (tmp_path / f"frames/{video}").mkdir(parents=True)
+        for frame in range(frames):
+            cv2.imwrite(str(tmp_path / f"frames/{video}/{frame}.png"), np.zeros((height, width, 3), np.uint8))
+    mine = {"source": {"kind": "frames", "path": "frames/*"}, "frames": {"shorter_side": 50}, "videos_per_shard": 3}
+    web = {
+        "source": {"kind": "urls", "path": "list.csv"},
+        "views": ["cmp", "grouping"],
+        "frames": {"shorter_side": 208},
+    }
+    (tmp_path / "list.csv").write_text("url\n" + "".join(f"https://example.org/{i}.mp4\n" for i in range(100)))
+    Workspace(tmp_path).configure({"mine": mine, "web": web})
+    monkeypatch.chdir(tmp_path)
+    rows = estimated("--configfile=config.yaml", "--cores=4")
+    cells = {name: re.split(r" {2,}", cell) for name, cell in rows.items()}
+    assert cells["mine/frames"][0] == "36"  # four each, of nine
+    assert cells["mine/shards/cmp"][0] == "27"
+    assert cells["mine: frames kept at"] == ["93x47", "the same"]  # 100x50, 100x50 and 80x40
+    assert cells["web/frames"][0] == "780"
+    assert cells["web: frames kept at"][0] == "278x208"
+    assert cells["web"][:3] == ["100", "2", str(2 * 7 + 2 * 2 + 1)]
+    assert rows["jobs"] == str((3 * 4 + 2 + 1) + 19 + 2)
+    lines = printed("--configfile=config.yaml", "--cores=4").splitlines()
+    said = [line for line in lines if "cores busy" in line]
+    assert len(said) == 2
+    assert said[0].startswith("mine: 3 shards keep 3 of 4 cores busy")
+    assert "set datasets.mine.videos_per_shard: 2 (it is 3)" in said[0]
+    assert "set datasets.web.videos_per_shard: 25 (it is 64)" in said[1]
+    assert estimated("--configfile=config.yaml", "--frames-per-clip=10")["web/frames"].startswith("1,000")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--configfile=none.yaml"], "none.yaml: cannot be read"),
+        (["--configfile=config.yaml", "--clips=9"], "--clips: config.yaml says that"),
+    ],
+)
+def test_what_a_configuration_says_itself_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+):
+    Workspace(tmp_path).configure({"small": SMALL})
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["estimate", *arguments])
+    assert isinstance(done.exception, UserError)
+    assert said in str(done.exception)
 
 
 def test_the_benchmark_prints_the_figures_lines(shared_data: Path, monkeypatch: pytest.MonkeyPatch):

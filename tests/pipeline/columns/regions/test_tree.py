@@ -12,8 +12,9 @@ from scipy.cluster.hierarchy import cophenet, fcluster, is_monotonic, is_valid_l
 from scipy.io import loadmat
 from scipy.spatial.distance import squareform
 
+from common_fate.pictures.contour_map import ultrametric_contour_map
 from pipeline.columns.regions.stage import RegionOptions, regions_of
-from pipeline.columns.regions.tree import basin_tree, region_tree, ultrametric_contour_map
+from pipeline.columns.regions.tree import basin_tree, region_tree
 from pipeline.kernels.orientation import boundary_orientation
 
 shapes = st.tuples(st.integers(1, 30), st.integers(1, 30))
