@@ -40,6 +40,16 @@ _VIEWS = (
         columns={"frames": ("jpg", "json"), "superpixels": ("superpixels.png",)},
         follow=("previous", "next"),
     ),
+    View(
+        name="flow",
+        version=1,
+        anchor="frames",
+        columns={"frames": ("jpg", "json"), "truth": ("flow.b2", "valid.png")},
+        optional={"truth": ("occlusion.png",)},
+        prefixes={"truth": "truth"},
+        follow=("previous", "next"),
+        own=("truth",),
+    ),
 )
 STAGES: dict[str, Stage] = {stage.name: stage for stage in _STAGES}
 VIEWS: dict[str, View] = {view.name: view for view in _VIEWS}

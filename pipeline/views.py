@@ -29,6 +29,8 @@ class View:
             `{field}.{extension}`. Frames whose fields are null are no samples of such a view.
         prefixes: of columns whose members would have the names of another's: what stands before them, so that
             `{"truth": "truth"}` makes `truth.flow.b2` of the truth's `flow.b2`.
+        optional: further members of columns, which join where a column has them.
+        own: columns of which only the sample's own members join, and not those of the frames that `follow` leads to.
 
     Raises:
         ValueError: two columns give members of one name, or a column is named that is not joined.
@@ -40,17 +42,23 @@ class View:
     columns: Mapping[str, tuple[str, ...]]
     follow: tuple[str, ...] = ()
     prefixes: Mapping[str, str] = field(default_factory=dict)
+    optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    own: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if unknown := ({self.anchor, *self.prefixes} - set(self.columns)):
+        if unknown := ({self.anchor, *self.prefixes, *self.optional, *self.own} - set(self.columns)):
             raise ValueError(f"view {self.name}: joins no column {min(unknown)}")
         from_column: dict[str, str] = {}
         for column, extensions in self.columns.items():
-            for extension in extensions:
+            for extension in (*extensions, *self.optional.get(column, ())):
                 member = self.member(column, extension)
                 other = from_column.setdefault(member, column)
                 if other != column and member != "json":
                     raise ValueError(f"view {self.name}: {other} and {column} both have {member}: give one a prefix")
+
+    def joins(self, column: str, prefix: str) -> bool:
+        """Returns whether a column's members of a frame join: of the sample's own, whose prefix is empty, all do."""
+        return not prefix or column not in self.own
 
     def member(self, column: str, extension: str) -> str:
         """Returns what a column's member is called in the view."""
@@ -85,7 +93,10 @@ def build_view(view: View, inputs: Mapping[str, Path], to: Path) -> Record:
             wanted = [(key, keys) for key, keys in parts.items() if keys]
             for key, keys in progress(wanted, len(wanted), f"{view.name} {to.stem}"):
                 lacking = [
-                    (name, part) for part in keys.values() for name, column in columns.items() if part not in column
+                    (name, part)
+                    for prefix, part in keys.items()
+                    for name, column in columns.items()
+                    if view.joins(name, prefix) and part not in column
                 ]
                 if not lacking:
                     yield key, _joined(view, columns, keys)
@@ -135,8 +146,11 @@ def _joined(view: View, columns: Mapping[str, Shard], keys: Mapping[str, str]) -
     facts: dict[str, Any] = {}
     for prefix, key in keys.items():
         for name, extensions in view.columns.items():
+            if not view.joins(name, prefix):
+                continue
             sample = columns[name][key]
-            for extension in extensions:
+            there = [each for each in view.optional.get(name, ()) if each in sample.encoded]
+            for extension in (*extensions, *there):
                 if extension != "json":
                     members[prefix + view.member(name, extension)] = sample.encoded[extension]
                 elif not prefix:

@@ -21,7 +21,7 @@ class Method:
         options: the frozen dataclass of its options; its field `training` is a `TrainingOptions` of
             `trainers.engine.options`, every other field the method's own.
         version: raised whenever the same options and shards give other weights; raising it trains anew.
-        view: the view that it reads.
+        view: the view that it reads, or from options which one.
         task: the entry point of its `trainers.engine.task.Task`.
         encoder: from options the name of the image encoder in its network (`net.encoder`); None: it has none.
         flow_network: from options what the pipeline's estimator `network:` makes of its network: `name` of
@@ -38,7 +38,7 @@ class Method:
     name: str
     options: type[Any]
     version: int
-    view: str
+    view: str | Callable[[Any], str]
     task: str
     encoder: Callable[[Any], str] | None = None
     flow_network: Callable[[Any], Mapping[str, Any]] | None = None
@@ -47,6 +47,10 @@ class Method:
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     grids: Mapping[str, Mapping[str, Variants]] = field(default_factory=dict)
     apps: str | None = None
+
+    def view_for(self, options: Any) -> str:
+        """Returns the view that it reads with these options, its own dataclass."""
+        return self.view if isinstance(self.view, str) else self.view(options)
 
 
 @dataclass(frozen=True)

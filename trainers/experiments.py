@@ -113,14 +113,19 @@ class Experiment:
         return f"{FOLDER}/{self.name}"
 
     @property
+    def view(self) -> str:
+        """The name of the view that it trains on."""
+        return self.declared.view_for(build(self.declared.options, self.options))
+
+    @property
     def views(self) -> list[str]:
         """The folders of the views that it trains on."""
-        return _folders(self.train, self.declared.view)
+        return _folders(self.train, self.view)
 
     @property
     def validation_views(self) -> list[str]:
         """The folders of the views that it is measured on while it trains; none where that is a side of `views`."""
-        return _folders(self.validate, self.declared.view)
+        return _folders(self.validate, self.view)
 
     @property
     def encoder(self) -> str | None:
@@ -260,7 +265,7 @@ def _over_recipe(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _experiment(one: Given, given: Givens, datasets: Mapping[str, Dataset]) -> Experiment:
     values, where, method = one.values, one.where, one.method
-    check_view(values["train"], datasets, method.view, f"{where}.train")
+    check_view(values["train"], datasets, method.view_for(one.options), f"{where}.train")
     split, validate = _validation(one, datasets)
     check_crops(one.options, where, [datasets[name] for name in values["train"]])
     return Experiment(
@@ -288,7 +293,7 @@ def _validation(one: Given, datasets: Mapping[str, Dataset]) -> tuple[Split, tup
     """Which videos train, and which other datasets validate."""
     validation, where = one.values.get("validation", {}), f"{one.where}.validation"
     others = validation.get("on", ())
-    check_view(others, datasets, one.method.view, f"{where}.on")
+    check_view(others, datasets, one.method.view_for(one.options), f"{where}.on")
     for number, name in enumerate(others):
         if name in one.values["train"]:
             raise UserError(
@@ -378,7 +383,7 @@ def _waits(experiments: Mapping[str, Experiment], networks: Mapping[str, str]) -
         columns = [
             f"datasets.{dataset}.{column}"
             for dataset in (*one.train, *one.validate)
-            for column in columns_below(one.declared.view)
+            for column in columns_below(one.view)
         ]
         waits[f"experiments.{name}"] = [f"experiments.{other}" for other in files] + [
             column for column in columns if column in networks

@@ -1,10 +1,12 @@
 """Every method and every evaluation there is, by name. A new one is a line here; nothing here imports torch."""
 
 from trainers.declarations import Evaluation, Method
+from trainers.evaluations.flow.evaluation import EVALUATION as FLOW
 from trainers.evaluations.propagation.evaluation import EVALUATION as PROPAGATION
 from trainers.evaluations.segmentation.evaluation import EVALUATION as SEGMENTATION
 from trainers.methods.cmp.method import METHOD as CMP
+from trainers.methods.selflow.method import METHOD as SELFLOW
 
-METHODS: dict[str, Method] = {method.name: method for method in (CMP,)}
+METHODS: dict[str, Method] = {method.name: method for method in (CMP, SELFLOW)}
 
-EVALUATIONS: dict[str, Evaluation] = {evaluation.name: evaluation for evaluation in (PROPAGATION, SEGMENTATION)}
+EVALUATIONS: dict[str, Evaluation] = {evaluation.name: evaluation for evaluation in (PROPAGATION, FLOW, SEGMENTATION)}

@@ -14,6 +14,7 @@ from common_fate.errors import ShardError, UserError
 from common_fate.manifest.samples import SAMPLES
 from common_fate.remote.address import is_address
 from common_fate.remote.cache import Cache
+from common_fate.shards.members import entry_name
 from common_fate.torch.dataset import ShardDataset
 from common_fate.torch.sample import Transform
 from trainers.data.split import Split
@@ -129,7 +130,7 @@ def _opened(
     if not is_address(str(folder)) and not (Path(folder) / SAMPLES).is_file():
         raise UserError(f"{folder} has no manifest ({SAMPLES}): give a view's folder, results/DATASET/shards/VIEW")
     view = ShardDataset(folder, transform, damaged=damaged, cache=cache)
-    has = ["image" if extension == "jpg" else extension.rpartition(".")[0] for extension in view.extensions]
+    has = [entry_name(extension) for extension in view.extensions]
     for need in needs:
         if len(view) and need not in has:
             raise UserError(

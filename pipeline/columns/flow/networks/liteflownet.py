@@ -52,17 +52,14 @@ class LiteFlowNet(nn.Module):
         Args:
             frames: `(B, 2, 3, H, W)`, RGB in [0, 1].
         """
-        return self.levels(frames)[-1][-1]
+        return self.levels(frames)[-1]
 
-    def levels(self, frames: Tensor) -> list[list[Tensor]]:
-        """Returns all flows that are trained: of each level, coarse to fine, those of its three parts; then the whole.
-
-        Those of levels are in units of `SCALE` pixels of the full frame; the last one is in pixels, at full resolution.
-        """
+    def levels(self, frames: Tensor) -> list[Tensor]:
+        """Returns the flows of each level's three parts, coarse to fine, in pixels of that level; last the whole."""
         images = frames - frames.new_tensor(MEANS)[:, None, None]
         first, second = (self.feature_net(images[:, i]) for i in (0, 1))
         flow: Tensor | None = None
-        found = []
+        found: list[Tensor] = []
         for level, (this, other) in enumerate(zip(first, second, strict=True)):
             factor = SCALE / 2 ** (len(WIDTHS) - level)  # to pixels of this level
             size = this.shape[-2], this.shape[-1]
@@ -73,10 +70,9 @@ class LiteFlowNet(nn.Module):
             coarse = self.matching_nets[level](*matched, flow, factor)
             fine = self.subpixel_nets[level](*matched, coarse, factor)
             flow = self.regularization_nets[level](*small, this, fine, factor)
-            found.append([coarse, fine, flow])
+            found += [factor * each for each in (coarse, fine, flow)]
         assert flow is not None
-        whole = functional.interpolate(flow * SCALE, scale_factor=2, mode="bilinear", align_corners=False)
-        return [*found, [whole]]
+        return [*found, functional.interpolate(flow * SCALE, scale_factor=2, mode="bilinear", align_corners=False)]
 
 
 class _Features(nn.Module):

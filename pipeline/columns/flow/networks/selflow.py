@@ -66,10 +66,18 @@ class SelFlow(nn.Module):
 
     def directions(self, frames: Tensor) -> list[Tensor]:
         """Returns flow from this frame to the next and, of three frames, to the one before, each `(B, 2, H, W)`."""
+        return self._levels(frames)[-1]
+
+    def levels(self, frames: Tensor) -> list[Tensor]:
+        """Returns flow to the next frame at each level, coarse to fine, in pixels of that level; last the whole."""
+        return [flows[0] for flows in self._levels(frames)]
+
+    def _levels(self, frames: Tensor) -> list[list[Tensor]]:
         batch, count, _, height, width = frames.shape
         if count != self.frames:
             raise ValueError(f"{count} frames for a network that reads {self.frames}")
         levels = self._features(frames.flatten(0, 1), batch)
+        made: list[list[Tensor]] = []
         flows: list[Tensor] = []
         features: list[Tensor] = []
         for level in range(len(WIDTHS) - 1, 0, -1):
@@ -83,11 +91,13 @@ class SelFlow(nn.Module):
             )
             found = self.estimators[level - 1](read)
             features, flows = list(found.chunk(len(flows))), list(self.flows[level - 1](found).chunk(len(flows)))
+            made.append(flows)
         read = torch.cat([torch.cat([*_turned(features, i), *_opposed(flows, i)], 1) for i in range(len(flows))])
         refined = self.context(read)
         if self.frames == 2:  # DDFlow's adds to the flow; SelFlow's gives it anew
             refined = refined + flows[0]
-        return [resize_flow(flow, (height, width)) for flow in refined.chunk(len(flows))]
+        whole = [resize_flow(flow, (height, width)) for flow in refined.chunk(len(flows))]
+        return [*made, whole]
 
     def _features(self, images: Tensor, batch: int) -> list[tuple[Tensor, list[Tensor]]]:
         """Of each level the features of this frame, and of those that flow leads to: the next, the one before."""

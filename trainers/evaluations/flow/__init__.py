@@ -1,0 +1,1 @@
+"""How far estimated flow is from exact flow."""

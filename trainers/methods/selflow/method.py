@@ -1,0 +1,26 @@
+"""What the registry knows of self-supervised optical flow. Nothing here imports torch: Snakemake reads it, too.
+
+Liu et al., "SelFlow: Self-Supervised Learning of Optical Flow", CVPR 2019.
+"""
+
+from trainers.declarations import Method
+from trainers.methods.selflow.options import VERSION, SelFlowOptions
+from trainers.methods.selflow.recipes import GRIDS, RECIPES
+
+
+def _view(options: SelFlowOptions) -> str:
+    return "flow" if options.loss.kind == "supervised" else "selflow"
+
+
+METHOD = Method(
+    name="selflow",
+    options=SelFlowOptions,
+    version=VERSION,
+    view=_view,
+    task="trainers.methods.selflow.task:SelFlow",
+    flow_network=lambda options: options.network.created,
+    teachers=("selflow",),
+    evaluations=("flow",),
+    recipes=RECIPES,
+    grids=GRIDS,
+)

@@ -1,0 +1,164 @@
+"""What training and validation compute: flow between all frames, its losses, and how far it is off."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from pipeline.columns.flow.networks import create_network
+from pipeline.columns.flow.networks.layers import resize_flow, warp
+from trainers.engine.task import Batch, Mean, Task
+from trainers.methods.selflow.losses import masked_mean, occluded, photometric_loss, robust, self_supervision_loss
+from trainers.methods.selflow.options import SelFlowOptions
+from trainers.methods.selflow.samples import SelFlowTransform
+from trainers.metrics.flow import endpoint_errors
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two frames `(B, 3, H, W)`, and flow `(B, 2, H, W)` from the first to the second and back, pixels."""
+
+    first: Tensor
+    second: Tensor
+    flow: Tensor
+    back: Tensor
+
+    @property
+    def occluded(self) -> Tensor:
+        """`(B, H, W)`, bool: what of the first frame the second does not show."""
+        return occluded(self.flow, self.back)
+
+
+class SelFlow(Task):
+    """Batches have `frames (B, 3, 3, H, W)` and what else `SelFlowTransform` says."""
+
+    options: SelFlowOptions
+    iteration: Tensor
+
+    def __init__(self, options: SelFlowOptions, teacher: nn.Module | None = None) -> None:
+        super().__init__(options, teacher)
+        self.net = self.network(options)
+        self.register_buffer("iteration", torch.zeros((), dtype=torch.int64))
+
+    @classmethod
+    def network(cls, options: SelFlowOptions) -> nn.Module:
+        """Builds the network with random weights."""
+        network = options.network.created
+        return create_network(network["name"], dict(network["options"]))
+
+    def samples(self, train: bool) -> SelFlowTransform:
+        """Returns what crops the frames of a sample, and hides patches of them."""
+        return SelFlowTransform(self.options, train)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Returns the photometric loss (equation 1), with a teacher self-supervision (equation 2); or that on truth."""
+        kind, exponent = self.options.loss.kind, self.options.loss.exponent
+        if kind == "supervised":
+            return {"supervised": self._supervised(batch)}
+        if kind == "noc" or self.teacher is None:
+            return {"photometric": self._photometric(pairs(self.net, batch["frames"]))}
+        with torch.no_grad():
+            taught = pairs(self.teacher, batch["frames"])
+        side = self.options.hallucination.crop or batch["frames"].shape[-1]
+        learnt = pairs(self.net, _cropped(batch["noised"], batch["corner"], side))
+        losses = []
+        for theirs, ours in zip(taught, learnt, strict=True):
+            visible = ~_cropped(theirs.occluded, batch["corner"], side)
+            hidden = ours.occluded & visible
+            losses.append(
+                self_supervision_loss(ours.flow, _cropped(theirs.flow, batch["corner"], side), hidden, exponent)
+            )
+        return {"photometric": self._photometric(learnt), "self_supervision": _mean(losses)}
+
+    def metrics(self) -> dict[str, Metric]:
+        """Returns the mean end-point error in pixels where the truth is known, else the mean photometric error."""
+        return {"epe": Mean()} if self.options.loss.kind == "supervised" else {"photometric": Mean()}
+
+    def measure(self, net: nn.Module, batch: Batch, metrics: Mapping[str, Metric]) -> None:
+        """Adds the errors of a batch."""
+        if "epe" in metrics:
+            totals, pixels = endpoint_errors(net(_read(net, batch["frames"])), batch["flow"], batch["valid"]).unbind(1)
+            metrics["epe"].update(totals, pixels)
+            return
+        loss = self._photometric(pairs(net, batch["frames"]))
+        count = len(batch["frames"])
+        metrics["photometric"].update(loss * count, torch.tensor(float(count)))
+
+    def stepped(self, iteration: int) -> None:
+        """Notes how far training is, for the occlusion check, which waits."""
+        self.iteration.fill_(iteration)
+
+    def _supervised(self, batch: Batch) -> Tensor:
+        """The robust error of each level's flow at full resolution, where the truth is known."""
+        flow, valid = batch["flow"], batch["valid"]
+        size = flow.shape[-2], flow.shape[-1]
+        levels = self.net.levels(_read(self.net, batch["frames"]))  # type: ignore[operator]
+        errors = [resize_flow(level, size) - flow for level in levels]
+        return _mean([masked_mean(robust(error, self.options.loss.exponent), valid) for error in errors])
+
+    def _photometric(self, of: list[Pair]) -> Tensor:
+        loss = self.options.loss
+        everywhere = self.iteration < loss.warmup if loss.occlusion else torch.ones_like(self.iteration).bool()
+        losses = []
+        for pair in of:
+            counts = ~pair.occluded | everywhere
+            warped = warp(pair.second, pair.flow)
+            losses.append(photometric_loss(pair.first, warped, counts, loss.census, loss.exponent))
+        return _mean(losses)
+
+
+def pairs(net: nn.Module, frames: Tensor) -> list[Pair]:
+    """Estimates flow between a frame and its neighbours, there and back.
+
+    Of a network that reads three frames, flow from a neighbour back is that of the neighbour between this frame and
+    this frame again: the published training has five frames, of which the outer two serve that alone.
+
+    Args:
+        frames: `(B, 3, 3, H, W)`: the frame before, this one, the next.
+
+    Returns:
+        Of networks of two frames this frame and the next, in both orders; of three also with the one before.
+    """
+    before, this, after = frames.unbind(1)
+    batch = len(frames)
+    if _frames_of(net) == 2:
+        both = net(torch.cat([torch.stack([this, after], 1), torch.stack([after, this], 1)]))
+        flow, back = both.chunk(2)
+        return [Pair(this, after, flow, back), Pair(after, this, back, flow)]
+    read = [frames, torch.stack([this, after, this], 1), torch.stack([this, before, this], 1)]
+    forward, backward = net.directions(torch.cat(read))  # type: ignore[operator]
+    to_after, to_before = forward[:batch], backward[:batch]
+    from_after, from_before = forward[batch:].chunk(2)
+    return [
+        Pair(this, after, to_after, from_after),
+        Pair(after, this, from_after, to_after),
+        Pair(this, before, to_before, from_before),
+        Pair(before, this, from_before, to_before),
+    ]
+
+
+def _frames_of(net: nn.Module) -> int:
+    return int(getattr(net, "frames", 2))
+
+
+def _read(net: nn.Module, frames: Tensor) -> Tensor:
+    """The frames that a network reads, of three."""
+    return frames[:, 3 - _frames_of(net) :]
+
+
+def _cropped(planes: Tensor, corners: Tensor, side: int) -> Tensor:
+    """Each sample's own square of `(B, ..., H, W)`."""
+    if planes.shape[-2:] == (side, side):
+        return planes
+    return torch.stack(
+        [
+            plane[..., top : top + side, left : left + side]
+            for plane, (top, left) in zip(planes, corners.tolist(), strict=True)
+        ]
+    )
+
+
+def _mean(losses: list[Tensor]) -> Tensor:
+    return torch.stack(losses).mean()
