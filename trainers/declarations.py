@@ -28,6 +28,7 @@ class Method:
             `pipeline.columns.flow.networks.NETWORKS`, `options`, `frames` (2 or 3) and, where the network is a part of
             what is saved, the `prefix` of its weights' names; None: it estimates no flow.
         teachers: the methods whose trained networks may teach it; none: it takes no teacher.
+        taught: from options whether it needs a teacher; where it does not, it takes none.
         evaluations: those that run where config.yaml does not say which.
         recipes: presets of options by name, which a config's own go over.
         grids: presets of ablations: axes by name, each with its variants.
@@ -43,10 +44,17 @@ class Method:
     encoder: Callable[[Any], str] | None = None
     flow_network: Callable[[Any], Mapping[str, Any]] | None = None
     teachers: tuple[str, ...] = ()
+    taught: Callable[[Any], bool] | None = None
     evaluations: tuple[str, ...] = ()
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     grids: Mapping[str, Mapping[str, Variants]] = field(default_factory=dict)
     apps: str | None = None
+
+    def check_teacher(self, options: Any, given: bool) -> None:
+        """Raises ValueError where a teacher is given and not needed with these options, or the other way round."""
+        if self.taught is not None and self.taught(options) != given:
+            advice = "has no use for a teacher: leave it out" if given else "needs a teacher: give one"
+            raise ValueError(f"{self.name} with these options {advice}")
 
     def view_for(self, options: Any) -> str:
         """Returns the view that it reads with these options, its own dataclass."""

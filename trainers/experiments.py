@@ -266,6 +266,10 @@ def _over_recipe(values: Mapping[str, Any]) -> dict[str, Any]:
 def _experiment(one: Given, given: Givens, datasets: Mapping[str, Dataset]) -> Experiment:
     values, where, method = one.values, one.where, one.method
     check_view(values["train"], datasets, method.view_for(one.options), f"{where}.train")
+    try:
+        method.check_teacher(one.options, "teacher" in values)
+    except ValueError as error:
+        raise UserError(f"{where}.teacher: {error}") from error
     split, validate = _validation(one, datasets)
     check_crops(one.options, where, [datasets[name] for name in values["train"]])
     return Experiment(

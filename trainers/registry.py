@@ -7,6 +7,14 @@ from trainers.evaluations.segmentation.evaluation import EVALUATION as SEGMENTAT
 from trainers.methods.cmp.method import METHOD as CMP
 from trainers.methods.selflow.method import METHOD as SELFLOW
 
-METHODS: dict[str, Method] = {method.name: method for method in (CMP, SELFLOW)}
-
-EVALUATIONS: dict[str, Evaluation] = {evaluation.name: evaluation for evaluation in (PROPAGATION, FLOW, SEGMENTATION)}
+_METHODS = (
+    CMP,
+    SELFLOW,
+)
+_EVALUATIONS = (
+    PROPAGATION,
+    FLOW,
+    SEGMENTATION,
+)
+METHODS: dict[str, Method] = {method.name: method for method in _METHODS}
+EVALUATIONS: dict[str, Evaluation] = {evaluation.name: evaluation for evaluation in _EVALUATIONS}

@@ -4,7 +4,7 @@ writes both anew. They are made from the dataclasses of options, as is what Snak
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -156,8 +156,11 @@ def schema_text() -> str:
     )
 
 
-def documented() -> Iterator[tuple[str, type[Any]]]:
-    """Yields every dataclass of options that a user may meet in config.yaml, by the name of its table."""
+def documented() -> Iterator[tuple[str, Any]]:
+    """Yields every dataclass of options that a user may meet in config.yaml, by the name of its table.
+
+    One within another is an instance where that gives it defaults: a method's own `training`, and not everybody's.
+    """
     yield "download", DownloadPolicy
     for name, stage in STAGES.items():
         yield name, stage.options
@@ -169,20 +172,37 @@ def documented() -> Iterator[tuple[str, type[Any]]]:
         yield from _within(f"evaluations.{name}", evaluation.options)
 
 
-def _within(name: str, options: type[Any]) -> Iterator[tuple[str, type[Any]]]:
+def _within(name: str, options: Any) -> Iterator[tuple[str, Any]]:
     yield name, options
-    for key, hint in get_type_hints(options).items():
-        for inner in (hint, *get_args(hint)):
+    hints = _hints(options)
+    for one in fields(options):
+        for inner in (hints[one.name], *get_args(hints[one.name])):
             if is_dataclass(inner) and isinstance(inner, type):
-                yield from _within(f"{name}.{key}", inner)
+                value = _default(options, one)
+                yield from _within(f"{name}.{one.name}", value if is_dataclass(value) else inner)
 
 
-def options_table(options: type[Any]) -> str:
-    """Returns the table of a dataclass of options: key, default, and what it is. Those within have their own."""
+def _hints(options: Any) -> dict[str, Any]:
+    return get_type_hints(options if isinstance(options, type) else type(options))
+
+
+def _default(options: Any, one: Field[Any]) -> Any:
+    """What an option is where it is left out; `MISSING`, where it has to be there."""
+    if not isinstance(options, type):
+        return getattr(options, one.name)
+    return one.default if one.default_factory is MISSING else one.default_factory()
+
+
+def options_table(options: Any) -> str:
+    """Returns the table of a dataclass of options: key, default, and what it is. Those within have their own.
+
+    Args:
+        options: the dataclass, or an instance of it, whose values are the defaults.
+    """
     rows = []
     for one in fields(options):
-        value = one.default if one.default_factory is MISSING else one.default_factory()
-        if not is_dataclass(value) and not is_dataclass(get_type_hints(options)[one.name]):
+        value = _default(options, one)
+        if not is_dataclass(value) and not is_dataclass(_hints(options)[one.name]):
             default = "" if value is MISSING else f"`{_yaml(value)}`"
             said = one.metadata.get("help", "")
             choices = [shown(choice) for choice in one.metadata.get("schema", {}).get("enum", ())]

@@ -91,3 +91,28 @@ def test_the_views_that_there_are_join_columns_that_there_are():
     for view in VIEWS.values():
         assert set(view.columns) <= set(STAGES)
         assert "json" in view.columns["frames"]
+
+
+def test_of_neighbours_the_frames_join_and_not_their_truth(tmp_path: Path):
+    """The last frame of a video has no exact flow, and the one before it is a sample all the same."""
+
+    def frame(number: int) -> dict[str, bytes]:
+        facts = {"video": "v", "frame": number, "previous": number - 1 if number else None}
+        facts["next"] = number + 1 if number < 2 else None
+        return {"jpg": b"picture", "json": encode("json", facts)}
+
+    mask = encode("png", np.full((4, 6), 255, np.uint8))
+    exact = {"flow.b2": encode("flow.b2", np.ones((2, 4, 6), np.float32)), "valid.png": mask}
+    for name, occlusion in (("known", {"occlusion.png": mask}), ("unknown", {})):
+        columns = {"frames": map(frame, range(3)), "truth": [exact | occlusion] * 2}
+        for column, samples in columns.items():
+            keyed = [(f"v-{number:06d}", members) for number, members in enumerate(samples)]
+            facts = {"stage": column, "version": 1, "options": {}, "inputs": {}}
+            write_shard(tmp_path / name / column / "000000.tar", keyed, lambda facts=facts: facts)
+        inputs = {column: tmp_path / name / column / "000000.tar" for column in columns}
+        record = build_view(VIEWS["flow"], inputs, tmp_path / name / "shards/flow/000000.tar")
+        assert record.keys == ["v-000001"]
+        assert not record.failures
+        assert ("truth.occlusion.png" in record.extensions) == bool(occlusion)
+        assert {"previous.jpg", "next.jpg", "truth.flow.b2"} <= set(record.extensions)
+        assert "next.truth.flow.b2" not in record.extensions

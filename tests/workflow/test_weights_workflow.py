@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.columns.regions.contours.detectors import SHIPPED
-from tests.support.workspace import ROOT, SMALL, Workspace
+from tests.support.workspace import SMALL, Workspace
 
 pytestmark = pytest.mark.slow
 
@@ -51,24 +51,15 @@ def test_other_weights_under_the_same_path_redo_their_column_and_what_follows(wo
     assert redone == {"regions_shard": 1, "view_shard": 1, "manifest": 1, "shards": 1}
 
 
-def test_flow_of_an_experiment_waits_for_its_training(tmp_path: Path):
-    code = tmp_path / "code"  # where a method trains a flow network: a copy whose line of the registry says so
-    for name in ("common_fate", "pipeline", "trainers", "workflow", "profiles"):
-        shutil.copytree(ROOT / name, code / name)
-    for name in ("Snakefile", "pyproject.toml"):
-        shutil.copy2(ROOT / name, code / name)
-    line = 'apps="trainers.methods.cmp.apps.commands:app",\n'
-    method = code / "trainers/methods/cmp/method.py"
-    assert method.read_text().count(line) == 1
-    network = 'flow_network=lambda options: {"name": "ptlflow:rapidflow_it1", "frames": 2},\n'
-    method.write_text(method.read_text().replace(line, line + network))
-    workspace = Workspace(tmp_path, code)
+def test_flow_of_an_experiment_waits_for_its_training(workspace: Workspace):
     flow = {"estimator": "network:experiments.one"}
-    trained = {"method": "cmp", "recipe": "demo", "train": ["small"], "validation": {"share": 0.5}}
-    workspace.configure({"small": SMALL, "more": SMALL | {"flow": flow}}, {"one": trained})
+    trained = {"method": "selflow", "train": ["small"], "validation": {"share": 0.5}}
+    trained |= {"network": {"name": "small", "frames": 2}, "transforms": {"crop": 64}}
+    small = SMALL | {"frames": {"triplets": True}, "views": ["selflow"]}
+    workspace.configure({"small": small, "more": SMALL | {"flow": flow}}, {"one": trained})
     planned = workspace.planned("results/more/flow/000000.tar")
-    assert (planned["train"], planned["flow_shard_on_gpu"], planned["flow_shard"]) == (1, 1, 3)
-    assert workspace.planned("results/small/flow/000000.tar")["train"] == 0
+    assert (planned["train"], planned["flow_shard_on_gpu"], planned["superpixels_shard"]) == (1, 1, 3)
+    assert planned["flow_shard"] == 0
 
 
 def test_flow_of_an_experiment_that_trains_no_flow_network_is_refused(workspace: Workspace):

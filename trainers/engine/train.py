@@ -99,6 +99,10 @@ def create_task(method: Method, options: Any, start: Path | None = None, teacher
     Raises:
         UserError: see `train`.
     """
+    try:
+        method.check_teacher(options, teacher is not None)
+    except ValueError as error:
+        raise UserError(str(error)) from error
     taught_by = _teacher(teacher, method) if teacher else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.training.seed)

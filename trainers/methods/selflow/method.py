@@ -20,7 +20,7 @@ METHOD = Method(
     task="trainers.methods.selflow.task:SelFlow",
     flow_network=lambda options: options.network.created,
     teachers=("selflow",),
-    evaluations=("flow",),
+    taught=lambda options: options.loss.kind == "occ",
     recipes=RECIPES,
     grids=GRIDS,
 )

@@ -54,7 +54,7 @@ class LossOptions:
     warmup: int = option(
         0, "iterations before they are left out: until flow is about right, the check takes everything for occluded"
     )
-    exponent: float = option(0.4, "q of the robust loss (|x| + 0.01)^q; 1 is about the absolute error")
+    exponent: float = option(0.4, "q of the robust loss, the absolute error plus 0.01 to the power of q")
 
     def __post_init__(self) -> None:
         if self.kind not in ("noc", "occ", "supervised"):

@@ -46,14 +46,17 @@ RECIPES: dict[str, Mapping[str, Any]] = {
 
 _NONE = {"loss": {"kind": "noc", "occlusion": False}}
 GRIDS: dict[str, Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
-    "paper": {
-        # Table 2's rows without self-supervision; those with it start from experiments of these, their teachers.
+    # Table 2's rows without self-supervision, of the recipe noc.
+    "parts": {
         "parts": {
             "two": {**_NONE, "network": {"frames": 2}},
             "three": _NONE,
             "two_occlusion": {"network": {"frames": 2}},
             "three_occlusion": {},
         },
+    },
+    # Those with it, of the recipe occ, which start from an experiment of noc, their teacher.
+    "patches": {
         "patches": {
             "none": {"hallucination": {"shape": "none"}},
             "rectangles": {"hallucination": {"shape": "rectangles"}},

@@ -57,14 +57,14 @@ class SelFlow(Task):
         kind, exponent = self.options.loss.kind, self.options.loss.exponent
         if kind == "supervised":
             return {"supervised": self._supervised(batch)}
-        if kind == "noc" or self.teacher is None:
+        if self.teacher is None:
             return {"photometric": self._photometric(pairs(self.net, batch["frames"]))}
         with torch.no_grad():
             taught = pairs(self.teacher, batch["frames"])
         side = self.options.hallucination.crop or batch["frames"].shape[-1]
         learnt = pairs(self.net, _cropped(batch["noised"], batch["corner"], side))
         losses = []
-        for theirs, ours in zip(taught, learnt, strict=True):
+        for theirs, ours in zip(taught, learnt, strict=False):  # what both estimate, of two frames or three
             visible = ~_cropped(theirs.occluded, batch["corner"], side)
             hidden = ours.occluded & visible
             losses.append(
@@ -110,7 +110,7 @@ class SelFlow(Task):
 
 
 def pairs(net: nn.Module, frames: Tensor) -> list[Pair]:
-    """Estimates flow between a frame and its neighbours, there and back.
+    """Returns flow between a frame and its neighbours, there and back.
 
     Of a network that reads three frames, flow from a neighbour back is that of the neighbour between this frame and
     this frame again: the published training has five frames, of which the outer two serve that alone.
@@ -119,7 +119,7 @@ def pairs(net: nn.Module, frames: Tensor) -> list[Pair]:
         frames: `(B, 3, 3, H, W)`: the frame before, this one, the next.
 
     Returns:
-        Of networks of two frames this frame and the next, in both orders; of three also with the one before.
+        Of networks of two frames that between this frame and the next, in both orders; of three also with the one before.
     """
     before, this, after = frames.unbind(1)
     batch = len(frames)
