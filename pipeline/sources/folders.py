@@ -83,7 +83,7 @@ def _scanned(folder: str, where: str) -> tuple[int, list[str]]:
         with os.scandir(folder) as entries:
             listed = list(entries)
         size = sum(status.st_size for status in _statuses(listed))
-        return size, [entry.path for entry in listed if is_unread(entry.name)]
+        return size, [entry.path for entry in listed if is_unread(entry.name) and entry.name[0] != "."]
     except OSError as error:
         raise UserError(f"{where}.path: cannot read {error.filename!r}: {error.strerror}") from error
 
