@@ -90,11 +90,15 @@ def _of_config(configfile: Path, terms: "Terms", told: "Told") -> str:
     if not configfile.is_file():
         raise UserError(f"{configfile}: cannot be read: name your configuration with --configfile")
     config = read_yaml(configfile)
-    datasets = {name: one for name, one in load(config, str(configfile), RESULTS).items() if not one.adopted}
+    found = load(config, str(configfile), RESULTS)
+    datasets = {name: one for name, one in found.items() if not one.adopted}
     if not datasets:
         raise UserError(f"{configfile}: its datasets were adopted, and nothing is made of them")
     works = [work_of(dataset, RESULTS, told) for dataset in datasets.values()]
-    notes = [line for work in works for line in notes_of(datasets[work.name], work, terms.cores)] + [
-        "jobs of experiments (training, evaluation, their reports) are not counted"
-    ] * bool(config.get("experiments"))
+    notes = [line for work in works for line in notes_of(datasets[work.name], work, terms.cores)]
+    notes += [
+        f"{name}: was adopted, and its pictures and tables are not counted" for name in found if name not in datasets
+    ]
+    if config.get("experiments"):
+        notes.append("jobs of experiments (training, evaluation, their reports) are not counted")
     return report(works, terms, notes)

@@ -18,7 +18,7 @@ def _said(header: str) -> Iterator[str]:
     """The directives of a header that are for all; those after `NAME:` are for that robot, and we are none of them."""
     for part in header.lower().split(","):
         before, colon, _ = part.partition(":")
-        if colon and before.strip() not in _WITH_VALUE:
-            return
         directive = before.strip()
+        if colon and directive not in _WITH_VALUE and " " not in directive:  # with a space, a part of a date
+            return
         yield from ("noindex", "nofollow") if directive == "none" else (directive,)

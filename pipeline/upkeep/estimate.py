@@ -21,6 +21,7 @@ ROOT_FILES = 2  # catalog.parquet and plan.json
 FILES_PER_DOWNLOAD = 4  # record and tries, a log, and what Snakemake notes of the record
 JOBS_BESIDE = 2  # the home page, and `all` itself
 JOBS_PER_VIEW = 2  # manifest and contact sheet
+OF_PAIRS = ("truth",)  # made of frames that have a next one, which they do not read
 PAPER = "1.6 M frames, 1.26 M pairs of 205,000 clips: Zhan et al., CVPR 2019, section 4"
 
 
@@ -174,6 +175,7 @@ class Work:
             stage = STAGES[part]
             options = self.options.get(part) or stage.options()
             found, reads = set(stage.neighbours(options)), [name for name in stage.reads if name in STAGES]
+            found |= {"next"} if part in OF_PAIRS else set()
         else:
             found, reads = set(VIEWS[part].follow), list(VIEWS[part].columns)
         return found.union(*map(self._neighbours, reads))

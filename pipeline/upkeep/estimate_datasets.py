@@ -91,6 +91,8 @@ def notes_of(dataset: Dataset, work: Work, cores: int) -> Iterator[str]:
             f"cores busy, for a shard is one core's work: set datasets.{work.name}.videos_per_shard: {size} (it is "
             f"{dataset.videos_per_shard}) before its first run, for shards that stand keep theirs"
         )
+    if work.downloaded:
+        yield f"{work.name}: the time that its videos take to come is not counted"
     for name in dataset.columns:
         options, usual = dataset.stages[name], STAGES[name].options()
         followed = _COUNTED if name == "frames" else set()
@@ -143,7 +145,7 @@ def _shards(dataset: Dataset, results: Path, part: str, plan: Plan) -> Iterator[
             record = Record.read(path)
         except ShardError:
             continue  # which `verify` names
-        if record.options == (options[part] if part in STAGES else options):
+        if record.shard == path.stem and record.options == (options[part] if part in STAGES else options):
             yield record
 
 

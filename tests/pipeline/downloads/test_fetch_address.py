@@ -110,6 +110,7 @@ def test_a_redirect_to_this_machine_is_refused(server: FaultyServer, tmp_path: P
         (["none"], "noindex"),
         (["googlebot: noindex", "noai, googlebot: all"], "noai"),
         (["unavailable_after: 25 Jun 2030 15:00:00 PST, noai"], "noai"),
+        (["unavailable_after: Tue, 25 Jun 2030 15:00:00 GMT, noai"], "noai"),
         (["max-image-preview: none"], None),
         (["googlebot: noindex, noai"], None),
         (["all"], None),

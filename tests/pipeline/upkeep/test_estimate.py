@@ -93,9 +93,10 @@ def test_a_view_whose_columns_have_no_figures_says_so(monkeypatch: pytest.Monkey
 
 def test_samples_are_frames_pairs_or_triplets_as_the_neighbours_say():
     some = Work(100, 5, 3, 384, 384, ("cmp", "grouping", "selflow"), 10, None)
-    counts = {part: some.samples(part) for part in ("frames", "regions", "flow", "guidance", *some.views)}
+    columns = ("frames", "regions", "flow", "guidance", "truth", "masks")
+    counts = {part: some.samples(part) for part in (*columns, *some.views)}
     assert counts == {
-        **{"frames": 500, "regions": 500, "flow": 300, "guidance": 300},
+        **{"frames": 500, "regions": 500, "flow": 300, "guidance": 300, "truth": 300, "masks": 500},
         **{"cmp": 300, "grouping": 500, "selflow": 200},
     }
 
@@ -164,6 +165,7 @@ def test_a_configuration_s_datasets_are_listed_and_looked_at(tmp_path: Path, mon
     assert said[0].startswith("mine: 3 shards keep 3 of 4 cores busy")
     assert "set datasets.mine.videos_per_shard: 2 (it is 3)" in said[0]
     assert "set datasets.web.videos_per_shard: 25 (it is 64)" in said[1]
+    assert "web: the time that its videos take to come is not counted" in lines
     assert estimated("--configfile=config.yaml", "--frames-per-clip=10")["web/frames"].startswith("1,000")
 
 
