@@ -13,7 +13,7 @@ from common_fate.errors import ShardError
 from common_fate.remote.cache import Cache
 from common_fate.remote.folder import open_folder
 from common_fate.torch.index import read_index
-from common_fate.torch.mapped import MappedShards
+from common_fate.torch.opened import OpenShards
 from common_fate.torch.sample import Transform, to_sample
 
 _MAX_WORKERS = 256
@@ -62,10 +62,10 @@ class ShardDataset(Dataset[Any]):
 
     def _open(self) -> None:
         self._index = read_index(self.folder)
-        self._shards = MappedShards(self.folder, self._index.shards, self.check_sums)
+        self._shards = OpenShards(self.folder, self._index.shards, self.check_sums)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the index and the maps: a spawned worker opens its own."""
+        """Without the index and the open files: a spawned worker opens its own."""
         return {name: value for name, value in self.__dict__.items() if name not in ("_index", "_shards")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""A view as a stream of whole shards, for shards that are far away or too many to map."""
+"""A view as a stream of whole shards, for shards that are far away or too many to keep open."""
 
 from collections.abc import Iterator
 from functools import partial

@@ -1,9 +1,9 @@
-"""Shards, mapped into memory: any member can be had without reading what lies before it."""
+"""Shards that are kept open: any member can be had without reading what lies before it."""
 
 import hashlib
-import mmap
 import os
 from collections import OrderedDict
+from contextlib import ExitStack
 from io import BufferedReader
 
 from common_fate.errors import ShardError
@@ -12,11 +12,13 @@ from common_fate.shards.tar import BLOCK, header
 from common_fate.torch.index import ShardRow
 
 MAX_OPEN = 256
-"""A map keeps its file open, and a process may have 1,024 files."""
+"""A process may have 1,024 files."""
 
 
-class MappedShards:
-    """Members of a folder's shards by place. Maps are opened when first needed and survive a fork.
+class OpenShards:
+    """Members of a folder's shards by place. Files are opened when first needed and survive a fork.
+
+    Not mapped into memory: there, a disk that fails and a file that is cut off meanwhile end the process.
 
     Args:
         shards: what the manifest says each shard is.
@@ -25,7 +27,7 @@ class MappedShards:
 
     def __init__(self, folder: Folder, shards: dict[str, ShardRow], check_sums: bool) -> None:
         self.folder, self.shards, self.check_sums = folder, shards, check_sums
-        self._maps: OrderedDict[str, mmap.mmap] = OrderedDict()
+        self._files: OrderedDict[str, BufferedReader] = OrderedDict()
         self._faults: dict[str, str | None] = {}
 
     def member(self, shard: str, name: str, offset: int, size: int) -> bytes:
@@ -35,35 +37,34 @@ class MappedShards:
             ValueError: the shard is missing, cut off, replaced or damaged, or does not hold that member there.
             UserError: it is on another machine that cannot be reached.
         """
-        tar = self._open(shard)
-        if offset + size > len(tar):
-            raise ValueError(f"the manifest places {name} outside the file (byte {offset} of {len(tar)})")
-        if tar[offset - BLOCK : offset] != header(name, size):
+        file = self._open(shard).fileno()
+        if _read(file, BLOCK, offset - BLOCK) != header(name, size):
             raise ValueError(f"no header of {name} with {size} bytes before byte {offset}, where the manifest has it")
-        return tar[offset : offset + size]
+        return _read(file, size, offset)
 
-    def _open(self, shard: str) -> mmap.mmap:
-        if shard in self._maps:
-            self._maps.move_to_end(shard)
-            return self._maps[shard]
+    def _open(self, shard: str) -> BufferedReader:
+        if shard in self._files:
+            self._files.move_to_end(shard)
+            return self._files[shard]
         if fault := self._faults.get(shard):
             raise ValueError(fault)
         row = self.shards[shard]
         try:
-            with self.folder.open(shard, row.bytes, row.sha256) as file:
+            with ExitStack() as stack:
+                file = stack.enter_context(self.folder.open(shard, row.bytes, row.sha256))
                 if shard not in self._faults:
                     self._check(file, row)
-                opened = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                stack.pop_all()
         except (OSError, ShardError, ValueError) as error:
             reason = f"the file cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
             fault = reason.removeprefix(f"{self.folder}/{shard}.tar: ")
             self._faults[shard] = fault
             raise ValueError(fault) from error
         self._faults[shard] = None
-        if len(self._maps) >= MAX_OPEN:
-            self._maps.popitem(last=False)
-        self._maps[shard] = opened
-        return opened
+        if len(self._files) >= MAX_OPEN:
+            self._files.popitem(last=False)[1].close()
+        self._files[shard] = file
+        return file
 
     def _check(self, file: BufferedReader, row: ShardRow) -> None:
         """Looks into a shard as a whole, once; raises ValueError where something is wrong with it."""
@@ -72,3 +73,13 @@ class MappedShards:
             raise ValueError(f"the file has {size} bytes, the manifest says {row.bytes}: cut off or replaced")
         if self.check_sums and hashlib.file_digest(file, "sha256").hexdigest() != row.sha256:
             raise ValueError("the file's bytes changed since it was written (sha256 differs from the manifest)")
+
+
+def _read(file: int, size: int, offset: int) -> bytes:
+    try:
+        data = os.pread(file, size, offset)
+    except OSError as error:
+        raise ValueError(f"the file cannot be read: {error.strerror}") from error
+    if len(data) < size:
+        raise ValueError(f"the file was cut off while it was being read: it has no byte {offset + len(data)}")
+    return data
