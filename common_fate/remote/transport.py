@@ -3,7 +3,7 @@
 import asyncio
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,9 +17,6 @@ import fsspec
 from fsspec.asyn import sync
 
 from common_fate.errors import ShardError, UserError
-
-
-_TAGS = ("ETag", "Last-Modified")
 
 
 class TemporaryFault(Exception):
@@ -130,7 +127,7 @@ def _http(address: str, start: int, silence: float, client: Client | None, known
             with _http_faults(address, silence):
                 return sync(file.loop, _read, file, count, silence)
 
-        yield Arriving(read, start, _version(file.r, start), headers.get("Content-Type", "").startswith("text/html"))
+        yield Arriving(read, start, version_of(headers, start), headers.get("Content-Type", "").startswith("text/html"))
 
 
 async def _read(file: Any, count: int, silence: float) -> bytes:
@@ -140,15 +137,16 @@ async def _read(file: Any, count: int, silence: float) -> bytes:
         return data
 
 
-def _version(answer: aiohttp.ClientResponse, start: int) -> Version:
-    headers = answer.headers
+def version_of(headers: Mapping[str, str], start: int) -> Version:
+    """Returns which file an answer's headers speak of; the answer begins at its byte `start`."""
     length, whole = headers.get("Content-Length", ""), None
     if told := re.fullmatch(r"bytes \d+-\d+/(\d{1,18})", headers.get("Content-Range", "")):
         whole = int(told[1])
     # Of a coded answer the length is not the file's.
     elif re.fullmatch(r"\d{1,18}", length) and headers.get("Content-Encoding", "identity") == "identity":
         whole = start + int(length)
-    etag, modified = (value if (value := headers.get(name)) and value.isprintable() else None for name in _TAGS)
+    tags = (headers.get(name, "") for name in ("ETag", "Last-Modified"))
+    etag, modified = (tag if tag and tag.isprintable() else None for tag in tags)
     return Version(etag, modified, whole)
 
 

@@ -14,15 +14,13 @@ from typing import Any
 import yt_dlp
 from yt_dlp.globals import plugin_dirs
 from yt_dlp.networking import Request, Response
-from yt_dlp.networking._urllib import RedirectHandler, UrllibRH
-from yt_dlp.networking.exceptions import RequestError
+from yt_dlp.networking._helper import add_accept_encoding_header
+from yt_dlp.networking._urllib import HTTPHandler, RedirectHandler, UrllibRH
 from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
 
-from pipeline.downloads.policy import Gone
+from pipeline.sources.youtube.answers import CODINGS, RefusedRequest, Unpacking, read_page, timed
 
 Check = Callable[[str], None]
-MOST_PAGE = 2**26
-"""Bytes of a page, as sent: what a compressed one unpacks to is not bounded."""
 _NOWHERE = os.path.join(os.devnull, "ffmpeg")
 _log = logging.getLogger(__name__)
 
@@ -49,10 +47,6 @@ class Messages:
 
     def error(self, message: str) -> None:
         _log.info("%s", message)
-
-
-class RefusedRequest(RequestError):  # type: ignore[misc]  # yt-dlp has no types
-    """An address that may not be opened; the cause says why. yt-dlp takes it for no site's fault and stops."""
 
 
 class GuardedYoutubeDL(yt_dlp.YoutubeDL):  # type: ignore[misc]
@@ -94,7 +88,14 @@ class _GuardedRH(UrllibRH):  # type: ignore[misc]
     def _create_instance(self, *arguments: Any, **keywords: Any) -> Any:
         opener = super()._create_instance(*arguments, **keywords)
         opener.add_handler(_GuardedRedirects(self._allow))
+        opener.add_handler(Unpacking())
+        for handler in opener.handlers:
+            if isinstance(handler, HTTPHandler):
+                timed(handler)
         return opener
+
+    def _prepare_headers(self, _: Request, headers: Any) -> None:
+        add_accept_encoding_header(headers, CODINGS)
 
     def _allow(self, address: str) -> None:
         if address.startswith("data:"):  # its own content
@@ -106,13 +107,10 @@ class _GuardedRH(UrllibRH):  # type: ignore[misc]
 
 
 def _read_bounded(read: Callable[[int], bytes], amount: int | None = None) -> bytes:
-    """What a response has, where it is read in one go: a page or a playlist, which fits into memory, or is none."""
+    """Some bytes of a response, or all, which then is a page."""
     if amount is not None and amount >= 0:
         return read(amount)
-    data = read(MOST_PAGE + 1)
-    if len(data) > MOST_PAGE:
-        raise RefusedRequest("too large", cause=Gone(f"a page larger than {MOST_PAGE} bytes"))
-    return data
+    return read_page(read)
 
 
 class _GuardedRedirects(RedirectHandler):  # type: ignore[misc]
