@@ -14,7 +14,7 @@ from common_fate.remote.cache import Cache
 from common_fate.remote.folder import open_folder
 from common_fate.torch.index import read_index
 from common_fate.torch.opened import OpenShards
-from common_fate.torch.sample import Transform, to_sample
+from common_fate.torch.sample import Sample, Transform, to_sample
 
 _MAX_WORKERS = 256
 _log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class ShardDataset(Dataset[Any]):
             damaged samples, each is logged, and `skipped` counts them over all workers. A single index always raises.
         check_sums: also compare each shard's sha256, once in each process, when it is first opened. Without it, a
             flipped bit in a payload that still decodes goes unnoticed. What comes from another machine is compared when
-            it arrives.
+            it arrives, and its copy again where it has been touched since, or does not decode.
         cache: by default a folder in the user's own for caches; all workers and processes share it.
 
     Raises:
@@ -98,16 +98,25 @@ class ShardDataset(Dataset[Any]):
         at = self._index
         key, shard = at.keys[row].as_py(), at.names[at.shard[row]]
         try:
-            members = {
-                extension: self._shards.member(shard, f"{key}.{extension}", offset, size)
-                for extension, offset, size in zip(
-                    at.extensions, at.offsets[row].tolist(), at.sizes[row].tolist(), strict=True
-                )
-            }
-            sample = to_sample(key, members, epoch)
+            try:
+                sample = self._read(row, key, shard, epoch)
+            except ValueError:
+                if not self._shards.renewed(shard):
+                    raise
+                sample = self._read(row, key, shard, epoch)
         except ValueError as error:
             raise ShardError(f"{self.folder}/{shard}.tar: {key}: {error}") from error
         return self.transform(sample) if self.transform else sample
+
+    def _read(self, row: int, key: str, shard: str, epoch: int) -> Sample:
+        at = self._index
+        members = {
+            extension: self._shards.member(shard, f"{key}.{extension}", offset, size)
+            for extension, offset, size in zip(
+                at.extensions, at.offsets[row].tolist(), at.sizes[row].tolist(), strict=True
+            )
+        }
+        return to_sample(key, members, epoch)
 
     def __getitems__(self, indices: Sequence[int | tuple[int, int]]) -> list[Any]:
         """A batch of samples."""

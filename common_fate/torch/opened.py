@@ -42,6 +42,17 @@ class OpenShards:
             raise ValueError(f"no header of {name} with {size} bytes before byte {offset}, where the manifest has it")
         return _read(file, size, offset)
 
+    def renewed(self, shard: str) -> bool:
+        """Returns whether a shard that turned out to be wrong was a damaged copy, which is fetched again when asked for
+        next.
+        """
+        if not self.folder.drop_damaged(self.shards[shard].sha256):
+            return False
+        if file := self._files.pop(shard, None):
+            file.close()
+        self._faults.pop(shard, None)
+        return True
+
     def _open(self, shard: str) -> BufferedReader:
         if shard in self._files:
             self._files.move_to_end(shard)
@@ -51,8 +62,10 @@ class OpenShards:
         row = self.shards[shard]
         try:
             with ExitStack() as stack:
-                file = stack.enter_context(self.folder.open(shard, row.bytes, row.sha256))
-                if shard not in self._faults:
+                first = shard not in self._faults
+                check = self.check_sums and first
+                file = stack.enter_context(self.folder.open(shard, row.bytes, row.sha256, check=check))
+                if first:
                     self._check(file, row)
                 stack.pop_all()
         except (OSError, ShardError, ValueError) as error:
@@ -71,7 +84,8 @@ class OpenShards:
         size = os.fstat(file.fileno()).st_size
         if size != row.bytes:
             raise ValueError(f"the file has {size} bytes, the manifest says {row.bytes}: cut off or replaced")
-        if self.check_sums and hashlib.file_digest(file, "sha256").hexdigest() != row.sha256:
+        local = self.folder.cache is None  # else it was compared when it was opened
+        if self.check_sums and local and hashlib.file_digest(file, "sha256").hexdigest() != row.sha256:
             raise ValueError("the file's bytes changed since it was written (sha256 differs from the manifest)")
 
 
