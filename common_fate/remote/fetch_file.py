@@ -167,7 +167,7 @@ def _fetch_more(
     before = partial.stat().st_size
     if before == size:
         return True
-    known = _noted(partial)
+    known = noted_version(version_path(partial))
     # Of what nothing is known, only a sum can tell whether what follows belongs to it.
     goes_on = (known or sha256) and (size is None or before < size)
     try:
@@ -181,7 +181,7 @@ def _fetch_more(
             with partial.open("ab") as file:
                 file.truncate(source.start)
                 if not source.start:
-                    _note(partial, source.version)
+                    note_version(version_path(partial), source.version)
                 end = limit + 1 if size is None else size
                 position = _copy(source.read, file.write, source.start, end, patience)
         if size is None and position > limit:
@@ -207,16 +207,17 @@ def _opened(opening: Opening, at: int, known: Version | None) -> Iterator[Arrivi
         yield source
 
 
-def _note(partial: Path, version: Version) -> None:
-    path = version_path(partial)
+def note_version(path: Path, version: Version) -> None:
+    """Notes in a file which version it is that comes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)  # it may be another user's, who lets nobody write it
     path.write_text(json.dumps(asdict(version)))
 
 
-def _noted(partial: Path) -> Version | None:
-    """Of which version the bytes are that have arrived; None where nothing says so."""
+def noted_version(path: Path) -> Version | None:
+    """Returns which version it was that came before; None where nothing says so."""
     try:
-        return Version(**parse_json(read_file(version_path(partial), 2**16)))
+        return Version(**parse_json(read_file(path, 2**16)))
     except (OSError, ValueError, TypeError):
         return None
 

@@ -28,6 +28,7 @@ from tests.support.faulty_server import (
     serving,
     stalled,
     status,
+    tagged,
 )
 
 ONCE = {"attempts": 1, "silence": 1, "allow_hosts": ["127.0.0.1"]}
@@ -82,6 +83,21 @@ def test_what_came_before_is_not_fetched_again(server: FaultyServer, clip: Path,
     fetch(server, to)
     assert to.read_bytes() == clip.read_bytes()
     assert server.asked_for("clip.mp4")[-1] == "bytes=5000-"
+    assert list(to.parent.iterdir()) == [to]
+
+
+@pytest.mark.parametrize("etag", ['"b"', None])
+def test_no_file_is_made_of_two(server: FaultyServer, clip: Path, to: Path, etag: str | None):
+    """It changes between two jobs: by its tag, or by its size alone."""
+    data = clip.read_bytes()
+    other = data[:2000] + bytes(reversed(data[2000:])) + bytes(100)
+    server.befall("clip.mp4", tagged('"a"'), tagged('"a"', at=5000))
+    with pytest.raises(Later, match="connection failed"):
+        fetch(server, to)
+    server.befall("clip.mp4", tagged(etag, other=other), ever=True)
+    fetch(server, to)
+    assert to.read_bytes() == other
+    assert "bytes=5000-" in server.asked_for("clip.mp4")
     assert list(to.parent.iterdir()) == [to]
 
 
