@@ -68,7 +68,7 @@ class Cache:
         return file
 
     def drop_damaged(self, sha256: str) -> bool:
-        """Removes a shard's copy if it is not what it should be, by its sum; returns whether it was damaged."""
+        """Deletes a shard's copy if it is not what it should be, by its sum; returns whether it was damaged."""
         path = self.folder / "shards" / sha256[:2] / sha256
         try:
             if file_sha256(path) == sha256:
@@ -142,7 +142,7 @@ class Cache:
                 fcntl.flock(lock, fcntl.LOCK_UN)
 
     def _make_room(self, size: int) -> None:
-        """Removes what was used longest ago until `size` bytes more stay within the limit."""
+        """Deletes what was used longest ago until `size` bytes more stay within the limit."""
         if self.limit is None:
             return
         files = []

@@ -150,7 +150,7 @@ def fetch_into(
 
 
 def discard(partial: Path) -> None:
-    """Removes what has arrived of a file."""
+    """Deletes what has arrived of a file."""
     partial.unlink(missing_ok=True)
     version_path(partial).unlink(missing_ok=True)
 

@@ -45,7 +45,7 @@ class Folder:
         return self.cache.open(f"{self.name}/{shard}.tar", sha256, size, check=check)
 
     def drop_damaged(self, sha256: str) -> bool:
-        """Removes a shard's copy if it is a damaged one; returns whether that was so. See `Cache.drop_damaged`."""
+        """Deletes a shard's copy if it is a damaged one; returns whether that was so. See `Cache.drop_damaged`."""
         return self.cache is not None and self.cache.drop_damaged(sha256)
 
 

@@ -57,7 +57,7 @@ class Unpacking(urllib.request.BaseHandler):
         headers = copy.copy(answer.headers)
         for name in ("Content-Encoding", "Content-Length"):
             del headers[name]
-        unpacked = addinfourl(io.BytesIO(_unpacked(data, coding)), headers, answer.url, answer.code)
+        unpacked: Any = addinfourl(io.BytesIO(_unpacked(data, coding)), headers, answer.url, answer.code)
         unpacked.msg = answer.msg
         return unpacked
 
@@ -116,7 +116,7 @@ class _TimedResponse(http.client.HTTPResponse):
 
 
 def timed(handler: HTTPHandler) -> None:
-    """Has a handler's answers end in time."""
+    """Makes a handler's answers end in time."""
     made = handler._make_conn_class
 
     def make(base: Any, request: Any) -> Any:

@@ -175,6 +175,11 @@ def test_a_copy_that_was_changed_or_a_record_of_other_videos_is_not_read(server:
         framed(plan)
 
 
+def arriving() -> list[Path]:
+    """What has come of videos so far; not what is noted beside it."""
+    return [path for path in Path("store/arriving").rglob("*") if path.is_file() and path.suffix != ".tmp"]
+
+
 def test_a_part_of_another_file_is_fetched_afresh(server: FaultyServer):
     plan = listed(server, "a")
     server.befall("a.mp4", truncated(100))
@@ -182,7 +187,7 @@ def test_a_part_of_another_file_is_fetched_afresh(server: FaultyServer):
     plan = listed(server, "b")
     server.befall("b.mp4", stalled(0.1, at=1000))
     assert fetched(plan, attempts=1)["b"]["temporary"]
-    [partial] = [path for path in Path("store/arriving").rglob("*") if path.is_file()]
+    [partial] = arriving()
     partial.write_bytes(bytes(partial.stat().st_size))
     assert fetched(plan)["b"]["bytes"] == (server.folder / "b.mp4").stat().st_size
     assert not [path for path in Path("store/arriving").rglob("*") if path.is_file()]
@@ -246,13 +251,13 @@ def test_killed_midway_the_next_job_goes_on(server: FaultyServer):
     path = os.pathsep.join([str(ROOT / "tests/workflow/web"), str(ROOT)])
     job = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path, "NO_PROXY": "*"}, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
-    while not any(path.is_file() and path.stat().st_size for path in Path("store").rglob("*")):
+    while not any(path.stat().st_size for path in arriving()):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     job.send_signal(signal.SIGKILL)
     job.wait()
     assert not record.exists()
-    [arrived] = [size for path in Path("store/arriving").rglob("*") if path.is_file() and (size := path.stat().st_size)]
+    [arrived] = [path.stat().st_size for path in arriving()]
     assert fetched(plan)["a"]["bytes"] == len(whole)
     assert server.asked_for("a.mp4")[1:] == [f"bytes={arrived}-"]
     assert not [*Path("store").rglob("*.tmp"), *Path("results").rglob("*.tmp")]
