@@ -13,7 +13,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from common_fate.errors import ShardError, UserError
-from common_fate.foreign.files import read_file
+from common_fate.foreign.files import open_file, read_file
 from common_fate.remote.fetch_file import Patience, fetch_file
 from common_fate.shards.files import advice, write_atomic
 from common_fate.shards.record import file_sha256, is_sha256
@@ -80,22 +80,15 @@ class Cache:
         return True
 
     def _copy(self, path: Path, size: int, check: bool) -> BufferedReader | None:
-        """The copy, if there is one; a damaged one is removed. No sum where it is as it was when that was compared."""
+        """The copy, if there is one; a damaged one is removed."""
         try:
-            file = path.open("rb")
+            file = open_file(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise _unusable(path, error) from error
-        facts = os.fstat(file.fileno())
-        if facts.st_size == size:
-            with suppress(OSError, ValueError):
-                if not check and read_file(self._used(path.name), 2**10) == _state(facts):
-                    return file
-            if hashlib.file_digest(file, "sha256").hexdigest() == path.name:
-                self._note(path, facts)
-                file.seek(0)
-                return file
+        if os.fstat(file.fileno()).st_size == size and self._is_sound(file, path, check):
+            return file
         file.close()
         _log.warning("%s: this copy is damaged: it is fetched again", path)
         try:
@@ -103,6 +96,21 @@ class Cache:
         except OSError as error:
             raise _unusable(path, error) from error
         return None
+
+    def _is_sound(self, file: BufferedReader, path: Path, check: bool) -> bool:
+        """Whether a copy has its sum. Nothing is read where its file is as it was when that was found."""
+        facts = os.fstat(file.fileno())
+        with suppress(OSError, ValueError):
+            if not check and read_file(self._used(path.name), 2**10) == _state(facts):
+                return True
+        try:
+            sound = hashlib.file_digest(file, "sha256").hexdigest() == path.name
+            file.seek(0)
+        except OSError:  # of the disk: what it has lost, it has lost
+            return False
+        if sound:
+            self._note(path, facts)
+        return sound
 
     def _used(self, sha256: str) -> Path:
         """Where it stands in which state of its file a copy was found sound; its time is that of the last use."""

@@ -29,6 +29,7 @@ class OpenShards:
         self.folder, self.shards, self.check_sums = folder, shards, check_sums
         self._files: OrderedDict[str, BufferedReader] = OrderedDict()
         self._faults: dict[str, str | None] = {}
+        self._sound: set[str] = set()
 
     def member(self, shard: str, name: str, offset: int, size: int) -> bytes:
         """Returns the bytes of a member.
@@ -46,7 +47,10 @@ class OpenShards:
         """Returns whether a shard that turned out to be wrong was a damaged copy, which is fetched again when asked for
         next.
         """
+        if shard in self._sound:
+            return False
         if not self.folder.drop_damaged(self.shards[shard].sha256):
+            self._sound.add(shard)  # as it came: it is not read again for each of its damaged samples
             return False
         if file := self._files.pop(shard, None):
             file.close()
