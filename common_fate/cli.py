@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from common_fate import __version__
-from common_fate.errors import UserError
+from common_fate.errors import UserError, check_address_space
 
 if TYPE_CHECKING:
     from common_fate.tables import Table
@@ -71,6 +71,7 @@ def run(commands: typer.Typer, name: str) -> None:
     """Runs a command line; what the user can put right is one line, without a traceback."""
     try:
         try:
+            check_address_space()
             commands(prog_name=name)
         finally:
             if sys.stdout:

@@ -2,11 +2,15 @@
 
 import errno
 import os
+import resource
+from pathlib import Path
 
 _MACHINE = {
     *(errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENODEV, errno.ENXIO, errno.EREMOTEIO, errno.EHOSTDOWN),
     *(errno.ENOTCONN, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENOMEM, errno.EMFILE, errno.ENFILE),
 }
+
+_ROOM = 512 * 2**20  # bytes of addresses
 
 
 def printable(text: str) -> str:
@@ -51,3 +55,23 @@ def check_machine(error: Exception, what: str) -> None:
             said = os.strerror(cause.errno)
             raise UserError(f"{what}: {said}: see to the disk it lies on, then run again, or leave it out") from error
         cause = cause.__cause__ or cause.__context__
+
+
+def check_address_space() -> None:
+    """Raises UserError where `ulimit -v` leaves too little for compiling kernels: LLVM then hangs, or ends the process.
+
+    Where the system does not say what is in use, nothing is known.
+    """
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return
+    try:
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        return
+    if limit - used < _ROOM:
+        needed = (used + _ROOM) >> 10
+        raise UserError(
+            f"a process may have {limit >> 10} kB of addresses here (`ulimit -v`), and this one needs {needed} to "
+            f"begin with: `ulimit -v unlimited`, or {needed} and more"
+        )

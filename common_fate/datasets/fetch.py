@@ -14,7 +14,7 @@ from common_fate.remote.cache import Cache
 from common_fate.remote.fetch_file import Patience, fetch_file, remote_size
 from common_fate.remote.folder import open_folder, parse_sums
 from common_fate.shards.files import write_atomic
-from common_fate.shards.record import Record, file_sha256
+from common_fate.shards.record import Record, file_sha256, text_digest
 
 LOCK = ".fetch.lock"
 
@@ -34,8 +34,8 @@ def fetch(place: str, to: Path, patience: Patience) -> int:
     sums = parse_sums(listing, f"{address}/{SUMS}")
     fetched = 0
     with _alone(to):
-        if (to / SUMS).exists() and (to / SUMS).read_text() != listing:
-            (to / SUMS).unlink()
+        if not _has(to / SUMS, text_digest(listing)):
+            (to / SUMS).unlink(missing_ok=True)
         # Records before tars: they say how large a tar may be.
         names = sorted(sums, key=lambda name: (name.endswith(".tar"), name))
         for name in progress(names, len(names), f"fetch {to.name} (files)"):

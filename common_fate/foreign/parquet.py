@@ -64,7 +64,7 @@ class ParquetFile:
         _, *columns = _structs(footer, 2)
         if len(columns) > _MAX_COLUMNS or any(column.get(5) for column in columns):
             raise ValueError(f"it has columns within columns, or more than {_MAX_COLUMNS}")
-        groups = _structs(footer, 4)
+        self._groups = groups = _structs(footer, 4)
         if rows != sum(_number(group, 3) for group in groups):
             raise ValueError("its rows are not those of its groups")
         pages, room = _MAX_PAGES, _SPARE_BYTES + _UNPACKED_A_BYTE * self._size
@@ -108,14 +108,17 @@ class ParquetFile:
             among: a column of texts, and those that a row may have in it; groups of rows that have none are not read.
         """
         file = self._opened(columns)
-        groups = [group for group in range(file.num_row_groups) if among is None or _may_have(file, group, *among)]
+        groups = list(range(len(self._groups)))
+        if among is not None:
+            column, values = self.names.index(among[0]), among[1]
+            groups = [group for group in groups if _may_have(_structs(self._groups[group], 1)[column], values)]
         (table,) = self._tables(file, [groups], columns)
         return table if among is None else table.filter(pc.is_in(table[among[0]], pa.array(among[1], pa.string())))
 
     def parts(self, columns: Columns) -> Iterator[pa.Table]:
         """Yields what `read` reads, a group of rows at a time."""
         file = self._opened(columns)
-        yield from self._tables(file, ([group] for group in range(file.num_row_groups)), columns)
+        yield from self._tables(file, ([group] for group in range(len(self._groups))), columns)
 
     def _opened(self, columns: Columns) -> pq.ParquetFile:
         self.check(columns)
@@ -162,12 +165,16 @@ def opened(source: Path | bytes) -> Iterator[BinaryIO]:
         yield file
 
 
-def _may_have(file: pq.ParquetFile, group: int, name: str, values: Collection[str]) -> bool:
-    """Whether a group of rows may have one of the values, by the least and greatest that it says it has."""
-    said = file.metadata.row_group(group).column(file.schema_arrow.names.index(name)).statistics
-    if said is None or not said.has_min_max:
+def _may_have(chunk: Fields, values: Collection[str]) -> bool:
+    """Whether a chunk of a column of texts may have one of the values, by the least and greatest that it says it has.
+
+    Not by PyArrow's statistics, which end the process where their type and the column's do not agree.
+    """
+    facts = chunk[3].get(12)
+    least, greatest = (facts.get(field) if isinstance(facts, dict) else None for field in (6, 5))
+    if not isinstance(least, bytes) or not isinstance(greatest, bytes):
         return True
-    return min(values) <= said.max and said.min <= max(values)
+    return min(values).encode() <= greatest and least <= max(values).encode()
 
 
 def _line(error: Exception) -> str:

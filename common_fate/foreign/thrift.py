@@ -1,4 +1,4 @@
-"""Structs in Thrift's compact protocol, as Parquet's footers and page headers are: whole numbers and structs in them.
+"""Structs in Thrift's compact protocol, as Parquet's footers and page headers are: numbers, texts and structs in them.
 
 Source: "Thrift Compact protocol encoding" in Apache Thrift's documentation.
 """
@@ -6,7 +6,7 @@ Source: "Thrift Compact protocol encoding" in Apache Thrift's documentation.
 from typing import Any
 
 Fields = dict[int, Any]
-"""A struct's fields by number: whole numbers, structs and lists of structs; of anything else, None."""
+"""A struct's fields by number: whole numbers, bytes, structs and lists of structs; of anything else, None."""
 
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(1, 13)
 _DEPTH = 8
@@ -68,11 +68,14 @@ class _Reader:
             return self.struct(depth)
         if kind == _LIST:
             return self.list(depth)
+        if kind == _BINARY:
+            length = self.size()
+            self.at += length
+            return self.data[self.at - length : self.at]
         skipped = {_TRUE: 1, _FALSE: 1, _BYTE: 1, _DOUBLE: 8}
-        if kind not in skipped and kind != _BINARY:  # sets and maps: Parquet has none
+        if kind not in skipped:  # sets and maps: Parquet has none
             raise IndexError
-        length = self.size() if kind == _BINARY else skipped[kind]
-        self.at += length
+        self.at += skipped[kind]
         return None
 
     def list(self, depth: int) -> Any:

@@ -1,9 +1,11 @@
 """`SHA256SUMS`: the sums of a folder's files, as `sha256sum -c` reads them."""
 
 import hashlib
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from common_fate.foreign.files import read_file
 from common_fate.shards.files import readable
 from common_fate.shards.record import Record, file_sha256
 
@@ -23,12 +25,14 @@ def sums_of(files: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def read_sums(path: Path) -> dict[str, str]:
-    """Reads the sums of SHA256SUMS by file. Raises ValueError where it is not what `sha256sum -c` reads, or beyond
-    reason.
+    """Reads the sums of SHA256SUMS by file.
+
+    Raises:
+        OSError: it cannot be read, or is a pipe, a device or a folder.
+        ValueError: it is not what `sha256sum -c` reads, or beyond reason.
     """
-    if path.stat().st_size > MAX_SUMS_BYTES:
-        raise ValueError(f"larger than {MAX_SUMS_BYTES} bytes")
-    return {name: digest for digest, name in (line.split("  ") for line in path.read_text().splitlines())}
+    lines = io.TextIOWrapper(io.BytesIO(read_file(path, MAX_SUMS_BYTES)), "utf-8", newline="\n")
+    return {name: digest for digest, name in (line.rstrip("\n").split("  ") for line in lines)}
 
 
 def sums_file(sums: Mapping[str, str]) -> bytes:

@@ -1,24 +1,26 @@
 """Fetching a file from another machine: taken up where it stopped, tried again, and kept only if its sum is right."""
 
+import json
 import logging
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 from common_fate.errors import ShardError, UserError
-from common_fate.remote.transport import Arriving, TemporaryFault, arriving, total_bytes
+from common_fate.foreign.files import parse_json, read_file
+from common_fate.remote.transport import Arriving, TemporaryFault, Version, arriving, total_bytes
 from common_fate.shards.files import advice, sync_folder
 from common_fate.shards.record import file_sha256
 
 T = TypeVar("T")
-Opening = Callable[[int], AbstractContextManager[Arriving]]
-"""Opens what is to be fetched from a byte on; `arriving` is one."""
+Opening = Callable[[int, Version | None], AbstractContextManager[Arriving]]
+"""Opens what is to be fetched from a byte on, given which file the bytes before are of; `arriving` is one."""
 MAX_BYTES = 2**34
 """Of a file whose size nothing says beforehand."""
 CHUNK = 2**20
@@ -71,7 +73,13 @@ def fetch_file(
         to.parent.mkdir(parents=True, exist_ok=True)
         with _explained(address, patience):
             fetch_into(
-                partial, lambda at: arriving(address, at, patience.silence), address, sha256, size, limit, patience
+                partial,
+                lambda at, known: arriving(address, at, patience.silence, known=known),
+                address,
+                sha256,
+                size,
+                limit,
+                patience,
             )
         with partial.open("rb") as file:
             os.fsync(file.fileno())
@@ -84,6 +92,11 @@ def fetch_file(
 def partial_path(to: Path) -> Path:
     """Returns where a file is while it arrives."""
     return to.with_name(f".{to.name}.part.tmp")
+
+
+def version_path(partial: Path) -> Path:
+    """Returns where it is noted, while a file arrives, of which version of it the bytes are that have come."""
+    return partial.with_name(f".{partial.name.removeprefix('.')}.version.tmp")
 
 
 def remote_size(address: str, patience: Patience) -> int | None:
@@ -119,23 +132,32 @@ def fetch_into(
     for last in (False, True):
         partial.touch()
         try:
-            while not _patiently(name, lambda: _fetch_more(opening, partial, size, limit, patience), patience):
+            while not _patiently(name, lambda: _fetch_more(opening, partial, sha256, size, limit, patience), patience):
                 pass
             found = file_sha256(partial)
-            if sha256 in (None, found):
-                return
-            raise Wrong(f"what arrives has the sha256 {found}, and should have {sha256}")
+            if sha256 not in (None, found):
+                raise Wrong(f"what arrives has the sha256 {found}, and should have {sha256}")
+            version_path(partial).unlink(missing_ok=True)
+            return
         except Wrong as fault:
             # A proxy's answer or a bit on the way may have spoilt it, or an older file what there was of it.
-            partial.unlink()
+            discard(partial)
             if last or isinstance(fault, TooLarge):
                 raise
         except ShardError:
-            partial.unlink()
+            discard(partial)
             raise
 
 
-def _fetch_more(opening: Opening, partial: Path, size: int | None, limit: int, patience: Patience) -> bool:
+def discard(partial: Path) -> None:
+    """Deletes what has arrived of a file."""
+    partial.unlink(missing_ok=True)
+    version_path(partial).unlink(missing_ok=True)
+
+
+def _fetch_more(
+    opening: Opening, partial: Path, sha256: str | None, size: int | None, limit: int, patience: Patience
+) -> bool:
     """One attempt; whether the file is complete. False: not yet, but the attempt was worth while.
 
     Raises:
@@ -145,26 +167,59 @@ def _fetch_more(opening: Opening, partial: Path, size: int | None, limit: int, p
     before = partial.stat().st_size
     if before == size:
         return True
+    known = noted_version(version_path(partial))
+    # Of what nothing is known, only a sum can tell whether what follows belongs to it.
+    goes_on = (known or sha256) and (size is None or before < size)
     try:
-        with opening(before if size is None or before < size else 0) as source:
-            if size is not None and source.total not in (None, size):
+        with _opened(opening, before if goes_on else 0, known) as source:
+            total = source.version.total
+            if size is not None and total not in (None, size):
                 page = ", and is a web page" if source.web_page else ""
-                raise Wrong(f"has {source.total} bytes{page}, and should have {size}")
-            if size is None and (source.total or 0) > limit:
+                raise Wrong(f"has {total} bytes{page}, and should have {size}")
+            if size is None and (total or 0) > limit:
                 raise TooLarge(f"is larger than {limit} bytes")
             with partial.open("ab") as file:
                 file.truncate(source.start)
+                if not source.start:
+                    note_version(version_path(partial), source.version)
                 end = limit + 1 if size is None else size
                 position = _copy(source.read, file.write, source.start, end, patience)
         if size is None and position > limit:
             raise TooLarge(f"is larger than {limit} bytes")
-        if position < (whole := size or source.total or 0):
+        if position < (whole := size or total or 0):
             raise TemporaryFault(f"cut off after {position} of {whole} bytes")
     except TemporaryFault:
         if partial.stat().st_size >= before + PROGRESS:
             return False
         raise
     return True
+
+
+@contextmanager
+def _opened(opening: Opening, at: int, known: Version | None) -> Iterator[Arriving]:
+    """What is to be fetched, from byte `at` on; from its first where it is another file by now."""
+    if at:
+        with opening(at, known) as source:
+            if not (source.start and known and known.differs(source.version)):
+                yield source
+                return
+    with opening(0, None) as source:
+        yield source
+
+
+def note_version(path: Path, version: Version) -> None:
+    """Notes in a file which version it is that comes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # it may be another user's, who lets nobody write it
+    path.write_text(json.dumps(asdict(version)))
+
+
+def noted_version(path: Path) -> Version | None:
+    """Returns which version it was that came before; None where nothing says so."""
+    try:
+        return Version(**parse_json(read_file(path, 2**16)))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _copy(

@@ -15,7 +15,7 @@ from common_fate.remote.address import checked_address, is_address
 from common_fate.remote.cache import Cache
 from common_fate.remote.fetch_file import fetch_file
 from common_fate.shards.files import write_atomic
-from common_fate.shards.record import is_sha256, text_digest
+from common_fate.shards.record import file_sha256, is_sha256, text_digest
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Folder:
     def __str__(self) -> str:
         return self.name
 
-    def open(self, shard: str, size: int, sha256: str) -> BufferedReader:
-        """Opens a shard to be read; of one that is far away a copy, whose size and sum are right.
+    def open(self, shard: str, size: int, sha256: str, *, check: bool = False) -> BufferedReader:
+        """Opens a shard to be read; of one that is far away a copy, see `Cache.open`.
 
         Raises:
             OSError: it cannot be opened here.
@@ -42,7 +42,11 @@ class Folder:
         """
         if self.cache is None:
             return open_file(self.manifest / f"{shard}.tar")
-        return self.cache.open(f"{self.name}/{shard}.tar", sha256, size)
+        return self.cache.open(f"{self.name}/{shard}.tar", sha256, size, check=check)
+
+    def drop_damaged(self, sha256: str) -> bool:
+        """Deletes a shard's copy if it is a damaged one; returns whether that was so. See `Cache.drop_damaged`."""
+        return self.cache is not None and self.cache.drop_damaged(sha256)
 
 
 def open_folder(place: str | Path, cache: Cache | None = None, tables: Sequence[str] = (SAMPLES, SHARDS)) -> Folder:
@@ -66,10 +70,17 @@ def open_folder(place: str | Path, cache: Cache | None = None, tables: Sequence[
         for table in tables:
             if table not in sums:
                 raise ShardError(f"{address}/{SUMS}: does not list {table}: give the address of a view's folder")
-            if not (manifest / table).exists():
+            if not _has(manifest / table, sums[table]):
                 fetch_file(f"{address}/{table}", manifest / table, sums[table], patience=cache.patience)
         write_atomic(manifest / SUMS, listing.encode())
     return Folder(address, manifest, cache)
+
+
+def _has(path: Path, sha256: str) -> bool:
+    try:
+        return file_sha256(path) == sha256
+    except OSError:
+        return False
 
 
 def parse_sums(listing: str, where: str) -> dict[str, str]:

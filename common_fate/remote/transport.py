@@ -1,16 +1,20 @@
 """Opening a file at an address, by fsspec, and what its faults mean: another attempt, or a line for the user."""
 
+import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterator
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 import fsspec
+from fsspec.asyn import sync
 
 from common_fate.errors import ShardError, UserError
 
@@ -28,27 +32,62 @@ Client = Callable[..., Awaitable[aiohttp.ClientSession]]
 
 
 @dataclass(frozen=True)
+class Version:
+    """Which file it is that stands at an address, by what its server says: its tag, its date, and its size in bytes.
+
+    Raises `TypeError` for other kinds of values, since one that was noted down may have been changed.
+    """
+
+    etag: str | None = None
+    modified: str | None = None
+    total: int | None = None
+
+    def __post_init__(self) -> None:
+        texts = (text for text in (self.etag, self.modified) if text is not None)
+        if not all(isinstance(text, str) and text.isprintable() for text in texts):
+            raise TypeError("a tag or a date is no text")
+        if self.total is not None and type(self.total) is not int:
+            raise TypeError("a size is no number")
+
+    def differs(self, other: "Version") -> bool:
+        """Returns whether this is another file, by what is said of both."""
+        pairs = ((self.etag, other.etag), (self.modified, other.modified), (self.total, other.total))
+        return any(None not in pair and pair[0] != pair[1] for pair in pairs)
+
+
+@dataclass(frozen=True)
 class Arriving:
     """A file as it comes in from byte `start` on.
 
-    `read` gives at most as many bytes as are asked for, and none at the end. `total` is the whole file's size where the
-    server says so; `web_page` whether it says that this is one; `robots` the values of its headers `X-Robots-Tag`.
+    `read` gives at most as many bytes as are asked for, and none at the end. `version` says which file it is,
+    `web_page` whether the server says that it is one, `robots` the values of its headers `X-Robots-Tag`.
     """
 
     read: Callable[[int], bytes]
     start: int
-    total: int | None
+    version: Version
     web_page: bool = False
     robots: tuple[str, ...] = ()
 
 
 @contextmanager
-def arriving(address: str, start: int, silence: float, client: Client | None = None) -> Iterator[Arriving]:
+def arriving(
+    address: str,
+    start: int,
+    silence: float,
+    client: Client | None = None,
+    *,
+    known: Version | None = None,
+    anonymous: bool = False,
+) -> Iterator[Arriving]:
     """Opens a file from byte `start` on, or from its first where the server cannot do that.
 
     Args:
         silence: seconds without an answer or a byte after which it is given up.
         client: for http and https, where not any address will do. What it raises passes through.
+        known: what bytes before `start` are of: servers that know how send the whole of another file. It may be another
+            one all the same, and `Arriving.version` says so.
+        anonymous: for s3, without anybody's credentials, and without looking for any.
 
     Raises:
         TemporaryFault: dropped, silent, overloaded, out of order; reading raises it, too.
@@ -56,7 +95,9 @@ def arriving(address: str, start: int, silence: float, client: Client | None = N
         UserError: no access, or nothing that trying again would change.
     """
     s3 = address.startswith("s3://")
-    with _s3(address, start, silence) if s3 else _http(address, start, silence, client) as file:
+    with (
+        _s3(address, start, silence, anonymous) if s3 else _http(address, start, silence, client, known or Version())
+    ) as file:
         yield file
 
 
@@ -64,18 +105,18 @@ def total_bytes(address: str, silence: float) -> int | None:
     """Returns the size of a file as its server says, if it does. Raises as `arriving` does."""
     if address.startswith("s3://"):
         with _s3_faults(address):
-            return _s3_system(silence).info(address)["size"]
+            return _s3_system(silence, anonymous=False).info(address)["size"]
     with _http_faults(address, silence):
         try:
-            return _http_system().info(address, timeout=silence)["size"]
+            return _http_system(silence).info(address, timeout=silence)["size"]
         except FileNotFoundError as error:  # whatever went wrong
             raise error.__cause__ or error from None
 
 
 @contextmanager
-def _http(address: str, start: int, silence: float, client: Client | None) -> Iterator[Arriving]:
+def _http(address: str, start: int, silence: float, client: Client | None, known: Version) -> Iterator[Arriving]:
     with _http_faults(address, silence):
-        file = _http_file(address, start, silence, client)
+        file = _http_file(address, start, silence, client, known)
     with closing(file):
         headers = file.r.headers
         if address.startswith("https:") and file.r.url.scheme != "https":
@@ -85,42 +126,70 @@ def _http(address: str, start: int, silence: float, client: Client | None) -> It
 
         def read(count: int) -> bytes:
             with _http_faults(address, silence):
-                return file.read(count)
+                return sync(file.loop, _read, file, count, silence)
 
-        length = headers.get("Content-Length", "")
-        # Of a coded answer the length is not the file's.
-        known = length.isdecimal() and headers.get("Content-Encoding", "identity") == "identity"
-        yield Arriving(
-            read,
-            start,
-            start + int(length) if known else None,
-            headers.get("Content-Type", "").startswith("text/html"),
-            tuple(headers.getall("X-Robots-Tag", ())),
-        )
+        robots = tuple(headers.getall("X-Robots-Tag", ()))
+        web_page = headers.get("Content-Type", "").startswith("text/html")
+        yield Arriving(read, start, version_of(headers, start), web_page, robots)
 
 
-def _http_file(address: str, start: int, silence: float, client: Client | None) -> Any:
+async def _read(file: Any, count: int, silence: float) -> bytes:
+    """Some bytes of an answer. What frames them may drip on without end, and none come."""
+    async with asyncio.timeout(silence):
+        data: bytes = await file._read(count)
+        return data
+
+
+def version_of(headers: Mapping[str, str], start: int) -> Version:
+    """Returns which file an answer's headers speak of; the answer begins at its byte `start`."""
+    length, whole = headers.get("Content-Length", ""), None
+    if told := re.fullmatch(r"bytes \d+-\d+/(\d{1,18})", headers.get("Content-Range", "")):
+        whole = int(told[1])
+    # Of a coded answer the length is not the file's.
+    elif re.fullmatch(r"\d{1,18}", length) and headers.get("Content-Encoding", "identity") == "identity":
+        whole = start + int(length)
+    tags = (headers.get(name, "") for name in ("ETag", "Last-Modified"))
+    etag, modified = (tag if tag and tag.isprintable() else None for tag in tags)
+    return Version(etag, modified, whole)
+
+
+def _http_file(address: str, start: int, silence: float, client: Client | None, known: Version) -> Any:
     """An open answer that begins at `start`, or at 0 where the server has nothing from there on."""
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
+    headers = {"Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+        if tag := known.etag if known.etag and not known.etag.startswith("W/") else known.modified:
+            headers["If-Range"] = tag
     try:
         # Without blocks it comes as one stream; a size, whichever, saves asking for it first.
-        file = _http_system(client).open(address, block_size=0, size=1, headers=headers, timeout=_timeout(silence))
+        file = _http_system(silence, client).open(
+            address, block_size=0, size=1, headers=headers, timeout=_timeout(silence)
+        )
     except aiohttp.ClientResponseError as error:
         if start and error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return _http_file(address, 0, silence, client)
+            return _http_file(address, 0, silence, client, known)
         raise
     partial = file.r.status == HTTPStatus.PARTIAL_CONTENT
     if partial and not file.r.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
         file.close()
         if not start:
             raise TemporaryFault("the server sends another part than it was asked for")
-        return _http_file(address, 0, silence, client)
+        return _http_file(address, 0, silence, client, known)
     return file
 
 
-def _http_system(client: Client | None = None) -> Any:
+def _http_system(silence: float, client: Client | None = None) -> Any:
     own = {"get_client": client} if client else {}
-    return fsspec.filesystem("http", client_kwargs={"trust_env": True}, **own)  # proxies, ~/.netrc
+    options = {"trust_env": True, "middlewares": (partial(_answered, 2 * silence),)}  # proxies, ~/.netrc
+    return fsspec.filesystem("http", client_kwargs=options, **own)
+
+
+async def _answered(
+    seconds: float, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """An answer, of which the head has come: else a server could go on with that a byte at a time, or with 103s."""
+    async with asyncio.timeout(seconds):
+        return await handler(request)
 
 
 def _timeout(silence: float) -> aiohttp.ClientTimeout:
@@ -177,9 +246,10 @@ def _retry_after(value: str) -> float | None:
 
 
 @contextmanager
-def _s3(address: str, start: int, silence: float) -> Iterator[Arriving]:
+def _s3(address: str, start: int, silence: float, anonymous: bool) -> Iterator[Arriving]:
     with _s3_faults(address):
-        file = _s3_system(silence).open(address, cache_type="none")  # each read asks for its range
+        # Each read asks for its range, and of the file that it was when it was opened.
+        file = _s3_system(silence, anonymous).open(address, cache_type="none")
         start = min(start, file.size)
         file.seek(start)
 
@@ -188,12 +258,13 @@ def _s3(address: str, start: int, silence: float) -> Iterator[Arriving]:
             return file.read(count)
 
     with closing(file):
-        yield Arriving(read, start, file.size)
+        yield Arriving(read, start, Version(file.details.get("ETag"), total=file.size))
 
 
-def _s3_system(silence: float) -> Any:
+def _s3_system(silence: float, anonymous: bool) -> Any:
+    own = {"anon": True} if anonymous else {}  # else as the environment says
     timeouts = {"connect_timeout": silence, "read_timeout": silence, "retries": {"max_attempts": 1}}
-    return fsspec.filesystem("s3", use_listings_cache=False, config_kwargs=timeouts)
+    return fsspec.filesystem("s3", use_listings_cache=False, config_kwargs=timeouts, **own)
 
 
 @contextmanager

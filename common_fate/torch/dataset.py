@@ -13,8 +13,8 @@ from common_fate.errors import ShardError
 from common_fate.remote.cache import Cache
 from common_fate.remote.folder import open_folder
 from common_fate.torch.index import read_index
-from common_fate.torch.mapped import MappedShards
-from common_fate.torch.sample import Transform, to_sample
+from common_fate.torch.opened import OpenShards
+from common_fate.torch.sample import Sample, Transform, to_sample
 
 _MAX_WORKERS = 256
 _log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class ShardDataset(Dataset[Any]):
             damaged samples, each is logged, and `skipped` counts them over all workers. A single index always raises.
         check_sums: also compare each shard's sha256, once in each process, when it is first opened. Without it, a
             flipped bit in a payload that still decodes goes unnoticed. What comes from another machine is compared when
-            it arrives.
+            it arrives, and its copy again where it has been touched since, or does not decode.
         cache: by default a folder in the user's own for caches; all workers and processes share it.
 
     Raises:
@@ -62,10 +62,10 @@ class ShardDataset(Dataset[Any]):
 
     def _open(self) -> None:
         self._index = read_index(self.folder)
-        self._shards = MappedShards(self.folder, self._index.shards, self.check_sums)
+        self._shards = OpenShards(self.folder, self._index.shards, self.check_sums)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the index and the maps: a spawned worker opens its own."""
+        """Without the index and the open files: a spawned worker opens its own."""
         return {name: value for name, value in self.__dict__.items() if name not in ("_index", "_shards")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -98,16 +98,25 @@ class ShardDataset(Dataset[Any]):
         at = self._index
         key, shard = at.keys[row].as_py(), at.names[at.shard[row]]
         try:
-            members = {
-                extension: self._shards.member(shard, f"{key}.{extension}", offset, size)
-                for extension, offset, size in zip(
-                    at.extensions, at.offsets[row].tolist(), at.sizes[row].tolist(), strict=True
-                )
-            }
-            sample = to_sample(key, members, epoch)
+            try:
+                sample = self._read(row, key, shard, epoch)
+            except ValueError:
+                if not self._shards.renewed(shard):
+                    raise
+                sample = self._read(row, key, shard, epoch)
         except ValueError as error:
             raise ShardError(f"{self.folder}/{shard}.tar: {key}: {error}") from error
         return self.transform(sample) if self.transform else sample
+
+    def _read(self, row: int, key: str, shard: str, epoch: int) -> Sample:
+        at = self._index
+        members = {
+            extension: self._shards.member(shard, f"{key}.{extension}", offset, size)
+            for extension, offset, size in zip(
+                at.extensions, at.offsets[row].tolist(), at.sizes[row].tolist(), strict=True
+            )
+        }
+        return to_sample(key, members, epoch)
 
     def __getitems__(self, indices: Sequence[int | tuple[int, int]]) -> list[Any]:
         """A batch of samples."""

@@ -1,4 +1,4 @@
-"""A view as a stream of whole shards, for shards that are far away or too many to map."""
+"""A view as a stream of whole shards, for shards that are far away or too many to keep open."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -18,7 +18,7 @@ from common_fate.torch.index import ShardRow, shard_rows
 from common_fate.torch.sample import Sample, Transform, to_sample
 
 Encoded = tuple[str, str, dict[str, bytes]]
-"""Where it comes from, key, members."""
+"""The shard's name, key, members."""
 
 
 def stream(
@@ -63,7 +63,7 @@ def stream(
         wds.split_by_worker,
         partial(_read_shards, view=view, shards=shards),
         *shuffle,
-        wds.map(partial(_to_sample, epoch=epoch)),
+        wds.map(partial(_to_sample, epoch=epoch, view=view, shards=shards)),
         *([wds.map(transform)] if transform else []),
     )
 
@@ -90,13 +90,22 @@ def _read_shards(sources: Iterator[dict[str, str]], view: Folder, shards: dict[s
     for name, file in one_ahead(opened, (source["url"] for source in sources)):
         where, row = f"{view}/{name}.tar", shards[name]
         with file:
-            for key, members in stream_samples(file, where, row.bytes, row.samples, row.sha256):
-                yield where, key, members
+            try:
+                for key, members in stream_samples(file, where, row.bytes, row.samples, row.sha256):
+                    yield name, key, members
+            except ShardError as error:
+                raise _explained(str(error), view, row) from error
 
 
-def _to_sample(encoded: Encoded, epoch: int) -> Sample:
-    where, key, members = encoded
+def _to_sample(encoded: Encoded, epoch: int, view: Folder, shards: dict[str, ShardRow]) -> Sample:
+    name, key, members = encoded
     try:
         return to_sample(key, members, epoch)
     except ValueError as error:
-        raise ShardError(f"{where}: {key}: {error}") from error
+        raise _explained(f"{view}/{name}.tar: {key}: {error}", view, shards[name]) from error
+
+
+def _explained(fault: str, view: Folder, row: ShardRow) -> ShardError:
+    """Samples before the fault are gone by: so a damaged copy is not fetched again here, but by whoever runs again."""
+    copy = " (the copy in the cache was damaged and is removed: run again)" if view.drop_damaged(row.sha256) else ""
+    return ShardError(fault + copy)

@@ -7,6 +7,7 @@ services, the lab's, a cloud's metadata. None of these is asked unless config.ya
 import ipaddress
 import os
 import socket
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,10 +102,12 @@ class Access:
             if not self._named(ip) and not ((known := _ip(ip)) and _is_public(known)):
                 raise _not_public(host, ip)
 
-    async def client(self, **options: Any) -> aiohttp.ClientSession:
+    async def client(
+        self, *, middlewares: Sequence[aiohttp.ClientMiddlewareType] = (), **options: Any
+    ) -> aiohttp.ClientSession:
         """Opens a session whose requests and redirects raise `Refused` where they lead to what is not allowed."""
         connector = aiohttp.TCPConnector(socket_factory=self._socket)
-        return aiohttp.ClientSession(connector=connector, middlewares=(self._guard,), **options)
+        return aiohttp.ClientSession(connector=connector, middlewares=(self._guard, *middlewares), **options)
 
     async def _guard(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType

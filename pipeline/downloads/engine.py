@@ -10,6 +10,7 @@ from pathlib import Path
 from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError, check_machine
 from common_fate.progress import progress
+from common_fate.remote.fetch_file import discard
 from common_fate.shards.files import atomic
 from pipeline.downloads.outcomes import GONE, Tries, outcome
 from pipeline.downloads.policy import Blocked, DownloadPolicy, Gone, Later, Missed
@@ -107,7 +108,7 @@ class _Job:
             except Missed as error:
                 entry, missed = missing(error), error
                 if isinstance(missed, Gone) or (partial.exists() and not partial.stat().st_size):
-                    partial.unlink(missing_ok=True)
+                    discard(partial)
             self.tries.note(outcome(video, entry, True, time.monotonic() - began))
         if missed is None:
             self.turned_away.clear()
@@ -149,7 +150,7 @@ def _fetch(video: Video, downloading: DownloadPolicy, partial: Path) -> None:
     try:
         check_video(partial)
     except Gone:
-        partial.unlink()
+        discard(partial)
         if not resumed:
             raise
         _fetched(fetch, video, downloading, partial)

@@ -1,6 +1,7 @@
 """Fetching a video from an address: http, https, s3 or file, within what config.yaml allows."""
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -13,8 +14,8 @@ import aiohttp
 
 from common_fate.errors import ShardError, UserError, check_machine
 from common_fate.foreign.files import open_file
-from common_fate.remote.fetch_file import Opening, Patience, TooLarge, Wrong, fetch_into
-from common_fate.remote.transport import Arriving, TemporaryFault, arriving
+from common_fate.remote.fetch_file import Opening, Patience, TooLarge, Wrong, discard, fetch_into
+from common_fate.remote.transport import Arriving, TemporaryFault, Version, arriving
 from common_fate.shards.files import advice
 from pipeline.downloads.access import Access, Refused
 from pipeline.downloads.policy import DownloadPolicy, Gone, Later, Missed
@@ -41,15 +42,15 @@ def fetch_address(
         Gone: there is no such file, no access, a web page or another file in its place. Nothing stays in `to`.
         Later: the server is away, slow or busy, or config.yaml does not allow it. What has arrived stays, unless the
             server disallows its use.
-        UserError: `to` cannot be written; there are no credentials for s3.
+        UserError: `to` cannot be written; the package for s3 is missing.
     """
     patience = Patience(attempts=downloading.attempts, silence=downloading.silence)
     try:
-        with _reasons(address, downloading.attempts):
+        with _reasons(address, downloading):
             opening = _of_videos(_opening(address, downloading), address, downloading)
             fetch_into(to, opening, address, sha256, size, downloading.most_bytes, patience)
     except (Gone, _OptedOut):
-        to.unlink(missing_ok=True)
+        discard(to)
         raise
     except OSError as error:
         raise UserError(f"{to}: cannot be written: {advice(error)}") from error
@@ -61,12 +62,15 @@ def _opening(address: str, downloading: DownloadPolicy) -> Opening:
     host = parts.hostname or ""
     if parts.scheme == "file" and host in ("", "localhost"):
         path = access.check_file(unquote(parts.path))
-        return lambda start: _local(path, start)
+        return lambda start, _: _local(path, start)
     if parts.scheme == "s3":
         access.check_host(host)
     elif parts.scheme not in ("http", "https") or not host:
         raise Gone("its address is none of http, https, s3 and file")
-    return lambda start: arriving(address, start, downloading.silence, access.client)
+    anonymous = not downloading.s3_credentials
+    return lambda start, known: arriving(
+        address, start, downloading.silence, access.client, known=known, anonymous=anonymous
+    )
 
 
 def _parts(address: str) -> SplitResult:
@@ -89,7 +93,7 @@ def _local(path: Path, start: int) -> Iterator[Arriving]:
         check_machine(error, str(path))
         raise Gone(_NO_FILE if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}") from error
     with closing(file):
-        total = file.seek(0, 2)
+        facts, total = os.fstat(file.fileno()), file.seek(0, 2)
         start = file.seek(min(start, total))
 
         def read(count: int) -> bytes:
@@ -99,7 +103,7 @@ def _local(path: Path, start: int) -> Iterator[Arriving]:
                 check_machine(error, str(path))
                 raise TemporaryFault("cannot be read") from error
 
-        yield Arriving(read, start, total)
+        yield Arriving(read, start, Version(f"{facts.st_ino} {facts.st_mtime_ns}", total=total))
 
 
 def _of_videos(opening: Opening, address: str, downloading: DownloadPolicy) -> Opening:
@@ -107,8 +111,8 @@ def _of_videos(opening: Opening, address: str, downloading: DownloadPolicy) -> O
     most_rate = downloading.most_rate
 
     @contextmanager
-    def opened(start: int) -> Iterator[Arriving]:
-        with opening(start) as source:
+    def opened(start: int, known: Version | None) -> Iterator[Arriving]:
+        with opening(start, known) as source:
             if said := disallowed(source.robots, downloading.disallowed_header_directives):
                 line = f"{address}: refused, for X-Robots-Tag says {said}: see download.disallowed_header_directives"
                 raise _OptedOut(f"its server disallows it: X-Robots-Tag says {said}", line)
@@ -133,7 +137,7 @@ def _slowed(read: Callable[[int], bytes], most_rate: int) -> Callable[[int], byt
 
 
 @contextmanager
-def _reasons(address: str, attempts: int) -> Iterator[None]:
+def _reasons(address: str, downloading: DownloadPolicy) -> Iterator[None]:
     """Turns what goes wrong into `Gone` and `Later`, whose messages name no host; the log has the rest."""
     try:
         yield
@@ -148,10 +152,10 @@ def _reasons(address: str, attempts: int) -> Iterator[None]:
         _log.warning("%s: %s", address, fault)
         raise Gone("not the file that was listed: its length or its sha256 differs") from fault
     except TemporaryFault as fault:
-        _log.warning("%s: %s, %d times in a row", address, fault, attempts)
+        _log.warning("%s: %s, %d times in a row", address, fault, downloading.attempts)
         raise _later(fault, _host(address)) from fault
     except (ShardError, UserError) as error:
-        if (missed := _gone(error, _host(address))) is None:
+        if (missed := _gone(error, _host(address), downloading)) is None:
             raise
         _log.warning("%s", error)
         raise missed from error
@@ -169,7 +173,7 @@ def _later(fault: TemporaryFault, host: str) -> Later:
     return Later("it comes too slowly, or is cut off again and again")
 
 
-def _gone(error: UserError, host: str) -> Missed | None:
+def _gone(error: UserError, host: str, downloading: DownloadPolicy) -> Missed | None:
     """What a lasting fault of `transport` means; None for one that is the user's to put right before going on."""
     cause = error.__cause__ or error.__context__
     if isinstance(error, ShardError):
@@ -180,6 +184,8 @@ def _gone(error: UserError, host: str) -> Missed | None:
         forbidden = cause.status == HTTPStatus.FORBIDDEN
         return Gone(f"the server answers {cause.status}", host if forbidden else "")
     if isinstance(cause, PermissionError):
+        if not downloading.s3_credentials:
+            return Later("not for everybody: see download.s3_credentials", host)
         return Gone("the server answers 403", host)
     if isinstance(cause, aiohttp.ClientSSLError):
         return Later("no trusted connection to the server")
@@ -187,6 +193,10 @@ def _gone(error: UserError, host: str) -> Missed | None:
         return Gone("leads to an address that is not http or https")
     if cause is None:
         return Gone("leads to an address that is not encrypted")
+    if isinstance(cause, ImportError):
+        return None
     from botocore.exceptions import NoCredentialsError
 
-    return None if isinstance(cause, NoCredentialsError) else Gone("its address cannot be read")
+    if isinstance(cause, NoCredentialsError):
+        return Later("there are no credentials for s3: see download.s3_credentials")
+    return Gone("its address cannot be read")

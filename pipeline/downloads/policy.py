@@ -25,6 +25,9 @@ class DownloadPolicy:
         ("noai", "noimageai", "noindex", "noimageindex"),
         "a video whose server says one of these in `X-Robots-Tag` is not taken; `[]`: whatever it says",
     )
+    s3_credentials: bool = option(
+        False, "true: `s3://` addresses are read with your AWS credentials, and so may be what only you can read"
+    )
     most_bytes: int = option(2**34, "of a video", minimum=1)
     pause: float = option(0.0, "seconds from the start of one download to that of the next in the same job", minimum=0)
     attempts: int = option(6, "in a row that bring nothing, until a video is left for another time", minimum=1)

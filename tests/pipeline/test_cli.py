@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -133,3 +134,18 @@ def test_too_many_failures_are_listed_by_reason(tmp_path: Path):
     assert "frames: 2 of 2 failed, and min_success is 0.5" in done.stderr
     assert "2 x " in done.stderr
     assert not (tmp_path / "data/frames/000000.tar").exists()
+
+
+def test_too_few_addresses_to_compile_with_are_said_so_at_once(tmp_path: Path):
+    """Else LLVM hangs, or ends the process."""
+
+    def few_addresses() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
+
+    done = pipeline("verify", tmp_path, preexec_fn=few_addresses)
+    assert done.returncode == 1
+    assert re.fullmatch(
+        r"error: a process may have 1048576 kB of addresses here \(`ulimit -v`\), and this one needs (\d+) to begin "
+        r"with: `ulimit -v unlimited`, or \1 and more\n",
+        done.stderr,
+    )

@@ -16,7 +16,8 @@ Fault = Callable[["Handler", bytes], None]
 class FaultyServer:
     """`url` is the folder's address; `faults[name]` what befalls the next requests for a file, one after the other.
 
-    `asked` has each request: the file's name and its Range, if any. `handed_out` counts bytes of bodies.
+    `asked` has each request: the file's name and its Range, if any. `handed_out` counts bytes of bodies, and `hits`
+    connections.
     """
 
     def __init__(self, folder: Path, port: int = 0) -> None:
@@ -24,6 +25,7 @@ class FaultyServer:
         self.faults: dict[str, Iterator[Fault]] = {}
         self.asked: list[tuple[str, str | None]] = []
         self.handed_out: dict[str, int] = defaultdict(int)
+        self.hits = 0
         self.server = ThreadingHTTPServer(("127.0.0.1", port), partial(Handler, self))
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}/shared"
@@ -50,6 +52,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def __init__(self, server: FaultyServer, *arguments) -> None:
         self.of = server
+        server.hits += 1
         super().__init__(*arguments)
 
     def do_HEAD(self) -> None:
@@ -186,6 +189,58 @@ def dripping(handler: Handler, data: bytes) -> None:
         handler.close_connection = True
 
 
+def tagged(etag: str | None, *, at: int | None = None, heeds: bool = True, other: bytes = b"") -> Fault:
+    """The file, or another one, under a tag; the connection ends after `at` bytes of what was asked for.
+
+    A server that `heeds` an If-Range sends all of a file that is not the one meant.
+    """
+
+    def fault(handler: Handler, data: bytes) -> None:
+        data = other or data
+        part = handler.headers.get("Range")
+        if heeds and handler.headers.get("If-Range", etag) != etag:
+            part = None
+        start = int(part.removeprefix("bytes=").rstrip("-")) if part else 0
+        headers = {"Content_Range": f"bytes {start}-{len(data) - 1}/{len(data)}"} if part else {}
+        handler.begin(
+            206 if part else 200, str(len(data) - start), **headers | ({"ETag": etag} if etag is not None else {})
+        )
+        handler.send(data[start:][:at])
+        if at is not None:
+            handler.wfile.flush()
+            time.sleep(0.2)
+            handler.hang_up()
+
+    return fault
+
+
+def without_end(start: bytes, again: bytes) -> Fault:
+    """Says something, and then something else every twentieth of a second, until nobody listens."""
+
+    def fault(handler: Handler, data: bytes) -> None:
+        try:
+            handler.wfile.write(start)
+            while True:
+                handler.wfile.write(again)
+                time.sleep(0.05)
+        except OSError:
+            handler.close_connection = True
+
+    return fault
+
+
+NO_HEAD_ENDS = {
+    "a head byte by byte": without_end(b"HTTP/1.1 200 OK\r\nServer: ", b"a"),
+    "many headers": without_end(b"HTTP/1.1 200 OK\r\n", b"A: b\r\n"),
+    "hints": without_end(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+    "continue": without_end(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+}
+NO_BODY_ENDS = {
+    "a chunk's head": without_end(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"a"),
+    "a trailer": without_end(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"A: b\r\n"),
+}
+
+
 def flipped(place: int) -> Fault:
     return lambda handler, data: handler.answer(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
 
@@ -200,7 +255,7 @@ def redirect(to: str) -> Fault:
     return status(302, Location=to)
 
 
-def tagged(*values: str) -> Fault:
+def robots_told(*values: str) -> Fault:
     """The file from its start, with a header `X-Robots-Tag` of each value."""
 
     def fault(handler: Handler, data: bytes) -> None:

@@ -5,24 +5,30 @@ It is slow to import: whoever lists videos does without.
 
 import logging
 import os
+import re
 import urllib.request
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yt_dlp
 from yt_dlp.globals import plugin_dirs
 from yt_dlp.networking import Request, Response
-from yt_dlp.networking._urllib import RedirectHandler, UrllibRH
-from yt_dlp.networking.exceptions import RequestError
+from yt_dlp.networking._helper import add_accept_encoding_header
+from yt_dlp.networking._urllib import HTTPHandler, RedirectHandler, UrllibRH
+from yt_dlp.networking.exceptions import HTTPError
 from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
 
-from pipeline.downloads.policy import Gone
+from common_fate.remote.fetch_file import note_version, noted_version
+from common_fate.remote.transport import version_of
+from common_fate.shards.record import text_digest
+from pipeline.downloads.policy import Later
+from pipeline.sources.youtube.answers import CODINGS, RefusedRequest, Unpacking, read_page, timed
 
 Check = Callable[[str], None]
-MOST_PAGE = 2**26
-"""Bytes of a page, as sent: what a compressed one unpacks to is not bounded."""
 _NOWHERE = os.path.join(os.devnull, "ffmpeg")
 _log = logging.getLogger(__name__)
 
@@ -51,12 +57,10 @@ class Messages:
         _log.info("%s", message)
 
 
-class RefusedRequest(RequestError):  # type: ignore[misc]  # yt-dlp has no types
-    """An address that may not be opened; the cause says why. yt-dlp takes it for no site's fault and stops."""
-
-
 class GuardedYoutubeDL(yt_dlp.YoutubeDL):  # type: ignore[misc]
     """yt-dlp that calls `check` with every address before it opens it, also of redirects, and writes to `to`.
+
+    What had come of a file is gone on with only while it is the same file: else a request raises `Changed`.
 
     Of yt-dlp's ways to the network it has one, urllib: whatever else is installed changes nothing.
     """
@@ -78,23 +82,61 @@ class GuardedYoutubeDL(yt_dlp.YoutubeDL):  # type: ignore[misc]
         director = super().build_request_director([_GuardedRH])
         for handler in director.handlers.values():
             handler.check = self.check
+            handler.downloads = self._downloads
         return director
+
+    def _downloads(self) -> Path | None:
+        """Where it is noted which files it is that come; None before anything but pages is asked for."""
+        return None if self.to == Path(os.devnull) else self.to.with_name("versions")
+
+
+class Changed(Later):
+    """Another file than the one that bytes have come of."""
 
 
 class _GuardedRH(UrllibRH):  # type: ignore[misc]
     _SUPPORTED_URL_SCHEMES = ("http", "https", "data")
     check: Check
+    downloads: Callable[[], Path | None]
 
     def _send(self, request: Request) -> Response:
         self._allow(request.url)
-        response = super()._send(request)
+        try:
+            response = super()._send(request)
+        except HTTPError as error:
+            error.response.read = partial(_read_bounded, error.response.read)
+            raise
         response.read = partial(_read_bounded, response.read)
+        if folder := self.downloads():
+            self._compare(folder, request, response)
         return response
+
+    def _compare(self, folder: Path, request: Request, response: Response) -> None:
+        """Notes which file comes, or where it goes on, compares it with what was noted.
+
+        By the path of the address: hosts and queries are others each time.
+        """
+        noted = folder / text_digest(urlsplit(request.url).path)
+        part = re.match(r"bytes=(\d+)-", request.headers.get("Range", ""))
+        start = int(part[1]) if part and response.status == HTTPStatus.PARTIAL_CONTENT else 0
+        version = version_of(response.headers, start)
+        if not start:
+            note_version(noted, version)
+        elif (known := noted_version(noted)) and known.differs(version):
+            response.close()
+            raise RefusedRequest("another file", cause=Changed("the file changed while it was being fetched"))
 
     def _create_instance(self, *arguments: Any, **keywords: Any) -> Any:
         opener = super()._create_instance(*arguments, **keywords)
         opener.add_handler(_GuardedRedirects(self._allow))
+        opener.add_handler(Unpacking())
+        for handler in opener.handlers:
+            if isinstance(handler, HTTPHandler):
+                timed(handler)
         return opener
+
+    def _prepare_headers(self, _: Request, headers: Any) -> None:
+        add_accept_encoding_header(headers, CODINGS)
 
     def _allow(self, address: str) -> None:
         if address.startswith("data:"):  # its own content
@@ -106,13 +148,10 @@ class _GuardedRH(UrllibRH):  # type: ignore[misc]
 
 
 def _read_bounded(read: Callable[[int], bytes], amount: int | None = None) -> bytes:
-    """What a response has, where it is read in one go: a page or a playlist, which fits into memory, or is none."""
+    """Some bytes of a response, or all, which then is a page."""
     if amount is not None and amount >= 0:
         return read(amount)
-    data = read(MOST_PAGE + 1)
-    if len(data) > MOST_PAGE:
-        raise RefusedRequest("too large", cause=Gone(f"a page larger than {MOST_PAGE} bytes"))
-    return data
+    return read_page(read)
 
 
 class _GuardedRedirects(RedirectHandler):  # type: ignore[misc]

@@ -222,6 +222,7 @@ class _Index:
         with arriving(address, 0, self.patience.silence) as source:
             while len(data) <= most and (part := source.read(most + 1 - len(data))):
                 data += part
-            if source.total is not None and len(data) < min(source.total, most):
+            total = source.version.total
+            if total is not None and len(data) < min(total, most):
                 raise TemporaryFault("the answer was cut off")
         return bytes(data)

@@ -33,12 +33,16 @@ def fetch(video: Video, downloading: DownloadPolicy, to: Path) -> None:
         UserError: the disk is full, or cookies cannot be read.
     """
     from pipeline.downloads.access import Refused
+    from pipeline.sources.youtube.guard import Changed
     from pipeline.sources.youtube.reasons import WITH_ACCOUNT, Refusal, Unsolved
 
     wanted = json.loads(video.uri)
     arriving = to.with_name(f".{to.name}.arriving")
     site = urlsplit(wanted["address"]).hostname or ""
     found = _try(wanted, downloading, arriving, to)
+    if isinstance(found, Changed):
+        shutil.rmtree(arriving, ignore_errors=True)
+        found = _try(wanted, downloading, arriving, to)
     if found is None or isinstance(found, Gone | Refused):
         shutil.rmtree(arriving, ignore_errors=True)
     if isinstance(found, Gone) and str(found) in WITH_ACCOUNT and not downloading.cookies:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,49 @@ def test_a_copy_that_lost_its_end_is_fetched_again(server, cache):
     (copy,) = (cache.folder / "shards").glob("*/*")
     os.truncate(copy, 10)
     assert read(cache, server, "000001.tar") == SHARDS["000001.tar"]
+
+
+def damage(path: Path, noted: bool) -> None:
+    """Flips a bit; where it is `noted`, nothing about the file says so, as with a disk that loses it."""
+    data = bytearray(path.read_bytes())
+    data[77] ^= 1
+    path.write_bytes(data)
+    facts = path.stat()
+    (note,) = path.parents[2].glob(f"checked/*/{path.name}")
+    if noted:
+        note.write_text(f"{facts.st_ino} {facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}\n")
+
+
+def test_a_damaged_copy_is_noticed_and_fetched_again(server, cache, caplog):
+    read(cache, server, "000001.tar")
+    (copy,) = (cache.folder / "shards").glob("*/*")
+    damage(copy, noted=False)
+    times = copy.stat()
+    os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns - 10**12))  # a date proves nothing
+    assert read(cache, server, "000001.tar") == SHARDS["000001.tar"]
+    assert len(server.asked) == 2
+    assert caplog.messages == [f"{copy}: this copy is damaged: it is fetched again"]
+    assert read(cache, server, "000001.tar") == SHARDS["000001.tar"]
+    assert len(server.asked) == 2
+
+
+def test_a_copy_whose_damage_does_not_show_is_found_by_its_sum(server, cache):
+    read(cache, server, "000001.tar")
+    (copy,) = (cache.folder / "shards").glob("*/*")
+    assert not cache.drop_damaged(copy.name)
+    damage(copy, noted=True)
+    with cache.open(f"{server.url}/000001.tar", copy.name, 100_000, check=True) as file:
+        assert file.read() == SHARDS["000001.tar"]
+    damage(copy, noted=True)
+    assert cache.drop_damaged(copy.name)
+    assert not copy.exists()
+
+
+def test_copies_that_a_former_version_fetched_are_used(server, cache):
+    read(cache, server, "000001.tar")
+    shutil.rmtree(cache.folder / "checked")
+    assert read(cache, server, "000001.tar") == SHARDS["000001.tar"]
+    assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize(

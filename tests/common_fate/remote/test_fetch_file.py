@@ -16,6 +16,8 @@ from common_fate.errors import ShardError, UserError
 from common_fate.remote import transport
 from common_fate.remote.fetch_file import Patience, fetch_file, partial_path
 from tests.support.faulty_server import (
+    NO_BODY_ENDS,
+    NO_HEAD_ENDS,
     FaultyServer,
     claims,
     dripping,
@@ -144,6 +146,16 @@ def test_lasting_faults_are_one_clear_line_and_leave_nothing(server, tmp_path, f
     assert len(server.asked) == requests
     assert not to.exists()
     assert error is UserError or not partial_path(to).exists()
+
+
+@pytest.mark.parametrize("fault", (NO_HEAD_ENDS | NO_BODY_ENDS).values(), ids=NO_HEAD_ENDS | NO_BODY_ENDS)
+def test_an_answer_that_never_gets_to_a_byte_is_given_up(server, tmp_path, fault):
+    """Though there is no silence."""
+    server.befall("file", fault, ever=True)
+    began = time.monotonic()
+    with pytest.raises(UserError, match=r"nothing came for 0\.3 s, 1 times in a row"):
+        fetch_file(f"{server.url}/file", tmp_path / "to", SUM, patience=Patience(attempts=1, silence=0.3))
+    assert time.monotonic() - began < 5
 
 
 def test_a_file_that_grows_without_end_is_read_as_far_as_it_should_go(server, tmp_path):

@@ -1,6 +1,7 @@
 """Shards in an S3-style store: moto's, on this machine."""
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
@@ -14,6 +15,7 @@ from common_fate.remote.fetch_file import Patience, fetch_file, partial_path, re
 from common_fate.torch import ShardDataset, stream
 from pipeline.downloads.http import fetch_address
 from pipeline.downloads.policy import DownloadPolicy, Gone, Later
+from tests.support.faulty_server import FaultyServer, serving
 from tests.support.made_dataset import make_dataset
 
 SHORT = Patience(attempts=2, pause=0.01, silence=2)
@@ -55,15 +57,54 @@ def test_the_same_samples_as_from_the_folder(store, view, tmp_path):
     assert [sample["key"] for sample in stream(store, cache=cache)] == local.keys.to_pylist()
 
 
+OURS = DownloadPolicy(s3_credentials=True)
+
+
 def test_a_video_is_fetched_and_gone_on_with(store, view, tmp_path):
     data = (view / "000000.tar").read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
     (tmp_path / "to").write_bytes(data[:1000])
-    fetch_address(f"{store}/000000.tar", DownloadPolicy(), tmp_path / "to")
+    fetch_address(f"{store}/000000.tar", OURS, tmp_path / "to", sha256=sha256)
     assert (tmp_path / "to").read_bytes() == data
     with pytest.raises(Gone, match="the server answers 404"):
-        fetch_address(f"{store}/none.mp4", DownloadPolicy(), tmp_path / "to")
+        fetch_address(f"{store}/none.mp4", OURS, tmp_path / "to")
     with pytest.raises(Later, match=r"see download\.allow_hosts"):
         fetch_address(f"{store}/000000.tar", DownloadPolicy(allow_hosts=("other",)), tmp_path / "to")
+
+
+@pytest.fixture
+def metadata(tmp_path, monkeypatch) -> Iterator[FaultyServer]:
+    """What stands for a cloud's metadata, 169.254.169.254, where there are no other credentials."""
+    (tmp_path / "metadata").mkdir()
+    fsspec.filesystem("s3").clear_instance_cache()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    with serving(tmp_path / "metadata") as server:
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.url.removesuffix("shared"))
+        yield server
+    fsspec.filesystem("s3").clear_instance_cache()
+
+
+def test_rows_of_a_list_are_read_as_anybody_would(store, view, tmp_path):
+    """With the user's own keys at hand, which would open the private file."""
+    system = fsspec.filesystem("s3")
+    system.call_s3("put_object_acl", Bucket="lab", Key="cmp/000001.tar", ACL="public-read")
+    fetch_address(f"{store}/000001.tar", DownloadPolicy(), tmp_path / "to")
+    assert (tmp_path / "to").read_bytes() == (view / "000001.tar").read_bytes()
+    with pytest.raises(Later, match=r"not for everybody: see download\.s3_credentials") as told:
+        fetch_address(f"{store}/000000.tar", DownloadPolicy(), tmp_path / "other")
+    assert told.value.turned_away_by == "lab"
+
+
+def test_rows_of_a_list_ask_nobody_for_credentials(store, metadata, tmp_path):
+    with pytest.raises(Later, match=r"not for everybody: see download\.s3_credentials"):
+        fetch_address(f"{store}/000000.tar", DownloadPolicy(), tmp_path / "to")
+    assert metadata.hits == 0
+    with pytest.raises(Later, match="there are no credentials for s3"):
+        fetch_address(f"{store}/000000.tar", OURS, tmp_path / "to")
+    assert metadata.hits
 
 
 def test_a_mirror_and_what_it_lacks(store, view, tmp_path):

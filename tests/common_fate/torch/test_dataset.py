@@ -1,3 +1,4 @@
+import os
 import pickle
 import shutil
 
@@ -9,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from common_fate.errors import ShardError
 from common_fate.torch import EpochSampler, ShardDataset
-from common_fate.torch import mapped as mapped_module
+from common_fate.torch import opened as opened_module
 
 
 def keys_of(samples) -> list[str]:
@@ -32,7 +33,7 @@ def test_only_made_samples_count(view):
 )
 def test_workers_forked_or_spawned_read_the_same(view, workers, context):
     dataset = ShardDataset(view.folder, add_shout)
-    assert dataset[0]["key"] == view.keys[0]  # a map is open before the fork
+    assert dataset[0]["key"] == view.keys[0]  # a shard is open before the fork
     loader = DataLoader(
         dataset, batch_size=5, num_workers=workers, multiprocessing_context=context, collate_fn=list, shuffle=True
     )
@@ -54,11 +55,11 @@ def test_keys_may_be_more_text_than_two_gigabytes(view):
 
 
 def test_more_shards_than_may_be_open(view, monkeypatch):
-    monkeypatch.setattr(mapped_module, "MAX_OPEN", 1)
+    monkeypatch.setattr(opened_module, "MAX_OPEN", 1)
     dataset = ShardDataset(view.folder)
     order = [0, 21, 7, 1, 20, 8]
     assert keys_of(dataset[row] for row in order) == [view.keys[row] for row in order]
-    assert len(dataset._shards._maps) == 1
+    assert len(dataset._shards._files) == 1
 
 
 # What is wrong with shard 2, and what the error says beside shard and key.
@@ -179,6 +180,23 @@ def test_a_missing_or_damaged_manifest_is_named(view, name):
     (view.folder / name).unlink()
     with pytest.raises(ShardError, match=name):
         ShardDataset(view.folder)
+
+
+@pytest.mark.parametrize("keeps", ["nothing", "half", "all but the end"])
+def test_a_shard_that_is_cut_off_while_it_is_open_is_an_error_and_no_more(view, keeps):
+    """As a copy over it would do, `rsync --inplace`, or a disk that fails."""
+    dataset = ShardDataset(view.folder, damaged="skip")
+    rows = [row for row, key in enumerate(view.keys) if key.startswith("clip2-")]
+    assert dataset[rows[0]]["key"] == view.keys[rows[0]]
+    places = view.record(2).offsets()
+    size = {"nothing": 0, "half": places[len(rows) // 2][0] + 3, "all but the end": places[-1][-1]}[keeps]
+    os.truncate(view.tar(2), size)
+    with pytest.raises(ShardError, match=rf"000002\.tar: {view.keys[rows[-1]]}: the file was cut off while"):
+        dataset[rows[-1]]
+    read = keys_of(dataset.__getitems__([0, *rows]))
+    whole = {"nothing": 0, "half": len(rows) // 2, "all but the end": len(rows) - 1}[keeps]
+    assert read == [view.keys[0], *(view.keys[row] for row in rows[:whole])]
+    assert dataset.skipped == len(rows) - whole
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -1,5 +1,6 @@
 """Views on other machines read as they do here."""
 
+import hashlib
 import os
 import pickle
 import shutil
@@ -57,6 +58,57 @@ def test_the_same_samples_as_from_the_folder_and_each_shard_fetched_once(view, s
 def test_the_same_stream_as_from_the_folder(view, server, cache, seed):
     assert_same(stream(server.url, seed=seed, cache=cache), stream(view.folder, seed=seed))
     assert "samples.parquet" not in [name for name, _ in server.asked]
+
+
+def damage_copy(cache: Cache, view, shard: int, *, noted: bool, offset: int) -> None:
+    """Flips a bit of a copy; where it is `noted`, nothing about the file says so."""
+    (copy,) = (cache.folder / "shards").glob(f"*/{hashlib.sha256(view.tar(shard).read_bytes()).hexdigest()}")
+    data = bytearray(copy.read_bytes())
+    data[offset] ^= 1
+    copy.write_bytes(data)
+    facts = copy.stat()
+    if noted:
+        note = cache.folder / "checked" / copy.name[:2] / copy.name
+        note.write_text(f"{facts.st_ino} {facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}\n")
+
+
+@pytest.mark.parametrize("noted", [False, True])
+def test_a_damaged_copy_is_fetched_again(view, server, cache, noted):
+    """Where its damage shows by its file, before it is read, and else when a member does not decode."""
+    in_order(ShardDataset(server.url, cache=cache))
+    damage_copy(cache, view, 2, noted=noted, offset=view.record(2).offsets()[3][1])
+    assert_same(in_order(ShardDataset(server.url, cache=cache)), in_order(ShardDataset(view.folder)))
+    assert len(server.asked_for("000002.tar")) == 2
+
+
+def test_checking_sums_checks_copies(view, server, cache):
+    in_order(ShardDataset(server.url, cache=cache))
+    record = view.record(2)
+    place = record.offsets()[3][0] + record.sizes[3][0] - 8  # the last pixels of a JPEG, which still decodes
+    damage_copy(cache, view, 2, noted=True, offset=place)
+    assert_same(in_order(ShardDataset(server.url, cache=cache, check_sums=True)), in_order(ShardDataset(view.folder)))
+
+
+@pytest.mark.parametrize("decodes", [False, True])
+def test_a_stream_drops_a_damaged_copy(view, server, cache, decodes):
+    list(stream(server.url, cache=cache))
+    record = view.record(2)
+    place = record.offsets()[3][0] + record.sizes[3][0] - 8 if decodes else record.offsets()[3][1]
+    damage_copy(cache, view, 2, noted=True, offset=place)
+    with pytest.raises(
+        ShardError, match=r"000002\.tar: .*\(the copy in the cache was damaged and is removed: run again"
+    ):
+        list(stream(server.url, cache=cache))
+    assert_same(stream(server.url, cache=cache), stream(view.folder))
+
+
+def test_a_damaged_copy_of_a_table_is_fetched_again(view, server, cache):
+    ShardDataset(server.url, cache=cache)
+    for table in cache.folder.glob("manifests/*/*.parquet"):
+        data = bytearray(table.read_bytes())
+        data[len(data) // 2] ^= 1
+        table.write_bytes(data)
+    assert_same(in_order(ShardDataset(server.url, cache=cache)), in_order(ShardDataset(view.folder)))
 
 
 @pytest.mark.parametrize(("context", "workers"), [("fork", 2), pytest.param("spawn", 1, marks=pytest.mark.slow)])

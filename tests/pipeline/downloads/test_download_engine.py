@@ -32,7 +32,7 @@ from pipeline.upkeep import gc
 from pipeline.upkeep.retry import retry_failed
 from pipeline.upkeep.timestamps import in_order
 from tests.support.clips import write_clip
-from tests.support.faulty_server import FaultyServer, serving, stalled, status, tagged, truncated
+from tests.support.faulty_server import FaultyServer, robots_told, serving, stalled, status, truncated
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -106,7 +106,7 @@ def test_what_came_makes_frames_and_what_did_not_is_a_failure(server: FaultyServ
 
 
 def test_what_a_server_disallows_is_a_failure_until_it_is_allowed(server: FaultyServer):
-    server.befall("b.mp4", tagged("noimageai"), ever=True)
+    server.befall("b.mp4", robots_told("noimageai"), ever=True)
     plan = listed(server, "a", "b")
     reason = "its server disallows it: X-Robots-Tag says noimageai"
     assert fetched(plan)["b"] == {"failure": reason, "temporary": True}
@@ -185,6 +185,11 @@ def test_a_copy_that_was_changed_or_a_record_of_other_videos_is_not_read(server:
         framed(plan)
 
 
+def arriving() -> list[Path]:
+    """What has come of videos so far; not what is noted beside it."""
+    return [path for path in Path("store/arriving").rglob("*") if path.is_file() and path.suffix != ".tmp"]
+
+
 def test_a_part_of_another_file_is_fetched_afresh(server: FaultyServer):
     plan = listed(server, "a")
     server.befall("a.mp4", truncated(100))
@@ -192,7 +197,7 @@ def test_a_part_of_another_file_is_fetched_afresh(server: FaultyServer):
     plan = listed(server, "b")
     server.befall("b.mp4", stalled(0.1, at=1000))
     assert fetched(plan, attempts=1)["b"]["temporary"]
-    [partial] = [path for path in Path("store/arriving").rglob("*") if path.is_file()]
+    [partial] = arriving()
     partial.write_bytes(bytes(partial.stat().st_size))
     assert fetched(plan)["b"]["bytes"] == (server.folder / "b.mp4").stat().st_size
     assert not [path for path in Path("store/arriving").rglob("*") if path.is_file()]
@@ -256,13 +261,13 @@ def test_killed_midway_the_next_job_goes_on(server: FaultyServer):
     path = os.pathsep.join([str(ROOT / "tests/workflow/web"), str(ROOT)])
     job = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path, "NO_PROXY": "*"}, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
-    while not any(path.is_file() and path.stat().st_size for path in Path("store").rglob("*")):
+    while not any(path.stat().st_size for path in arriving()):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     job.send_signal(signal.SIGKILL)
     job.wait()
     assert not record.exists()
-    [arrived] = [size for path in Path("store/arriving").rglob("*") if path.is_file() and (size := path.stat().st_size)]
+    [arrived] = [path.stat().st_size for path in arriving()]
     assert fetched(plan)["a"]["bytes"] == len(whole)
     assert server.asked_for("a.mp4")[1:] == [f"bytes={arrived}-"]
     assert not [*Path("store").rglob("*.tmp"), *Path("results").rglob("*.tmp")]

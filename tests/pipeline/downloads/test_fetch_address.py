@@ -12,11 +12,13 @@ from common_fate.remote.fetch_file import Patience
 from pipeline.downloads.http import fetch_address
 from pipeline.downloads.policy import DownloadPolicy, Gone, Later
 from tests.support.faulty_server import (
+    Fault,
     FaultyServer,
     dropped,
     endless,
     page,
     redirect,
+    robots_told,
     serving,
     stalled,
     status,
@@ -56,6 +58,50 @@ def test_what_is_there_is_gone_on_with(server: FaultyServer, tmp_path: Path):
     assert server.asked_for("file")[0] == "bytes=1000-"
 
 
+OTHER = bytes(reversed(range(251))) * 9_000
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        pytest.param(tagged('"a"', at=500_000), tagged('"b"', other=OTHER), id="another tag"),
+        pytest.param(tagged('"a"', at=500_000), tagged('"b"', other=OTHER, heeds=False), id="If-Range is not heeded"),
+        pytest.param(tagged('"a"', at=500_000), tagged(None, other=OTHER, heeds=False), id="another size alone"),
+        pytest.param(tagged(None, at=500_000), tagged(None, other=OTHER, heeds=False), id="never a tag"),
+        pytest.param(tagged('"a"', at=500_000), tagged('"b"', other=OTHER[: len(DATA)], heeds=False), id="a tag alone"),
+        pytest.param(tagged('W/"a"', at=500_000), tagged('W/"b"', other=OTHER), id="a weak tag"),
+    ],
+)
+@pytest.mark.parametrize("killed", [False, True])
+def test_no_file_is_made_of_two(server: FaultyServer, tmp_path: Path, first: Fault, then: Fault, killed: bool):
+    """The file changes while it is fetched, or between two jobs."""
+    server.befall("file", first, *[then] * 2)
+    if killed:
+        with pytest.raises(Later):
+            fetch(server, tmp_path / "to", DownloadPolicy(**{**vars(POLICY), "attempts": 1}))
+        assert 0 < (tmp_path / "to").stat().st_size < len(DATA)
+    fetch(server, tmp_path / "to")
+    assert (tmp_path / "to").read_bytes() in (OTHER, OTHER[: len(DATA)])
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["to"]
+
+
+@pytest.mark.parametrize("etag", ['"a"', 'W/"a"', None])
+def test_the_same_file_is_gone_on_with_by_another_job(server: FaultyServer, tmp_path: Path, etag: str | None):
+    server.befall("file", tagged(etag, at=500_000), tagged(etag))
+    with pytest.raises(Later):
+        fetch(server, tmp_path / "to", DownloadPolicy(**{**vars(POLICY), "attempts": 1}))
+    arrived = (tmp_path / "to").stat().st_size
+    fetch(server, tmp_path / "to")
+    assert (tmp_path / "to").read_bytes() == DATA
+    assert server.asked_for("file") == [None, f"bytes={arrived}-"]
+
+
+def test_a_part_of_unknown_origin_is_not_gone_on_with(server: FaultyServer, tmp_path: Path):
+    (tmp_path / "to").write_bytes(b"x" * 1000)
+    fetch(server, tmp_path / "to")
+    assert (tmp_path / "to").read_bytes() == DATA
+
+
 @pytest.mark.parametrize(
     ("fault", "kind", "reason", "requests"),
     [
@@ -67,7 +113,7 @@ def test_what_is_there_is_gone_on_with(server: FaultyServer, tmp_path: Path):
         (redirect("file:///etc/passwd"), Gone, "leads to an address that is not http or https", 1),
         (redirect("http://localhost:9/x"), Later, "its host is not allowed: see download.allow_hosts", 1),
         (page, Gone, "a web page, no video", 1),
-        (tagged("noai"), Later, "its server disallows it: X-Robots-Tag says noai", 1),
+        (robots_told("noai"), Later, "its server disallows it: X-Robots-Tag says noai", 1),
         (truncated(1000), Gone, "not the file that was listed: its length or its sha256 differs", 2),
         (endless, Later, "larger than download.most_bytes", 1),
         (status(429, Retry_After="9999"), Later, "the server answers 429", 2),
@@ -120,7 +166,7 @@ def test_a_redirect_to_this_machine_is_refused(server: FaultyServer, tmp_path: P
 def test_a_server_may_opt_out(server: FaultyServer, tmp_path: Path, headers: list[str], said: str | None):
     to = tmp_path / "to"
     to.write_bytes(DATA[:1000])
-    server.befall("file", tagged(*headers), ever=True)
+    server.befall("file", robots_told(*headers), ever=True)
     if said is None:
         fetch(server, to, size=len(DATA))
         assert to.read_bytes() == DATA
@@ -134,7 +180,7 @@ def test_a_server_may_opt_out(server: FaultyServer, tmp_path: Path, headers: lis
 
 
 def test_other_directives_may_be_disallowed(server: FaultyServer, tmp_path: Path):
-    server.befall("file", tagged("noarchive"), ever=True)
+    server.befall("file", robots_told("noarchive"), ever=True)
     policy = DownloadPolicy(**{**vars(POLICY), "disallowed_header_directives": ["NoArchive"]})
     with pytest.raises(Later, match="says noarchive"):
         fetch(server, tmp_path / "to", policy)

@@ -1,7 +1,12 @@
 """Columns without pixels, from one lab to another that has the videos: the same, encoded again, others, or none."""
 
 import json
+import os
+import re
 import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from common_fate.datasets.catalog import read_catalog
+from common_fate.datasets.verify import verify
+from common_fate.errors import UserError
 from common_fate.shards.column import Shard
 from common_fate.shards.record import Record
 from common_fate.torch import ShardDataset
+from pipeline.sharing.adopt_view import check_shards
 from pipeline.sharing.own_videos import own_copies
 from tests.support.clips import write_clip
 from tests.support.sharing_commands import Done, content, flip, pipeline
@@ -97,6 +105,52 @@ def test_the_folder_is_whole_and_valid(lab: Path):
     dataset = Dataset(lab / "shared/croissant.json")
     assert not dataset.metadata.issues.errors
     assert next(iter(dataset.records("flow/samples")))["flow/samples/key"] == b"ape-000000"
+
+
+@contextmanager
+def at_most(seconds: int) -> Iterator[None]:
+    """Ends what hangs, in this process."""
+
+    def end(*_: object) -> None:
+        raise AssertionError(f"not done after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["a pipe", "no end"])
+@pytest.mark.parametrize("place", ["", "flow"])
+def test_no_file_of_it_makes_anybody_wait(shared: Path, place: str, put: Callable[[Path], object]):
+    """Whichever is a pipe, or a link to a device that has no end."""
+    names = [path.name for path in (shared / place).iterdir() if path.is_file()]
+    assert {"SHA256SUMS", "croissant.json", "README.md"} < set(names)
+    for name in names:
+        file, kept = shared / place / name, shared.parent / name
+        shutil.move(file, kept)
+        put(file)
+        with at_most(10):
+            try:
+                said = [f"{problem.path}: {problem.fault}" for problem in verify(shared, full=True)]
+            except UserError as error:
+                said = [str(error)]
+            with pytest.raises(UserError, match=re.escape(name)):
+                check_shards(shared, [])
+        assert any(name in line for line in said), (name, said)
+        file.unlink()
+        shutil.move(kept, file)
+
+
+def test_adopting_waits_for_no_pipe(shared: Path, lab: Path):
+    (shared / "SHA256SUMS").unlink()
+    os.mkfifo(shared / "SHA256SUMS")
+    done = adopt(shared, lab / "clips")
+    assert done.returncode == 1
+    assert "SHA256SUMS: not what `sha256sum -c` reads" in done.stderr
 
 
 def test_hugging_face_streams_each_column(lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

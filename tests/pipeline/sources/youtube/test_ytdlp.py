@@ -1,5 +1,9 @@
 """Fetching through yt-dlp's generic extractor from a server on this machine, which misbehaves."""
 
+import gzip
+import time
+import tracemalloc
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +17,19 @@ from pipeline.sources.videos import SOURCE as FILES
 from pipeline.sources.youtube import SOURCE, YouTubeOptions
 from pipeline.sources.youtube.cutting import cut
 from tests.support.clips import number_in, write_clip
-from tests.support.faulty_server import FaultyServer, dropped, endless, redirect, serving, stalled, status
+from tests.support.faulty_server import (
+    NO_BODY_ENDS,
+    NO_HEAD_ENDS,
+    Fault,
+    FaultyServer,
+    dropped,
+    endless,
+    redirect,
+    serving,
+    stalled,
+    status,
+    tagged,
+)
 
 ONCE = {"attempts": 1, "silence": 1, "allow_hosts": ["127.0.0.1"]}
 
@@ -67,6 +83,21 @@ def test_what_came_before_is_not_fetched_again(server: FaultyServer, clip: Path,
     fetch(server, to)
     assert to.read_bytes() == clip.read_bytes()
     assert server.asked_for("clip.mp4")[-1] == "bytes=5000-"
+    assert list(to.parent.iterdir()) == [to]
+
+
+@pytest.mark.parametrize("etag", ['"b"', None])
+def test_no_file_is_made_of_two(server: FaultyServer, clip: Path, to: Path, etag: str | None):
+    """It changes between two jobs: by its tag, or by its size alone."""
+    data = clip.read_bytes()
+    other = data[:2000] + bytes(reversed(data[2000:])) + bytes(100)
+    server.befall("clip.mp4", tagged('"a"'), tagged('"a"', at=5000))
+    with pytest.raises(Later, match="connection failed"):
+        fetch(server, to)
+    server.befall("clip.mp4", tagged(etag, other=other), ever=True)
+    fetch(server, to)
+    assert to.read_bytes() == other
+    assert "bytes=5000-" in server.asked_for("clip.mp4")
     assert list(to.parent.iterdir()) == [to]
 
 
@@ -153,14 +184,63 @@ def test_a_video_that_is_too_large_leaves_nothing(server: FaultyServer, to: Path
 
 
 def test_a_page_without_end_ends(server: FaultyServer, to: Path, monkeypatch: pytest.MonkeyPatch):
-    from pipeline.sources.youtube import guard
-
-    monkeypatch.setattr(guard, "MOST_PAGE", 100_000)
+    monkeypatch.setattr("pipeline.sources.youtube.answers.MOST_PAGE", 100_000)
     (server.folder / "page.html").write_bytes(b"<html>")
     server.befall("page.html", endless)
     with pytest.raises(Gone, match="page larger than 100000 bytes"):
         fetch(server, to, "page.html")
     assert server.handed_out["page.html"] < 2**23
+
+
+def packed(data: bytes, coding: str) -> Fault:
+    """An answer in a coding, under a Content-Type of videos."""
+    pack = {"gzip": gzip.compress, "deflate": zlib.compress, "br": bytes, "gzip, gzip": gzip.compress}[coding]
+    body = pack(data)
+    headers = {"Content_Encoding": coding, "Content_Type": "video/mp4"}
+    return lambda handler, _: (handler.begin(200, str(len(body)), **headers), handler.send(body))
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_an_answer_that_is_packed_is_unpacked(server: FaultyServer, clip: Path, to: Path, coding: str):
+    server.befall("clip.mp4", packed(clip.read_bytes(), coding), ever=True)
+    fetch(server, to)
+    assert to.read_bytes() == clip.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("coding", "says"),
+    [
+        ("gzip", "page larger than 1000000 bytes"),
+        ("deflate", "page larger than 1000000 bytes"),
+        ("br", "coding that was not asked for"),
+        ("gzip, gzip", "coding that was not asked for"),
+    ],
+)
+def test_what_unpacks_to_no_end_takes_no_room(server: FaultyServer, to: Path, coding: str, says: str, monkeypatch):
+    monkeypatch.setattr("pipeline.sources.youtube.answers.MOST_PAGE", 1_000_000)
+    zeros = bytes(100_000_000 if coding in ("gzip", "deflate") else 1000)
+    server.befall("clip.mp4", packed(zeros, coding), ever=True)
+    tracemalloc.start()
+    try:
+        with pytest.raises(Gone, match=says):
+            fetch(server, to)
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
+    assert list(to.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("fault", (NO_HEAD_ENDS | NO_BODY_ENDS).items(), ids=NO_HEAD_ENDS | NO_BODY_ENDS)
+def test_an_answer_that_never_ends_is_for_later(server: FaultyServer, to: Path, fault, monkeypatch):
+    """Though there is no silence."""
+    monkeypatch.setattr("pipeline.sources.youtube.answers._LONGEST", 0.5)
+    server.befall("clip.mp4", fault[1], ever=True)
+    began = time.monotonic()
+    with pytest.raises((Later, Gone)) as told:
+        fetch(server, to)
+    assert time.monotonic() - began < 10
+    if fault[0] != "hints":  # which Python takes for an answer
+        assert "the connection failed, or the server was silent" in str(told.value)
 
 
 def test_a_silent_server_is_for_later(server: FaultyServer, to: Path):
