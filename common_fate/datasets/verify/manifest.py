@@ -58,7 +58,7 @@ def listed_problems(path: Path, record: Record, row: Mapping[str, Any] | None) -
         "bytes": record.bytes,
         "sha256": record.sha256,
         "samples": record.samples,
-        "failures": len(record.failures),
+        "failures": record.failed,
     }
     wrong = [name for name, value in facts.items() if row is not None and row.get(name) != value]
     if wrong:
@@ -106,7 +106,7 @@ def _wrong_rows(rows: pa.Table, record: Record) -> str:
     if made.num_rows != record.samples:
         return f"{made.num_rows} samples where it has {record.samples}"
     if failed["key"].to_pylist() != [failure["key"] for failure in record.failures]:
-        return f"{failed.num_rows} failures where it has {len(record.failures)}, or others"
+        return f"{failed.num_rows} rows of failures where it has {len(record.failures)}, or others"
     if made["key"].to_pylist() != record.keys:
         return "other keys, or in another order"
     for what, values in (("offset", record.offsets()), ("size", record.sizes)):
