@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from common_fate.errors import UserError
@@ -105,6 +106,8 @@ def read_plan(path: Path) -> Plan:
             raise TypeError("video ids must be text")
         if odd := [video for shard in plan for video in shard if not VIDEO.fullmatch(video)]:
             raise ValueError(f"{quoted(odd[0])} is no id of a video, which has letters, digits and _")
+        if len({video for shard in plan for video in shard}) < sum(map(len, plan)):
+            raise ValueError("a video stands twice")
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, TypeError, KeyError) as error:
@@ -179,6 +182,8 @@ def read_catalog(path: Path, ids: Iterable[str] | None = None) -> list[Video]:
             rows = table.read(columns, among=("video", ids) if ids else None)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path}: not a catalog ({error}): run `snakemake` to write it again") from error
+    if len(pc.unique(rows["video"])) < rows.num_rows:
+        raise UserError(f"{path}: not a catalog (a video stands twice): run `snakemake` to write it again")
     videos = [Video(*row) for row in zip(*(rows[name].to_pylist() for name in columns), strict=True)]
     if ids is None:
         return videos

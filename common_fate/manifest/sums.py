@@ -4,11 +4,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from common_fate.foreign.files import read_file
 from common_fate.shards.files import readable
-from common_fate.shards.record import Record, file_sha256
+from common_fate.shards.limits import quoted
+from common_fate.shards.record import Record, file_sha256, is_sha256
 
 SUMS = "SHA256SUMS"
 MAX_SUMS_BYTES = 256 * 2**20
+_SUM = 64  # digits; then two spaces, and a name of a letter at least
 
 
 def shard_sums(folder: Path, records: Sequence[Record]) -> dict[str, str]:
@@ -23,12 +26,27 @@ def sums_of(files: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def read_sums(path: Path) -> dict[str, str]:
-    """Reads the sums of SHA256SUMS by file. Raises ValueError where it is not what `sha256sum -c` reads, or beyond
-    reason.
+    """Reads the sums of SHA256SUMS by file; see `parse_sums`. Raises OSError where it cannot be read, or is a pipe."""
+    return parse_sums(read_file(path, MAX_SUMS_BYTES).decode())
+
+
+def parse_sums(listing: str) -> dict[str, str]:
+    """Returns the sums of SHA256SUMS by file.
+
+    Raises:
+        ValueError: a line is not what `sha256sum -c` reads, or a file has two, of which readers may believe either.
     """
-    if path.stat().st_size > MAX_SUMS_BYTES:
-        raise ValueError(f"larger than {MAX_SUMS_BYTES} bytes")
-    return {name: digest for digest, name in (line.split("  ") for line in path.read_text().splitlines())}
+    if listing.count("\n") > len(listing) // (_SUM + 3):  # counted first, for each line takes memory
+        raise ValueError("it has lines that are too short")
+    sums: dict[str, str] = {}
+    for line in listing.removesuffix("\n").split("\n") if listing else []:
+        sha256, _, name = line.partition("  ")
+        if not is_sha256(sha256) or not name:
+            raise ValueError(quoted(line))
+        if name in sums:
+            raise ValueError(f"{quoted(name)} stands twice")
+        sums[name] = sha256
+    return sums
 
 
 def sums_file(sums: Mapping[str, str]) -> bytes:

@@ -21,7 +21,7 @@ def shared_columns(folder: Path, shared: Shared, full: bool) -> Iterator[Problem
         if not (folder / part).is_dir():
             yield Problem(folder / part, "missing", AGAIN)
         else:
-            yield from view_problems(folder / part, full, records)
+            yield from view_problems(folder / part, full, records, folder / CATALOG)
     for name in (SHARE, RECIPE, CATALOG, "README.md", "croissant.json", SUMS):
         if not (folder / name).exists():
             yield Problem(folder / name, "missing", AGAIN)
