@@ -11,7 +11,7 @@ from common_fate.shards.record import Record, file_sha256, is_sha256
 
 SUMS = "SHA256SUMS"
 MAX_SUMS_BYTES = 256 * 2**20
-_SUM = 64  # digits; then two spaces, and a name of a letter at least
+_SUM = 64  # digits, and then the name
 
 
 def shard_sums(folder: Path, records: Sequence[Record]) -> dict[str, str]:
@@ -36,12 +36,12 @@ def parse_sums(listing: str) -> dict[str, str]:
     Raises:
         ValueError: a line is not what `sha256sum -c` reads, or a file has two, of which readers may believe either.
     """
-    if listing.count("\n") > len(listing) // (_SUM + 3):  # counted first, for each line takes memory
+    if listing.count("\n") > len(listing) // _SUM:  # counted first, for each line takes memory
         raise ValueError("it has lines that are too short")
     sums: dict[str, str] = {}
     for line in listing.removesuffix("\n").split("\n") if listing else []:
         sha256, _, name = line.partition("  ")
-        if not is_sha256(sha256) or not name:
+        if not is_sha256(sha256):
             raise ValueError(quoted(line))
         if name in sums:
             raise ValueError(f"{quoted(name)} stands twice")

@@ -58,8 +58,10 @@ def read_videos(folder: Path) -> pa.Table:
         table = read_parquet(path, dict(zip(_SCHEMA.names, _SCHEMA.types, strict=True)), MAX_ROWS)
     except (OSError, ValueError) as error:
         raise ShardError(f"{path}: not a manifest: {error}") from error
-    if odd := [name for name in table["video"].to_pylist() if name is None or not VIDEO.fullmatch(name)]:
-        raise ShardError(f"{path}: not a manifest: {quoted(odd[0])} is no id of a video")
+    is_id = pc.fill_null(pc.match_substring_regex(table["video"], f"^(?:{VIDEO.pattern})$"), False)
+    if not pc.all(is_id, min_count=0).as_py():
+        odd = table["video"].filter(pc.invert(is_id))[0].as_py()
+        raise ShardError(f"{path}: not a manifest: {quoted(odd)} is no id of a video")
     if len(pc.unique(table["video"])) < table.num_rows:
         raise ShardError(f"{path}: not a manifest: a video stands twice")
     return table

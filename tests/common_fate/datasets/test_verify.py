@@ -412,19 +412,19 @@ LIES: dict[str, tuple[Callable[[Path], object], str]] = {
 TOLD_BY_A_CATALOG: dict[str, tuple[Callable[[Path], object], str]] = {
     "other videos": (
         changed("catalog.parquet", lambda rows: [row.update(video=f"z{row['video']}") for row in rows]),
-        "videos.parquet: says other than catalog.parquet of ape",
+        "videos.parquet: says other than catalog.parquet of 'zape'",
     ),
     "a video twice": (
         changed("catalog.parquet", lambda rows: rows.append(rows[0])),
-        "catalog.parquet: not a catalog (a video stands twice)",
+        "catalog.parquet: not a catalog (a video stands twice",
     ),
     "more videos": (
         changed("catalog.parquet", lambda rows: rows.append(rows[0] | {"video": "dog"})),
-        "videos.parquet: says other than catalog.parquet of dog",
+        "videos.parquet: says other than catalog.parquet of 'dog'",
     ),
     "a licence": (
         changed("catalog.parquet", lambda rows: rows[2].update(license="CC BY")),
-        "videos.parquet: says other than catalog.parquet of cat",
+        "videos.parquet: says other than catalog.parquet of 'cat'",
     ),
 }
 
