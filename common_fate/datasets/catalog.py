@@ -19,7 +19,7 @@ from common_fate.shards.keys import VIDEO
 from common_fate.shards.limits import MAX_JSON_VALUES, MAX_PLAN_BYTES, MAX_ROWS, quoted
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # of which there may be millions
 class Video:
     """One row of the catalog.
 

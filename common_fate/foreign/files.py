@@ -40,8 +40,9 @@ def read_file(path: Path, most: int) -> bytes:
         ValueError: it is larger than `most` bytes; no more than that is read.
     """
     with open_file(path) as file:
-        data = file.read(most + 1) if os.fstat(file.fileno()).st_size <= most else None
-    if data is None or len(data) > most:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(size + 1) if size <= most else b""  # by its size: room is taken for all that is asked for
+    if size > most or len(data) > size:
         raise ValueError(f"larger than {most} bytes")
     return data
 
