@@ -97,19 +97,9 @@ class Record:
         lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in facts.items())
         return f"{{\n{lines}\n}}\n"
 
-    def encoded(self) -> bytes:
-        """Returns the record's bytes. Raises UserError where it is larger than what a reader takes."""
-        data = self.text().encode()
-        if len(data) > MAX_RECORD_BYTES or most_values_in(data) > _MAX_VALUES:
-            raise UserError(
-                f"shard {self.shard}: a record of {self.samples} samples and {self.failed} failures with their reasons "
-                f"has {len(data)} bytes, which is more than a reader takes: {FEWER}"
-            )
-        return data
-
     def write(self, path: Path) -> None:
         """Writes the record atomically, which commits the shard."""
-        write_atomic(path, self.encoded())
+        write_atomic(path, record_bytes(self))
 
     @classmethod
     def read(cls, path: Path) -> "Record":
@@ -197,6 +187,17 @@ def summary(measures: Mapping[str, Sequence[float]]) -> dict[str, dict[str, floa
         name: {"mean": round(sum(values) / len(values), 6), "min": min(values), "max": max(values)}
         for name, values in measures.items()
     }
+
+
+def record_bytes(record: Record) -> bytes:
+    """Returns a record as it stands on disk. Raises UserError where it is larger than what a reader takes."""
+    data = record.text().encode()
+    if len(data) > MAX_RECORD_BYTES or most_values_in(data) > _MAX_VALUES:
+        raise UserError(
+            f"shard {record.shard}: a record of {record.samples} samples and {record.failed} failures has "
+            f"{len(data)} bytes, which is more than a reader takes: {FEWER}"
+        )
+    return data
 
 
 def record_path(tar: Path) -> Path:

@@ -167,8 +167,10 @@ class Keys:
             else:
                 self._keys.add(text)
         self._runs = {video: sorted(found) for video, found in runs.items()}
-        self._firsts = {video: [run.first for run in found] for video, found in self._runs.items()}
-        self._ends = {video: list(accumulate((run.last for run in found), max)) for video, found in self._runs.items()}
+        self._firsts = {video: [run.frames[0] for run in found] for video, found in self._runs.items()}
+        self._ends = {
+            video: list(accumulate((run.frames[-1] for run in found), max)) for video, found in self._runs.items()
+        }
 
     def __contains__(self, key: str) -> bool:
         if key in self._keys:

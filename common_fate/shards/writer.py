@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from common_fate.errors import ShardError, UserError
 from common_fate.shards.files import atomic, sync
 from common_fate.shards.limits import MAX_SAMPLES
-from common_fate.shards.record import Record, file_sha256, record_path
+from common_fate.shards.record import Record, file_sha256, record_bytes, record_path
 from common_fate.shards.runs import FEWER
 from common_fate.shards.tar import END, header, padded
 
@@ -46,7 +46,7 @@ def write_shard(
         record.check()
         if record == standing:
             raise _Same
-        commit.write(record.encoded())
+        commit.write(record_bytes(record))
         # What there is no room for shows here, while the old shard still stands. And an older record must never stand
         # beside a newer tar, however short the moment.
         sync(file)

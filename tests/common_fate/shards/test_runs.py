@@ -4,7 +4,7 @@ from collections import Counter
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common_fate.shards.keys import frame_key
@@ -14,6 +14,7 @@ FRAMES = st.sets(st.integers(0, 60), max_size=40).map(sorted)
 ROWS = st.fixed_dictionaries(dict.fromkeys(product(("torn", "dark"), ("ape", "bee")), FRAMES))
 
 
+@settings(deadline=None)
 @given(FRAMES, st.integers(0, 40))
 def test_runs_stand_for_the_keys_and_no_others(frames: list[int], most: int):
     keys = [frame_key("ape", frame) for frame in frames]
@@ -29,6 +30,7 @@ def test_runs_stand_for_the_keys_and_no_others(frames: list[int], most: int):
     assert not {"ape", "bee-000001"} & {key for key in ("ape", "bee-000001") if key in known}
 
 
+@settings(deadline=None)
 @given(ROWS, st.randoms())
 def test_reasons_and_videos_that_alternate_do_not_break_runs(rows: dict[tuple[str, str], list[int]], draw):
     said = [(reason, frame_key(video, frame)) for (reason, video), frames in rows.items() for frame in frames]
