@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -59,18 +60,17 @@ def lengthened(path: Path, rows: int, **texts: pa.Array) -> None:
     for name, values in texts.items():
         more = more.set_column(more.column_names.index(name), name, values)
     pq.write_table(pa.concat_tables([table, more.cast(table.schema)]), path, compression="zstd", compression_level=19)
-    assert path.stat().st_size < 2 * rows
+    assert path.stat().st_size < 4 * rows
 
 
-def numbered(before: str, count: int) -> pa.Array:
-    numbers = pc.utf8_lpad(pa.array(range(count)).cast(pa.string()), 6, "0")
-    return pc.binary_join_element_wise(before, numbers, "")
+def named(before: str, numbers: np.ndarray) -> pa.Array:
+    return pc.binary_join_element_wise(before, pc.utf8_lpad(pa.array(numbers).cast(pa.string()), 6, "0"), "")
 
 
 def test_a_recipe_of_many_frames_of_other_shards(made: Path, tmp_path: Path):
     share([made / "flow", made / "guidance"], tmp_path / "shared", False, Publication())
     whole = run(SPARE, "verify", "--full", tmp_path / "shared")
-    keys = numbered("z-", 999_999)
+    keys = named("z-", np.arange(999_999))
     frames, more = pa.array(range(999_999)), {"video": pa.repeat("z", 999_999), "shard": pa.repeat("000009", 999_999)}
     lengthened(tmp_path / "shared/recipe.parquet", 999_999, key=keys, frame=frames, **more)
     put_sums_right(tmp_path / "shared")
@@ -82,12 +82,12 @@ def test_a_recipe_of_many_frames_of_other_shards(made: Path, tmp_path: Path):
 @pytest.mark.parametrize("words", [("verify", "--full"), ("adopt", "--dataset", "x")])
 def test_a_catalog_of_many_videos(made: Path, tmp_path: Path, words: tuple[str, ...]):
     share([made / "shards/cmp"], tmp_path / "shared", False, Publication())
-    lengthened(tmp_path / "shared/catalog.parquet", ROWS, video=numbered("v", ROWS))
+    lengthened(tmp_path / "shared/catalog.parquet", ROWS, video=named("v", np.random.default_rng(0).permutation(ROWS)))
     put_sums_right(tmp_path / "shared")
     found = run(SPARE, words[0], tmp_path / "shared", *words[1:], where=tmp_path)
     assert found["ended"] == "refused"
-    assert "says other than catalog.parquet of 'v000000'" in found["said"]
-    assert found["taken"] < 400
+    assert "says other than catalog.parquet of 'v" in found["said"], found["said"]
+    assert found["taken"] < 500
 
 
 def test_a_table_of_addresses_that_unpacks_to_a_thousand_times_its_size(tmp_path: Path):
