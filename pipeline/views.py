@@ -12,6 +12,7 @@ from common_fate.errors import ShardError
 from common_fate.progress import progress
 from common_fate.shards.column import Shard
 from common_fate.shards.record import Record
+from common_fate.shards.runs import Keys, Listed, by_reason
 from common_fate.shards.writer import write_shard
 from pipeline.stages.runner import opened
 
@@ -84,10 +85,10 @@ def build_view(view: View, inputs: Mapping[str, Path], to: Path) -> Record:
                     f"{inputs[name]}: has members {record.extensions}; {view.name} needs {list(extensions)}"
                 )
         parts = {key: _parts(view, columns, key) for key in columns[view.anchor].record.keys}
-        failures = [failure for column in columns.values() for failure in column.record.failures]
+        failures = _failures([column.record for column in columns.values()])
         dropped = _dropped([column.record for column in columns.values()])
-        known = {failure["key"] for failure in failures}
-        left_out = {name: {*chain(*column.record.dropped.values())} for name, column in columns.items()}
+        known = Keys(key for _, key in failures.rows())
+        left_out = {name: Keys(chain(*column.record.dropped.values())) for name, column in columns.items()}
 
         def samples() -> Iterator[tuple[str, dict[str, bytes]]]:
             wanted = [(key, keys) for key, keys in parts.items() if keys]
@@ -103,7 +104,7 @@ def build_view(view: View, inputs: Mapping[str, Path], to: Path) -> Record:
                 elif key not in known and all(part not in left_out[stage] for stage, part in lacking):
                     stage, part = lacking[0]
                     what = "such sample" if part == key else part
-                    failures.append({"key": key, "stage": stage, "reason": f"no {what} in this column"})
+                    failures.add((stage, f"no {what} in this column"), key)
 
         def facts() -> dict[str, Any]:
             records = {name: column.record for name, column in columns.items()}
@@ -112,7 +113,9 @@ def build_view(view: View, inputs: Mapping[str, Path], to: Path) -> Record:
                 "version": view.version,
                 "options": {name: record.options for name, record in records.items()},
                 "inputs": {name: record.sha256 for name, record in records.items()},
-                "failures": failures,
+                "failures": [
+                    {"key": key, "stage": stage, "reason": reason} for (stage, reason), key in failures.rows()
+                ],
                 "dropped": dropped,
                 "statistics": {name: value for r in records.values() for name, value in r.statistics.items()},
                 "software": {name: value for r in records.values() for name, value in r.software.items()},
@@ -122,13 +125,21 @@ def build_view(view: View, inputs: Mapping[str, Path], to: Path) -> Record:
         return write_shard(to, samples(), facts)
 
 
+def _failures(records: Sequence[Record]) -> Listed[tuple[str, str]]:
+    """Stage and reason with the key of what failed in any of the columns."""
+    listed = Listed[tuple[str, str]]()
+    for row in (row for record in records for row in record.failures):
+        listed.add((row["stage"], row["reason"]), row["key"])
+    return listed
+
+
 def _dropped(records: Sequence[Record]) -> dict[str, list[str]]:
     """The keys, by reason, of what was dropped in any of the columns; a view lists it as it lists their failures."""
-    reasons = sorted({reason for record in records for reason in record.dropped})
-    return {
-        reason: list(dict.fromkeys(key for record in records for key in record.dropped.get(reason, [])))
-        for reason in reasons
-    }
+    listed = Listed[str]()
+    for reason in {reason for record in records for reason in record.dropped}:
+        for text in dict.fromkeys(key for record in records for key in record.dropped.get(reason, [])):
+            listed.add(reason, text)
+    return by_reason(listed.rows())
 
 
 def _parts(view: View, columns: Mapping[str, Shard], key: str) -> dict[str, str]:

@@ -111,7 +111,7 @@ def test_no_modules_import_each_other_in_a_circle(package: str):
     ("package", "libraries", "only_in"),
     [
         ("common_fate", (*HEAVY, "snakemake"), "common_fate/torch/"),
-        ("common_fate", ("numba",), "common_fate/shards/flow_kernels.py"),
+        ("common_fate", ("numba",), "common_fate/compiled.py"),
         ("common_fate", ("scipy", "yaml", "av"), "nowhere"),
         ("pipeline", HEAVY, "pipeline/columns/flow/networks/"),
     ],

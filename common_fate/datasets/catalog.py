@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,7 @@ from common_fate.shards.keys import VIDEO
 from common_fate.shards.limits import MAX_JSON_VALUES, MAX_PLAN_BYTES, MAX_ROWS, quoted
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # of which there may be millions
 class Video:
     """One row of the catalog.
 
@@ -105,6 +105,8 @@ def read_plan(path: Path) -> Plan:
             raise TypeError("video ids must be text")
         if odd := [video for shard in plan for video in shard if not VIDEO.fullmatch(video)]:
             raise ValueError(f"{quoted(odd[0])} is no id of a video, which has letters, digits and _")
+        if len({video for shard in plan for video in shard}) < sum(map(len, plan)):
+            raise ValueError("a video stands twice")
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, TypeError, KeyError) as error:
@@ -171,18 +173,49 @@ def read_catalog(path: Path, ids: Iterable[str] | None = None) -> list[Video]:
     Raises:
         UserError: the catalog is missing or not a catalog, or lacks an id.
     """
-    ids = None if ids is None else list(ids)
+    if ids is None:
+        return list(read_known(path).values())
+    ids = list(ids)
+    by_id = read_known(path, ids)
+    if missing := [video for video in ids if video not in by_id]:
+        raise UserError(f"{path}: lacks {missing[0]}, which plan.json names: run `snakemake` to write both again")
+    return [by_id[video] for video in ids]
+
+
+def read_known(path: Path, ids: Collection[str] | None = None) -> dict[str, Video]:
+    """Reads what a catalog says of videos, by their ids; with `ids`, of those alone that it has of them.
+
+    Raises:
+        UserError: the catalog is missing or not a catalog.
+    """
+    found: dict[str, Video] = {}
     try:
         with opened(path) as file:
             table = ParquetFile(file, MAX_ROWS)
             columns = {name: kind for name, kind in _COLUMNS.items() if name not in _LATER or name in table.names}
-            rows = table.read(columns, among=("video", ids) if ids else None)
+            table.check(columns)
+            if ids is not None and not ids:
+                return {}
+            parts = table.parts(columns) if ids is None else [table.read(columns, among=("video", ids))]
+            for rows in parts:
+                for row in zip(*(rows[name].to_pylist() for name in columns), strict=True):
+                    video = Video(*row)
+                    if found.setdefault(video.video, video) is not video:
+                        raise ValueError(f"the video {quoted(video.video)} stands twice")
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path}: not a catalog ({error}): run `snakemake` to write it again") from error
-    videos = [Video(*row) for row in zip(*(rows[name].to_pylist() for name in columns), strict=True)]
-    if ids is None:
-        return videos
-    by_id = {video.video: video for video in videos}
-    if missing := [video for video in ids if video not in by_id]:
-        raise UserError(f"{path}: lacks {missing[0]}, which plan.json names: run `snakemake` to write both again")
-    return [by_id[video] for video in ids]
+    return found
+
+
+def read_told(path: Path) -> Iterator[pa.Table]:
+    """Yields `video`, `license` and `about` of a catalog, which may be large, some rows at a time. Raises as
+    `read_known`.
+    """
+    try:
+        with opened(path) as file:
+            table = ParquetFile(file, MAX_ROWS)
+            table.check({name: kind for name, kind in _COLUMNS.items() if name not in _LATER or name in table.names})
+            names = ["video", "license", *_LATER.intersection(table.names)]
+            yield from table.parts({name: _COLUMNS[name] for name in names})
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UserError(f"{path}: not a catalog ({error}): run `snakemake` to write it again") from error

@@ -1,10 +1,10 @@
 """Statistics: what a researcher asks of a dataset, from the records alone."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from common_fate.datasets.catalog import read_plan
 from common_fate.datasets.parts import PLAN, VIEWS, in_made_order, is_column, shards_in
@@ -14,6 +14,7 @@ from common_fate.shards.keys import video_of
 from common_fate.shards.limits import MAX_PIXELS
 from common_fate.shards.members import member
 from common_fate.shards.record import Record
+from common_fate.shards.runs import by_reason, compacted, count, first_key
 from common_fate.tables import Table
 
 GRID_STRIDE = 200  # the setting of conditional motion propagation, beside K = 81
@@ -102,7 +103,7 @@ def _by_part(held: Holdings) -> Table:
     for name, by_shard in held.parts.items():
         records = list(by_shard.values())
         samples, size = sum(record.samples for record in records), sum(record.bytes for record in records)
-        failures = sum(len(record.failures) for record in records)
+        failures = sum(record.failed for record in records)
         each = size / 1e3 / samples if samples else None
         done = f"{len(records)} of {len(held.videos)}"
         rows.append([name, done, samples, failures, size / 1e6, each, _compression(held, by_shard)])
@@ -150,7 +151,12 @@ def _by_shard(held: Holdings) -> Table:
 def _row(held: Holdings, name: str, shards: Sequence[str], known: Sequence[StatsColumn], guided: bool) -> list[Any]:
     made = {part: [by_shard[shard] for shard in shards if shard in by_shard] for part, by_shard in held.parts.items()}
     samples = [sum(record.samples for record in records) if records else None for records in made.values()]
-    row: list[Any] = [name, sum(held.videos[shard] for shard in shards), *samples, len(set(_failed(held, shards)))]
+    row: list[Any] = [
+        name,
+        sum(held.videos[shard] for shard in shards),
+        *samples,
+        sum(count([key]) for *_, key in _failed(held, shards)),
+    ]
     row += [column.of(held.records(shards, column.statistic), column.statistic) for column in known]
     if guided:
         size = _size(held, shards)
@@ -163,31 +169,48 @@ def _grid(side: int) -> int:
     return len(range(side % GRID_STRIDE // 2, side, GRID_STRIDE))
 
 
+Said = TypeVar("Said", bound=Hashable)
+
+
+def _once(listed: Sequence[Iterable[tuple[Said, str]]]) -> set[tuple[Said, str]]:
+    """What several records of a shard list, once, though a view lists its columns' again; in runs where one has any."""
+    rows = [list(part) for part in listed]
+    if any(".." in text for part in rows for _, text in part):
+        rows = [compacted(part) for part in rows]
+    return {row for part in rows for row in part}
+
+
+def _in(held: Holdings, shard: str) -> list[Record]:
+    return [by_shard[shard] for by_shard in held.parts.values() if shard in by_shard]
+
+
 def _failed(held: Holdings, shards: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    """Stage, reason and key of every failure, again in each part that lists it."""
-    for by_shard in held.parts.values():
-        for shard in shards:
-            if shard in by_shard:
-                yield from ((row["stage"], row["reason"], row["key"]) for row in by_shard[shard].failures)
+    """Stage, reason and key of every failure, or run of them."""
+    for shard in shards:
+        parts = [[((row["stage"], row["reason"]), row["key"]) for row in r.failures] for r in _in(held, shard)]
+        yield from ((stage, reason, text) for (stage, reason), text in _once(parts))
 
 
 def _failures(held: Holdings) -> Table:
-    failed = sorted(set(_failed(held, list(held.videos))))
-    example = {(stage, reason): key for stage, reason, key in reversed(failed)}
-    counts = Counter((stage, reason) for stage, reason, _ in failed).most_common(MOST_REASONS)
-    rows: list[list[Any]] = [[stage, reason, count, example[stage, reason]] for (stage, reason), count in counts]
-    others = len(failed) - sum(count for _, count in counts)
+    failed = sorted(_failed(held, list(held.videos)))
+    example = {(stage, reason): first_key(text) for stage, reason, text in reversed(failed)}
+    counts = Counter[tuple[str, str]]()
+    for stage, reason, text in failed:
+        counts[stage, reason] += count([text])
+    most = counts.most_common(MOST_REASONS)
+    rows: list[list[Any]] = [[stage, reason, many, example[stage, reason]] for (stage, reason), many in most]
+    others = counts.total() - sum(many for _, many in most)
     note = f"{others} more failed for rarer reasons." if others else "" if failed else "Nothing failed."
     return Table(f"{held.name}: failures", ["stage", "reason", "count", "for example"], rows, note)
 
 
 def _drops(held: Holdings) -> Table:
     """What was left out on purpose, by reason; once, though a view lists its columns' again."""
-    dropped: dict[str, dict[str, None]] = {}
-    for by_shard in held.parts.values():
-        for record in by_shard.values():
-            for reason, keys in record.dropped.items():
-                dropped.setdefault(reason, {}).update(dict.fromkeys(keys))
-    rows: list[list[Any]] = [[reason, len(keys), min(keys)] for reason, keys in sorted(dropped.items()) if keys]
+    parts = (
+        [[(reason, text) for reason, texts in record.dropped.items() for text in texts] for record in _in(held, shard)]
+        for shard in held.videos
+    )
+    dropped = by_reason(row for listed in parts for row in _once(listed))
+    rows: list[list[Any]] = [[reason, count(texts), first_key(min(texts))] for reason, texts in dropped.items()]
     note = "Left out on purpose, which is no failure; a pair has the key of its first frame."
     return Table(f"{held.name}: dropped", ["reason", "count", "for example"], rows, note)

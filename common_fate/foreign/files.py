@@ -40,8 +40,9 @@ def read_file(path: Path, most: int) -> bytes:
         ValueError: it is larger than `most` bytes; no more than that is read.
     """
     with open_file(path) as file:
-        data = file.read(most + 1) if os.fstat(file.fileno()).st_size <= most else None
-    if data is None or len(data) > most:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(size + 1) if size <= most else b""  # by its size: room is taken for all that is asked for
+    if size > most or len(data) > size:
         raise ValueError(f"larger than {most} bytes")
     return data
 
@@ -56,8 +57,7 @@ def parse_json(data: bytes, most_values: int = MAX_JSON_VALUES) -> Any:
     Raises:
         ValueError: it is none, or holds more.
     """
-    # Each value stands after a comma or a bracket, so there are no more than of these, and counting takes no memory.
-    if sum(map(data.count, (b",", b"[", b"{"))) > most_values:
+    if most_values_in(data) > most_values:
         raise ValueError(f"JSON of more than {most_values} values")
     try:
         value = json.loads(
@@ -75,6 +75,11 @@ def parse_json(data: bytes, most_values: int = MAX_JSON_VALUES) -> Any:
         if not level:
             return value
     raise ValueError("JSON nested too deeply")
+
+
+def most_values_in(data: bytes) -> int:
+    """Returns how many values JSON may hold at most: each stands after a comma or a bracket. That takes no memory."""
+    return sum(map(data.count, (b",", b"[", b"{")))
 
 
 def _parts(value: Any) -> Any:

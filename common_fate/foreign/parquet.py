@@ -5,7 +5,7 @@ A few bytes of Parquet can stand for any number of rows (as runs), of long texts
 """
 
 import io
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,6 +24,7 @@ _MAX_PAGE_BYTES = 2**26
 _MAX_PAGES = 2**18
 _MAX_HEADER_BYTES = 2**16
 _MAX_STRUCTS = 2**19
+_PART = 2**16  # rows that are read at once
 _MAX_THRIFT = 2**20
 # A table of keys and sizes has ten bytes a row or more, and unpacks to some ten times its bytes. Whoever wants more
 # memory from the reader has to send a larger file.
@@ -108,17 +109,23 @@ class ParquetFile:
             among: a column of texts, and those that a row may have in it; groups of rows that have none are not read.
         """
         file = self._opened(columns)
-        groups = list(range(len(self._groups)))
-        if among is not None:
-            column, values = self.names.index(among[0]), among[1]
-            groups = [group for group in groups if _may_have(_structs(self._groups[group], 1)[column], values)]
-        (table,) = self._tables(file, [groups], columns)
-        return table if among is None else table.filter(pc.is_in(table[among[0]], pa.array(among[1], pa.string())))
+        every = range(len(self._groups))
+        if among is None:
+            whole = (file.read_row_groups(groups, list(columns), use_threads=False) for groups in [[*every]])
+            return next(self._checked(whole, columns))
+        column, values = self.names.index(among[0]), pa.array(among[1], pa.string())
+        groups = [group for group in every if _may_have(_structs(self._groups[group], 1)[column], among[1])]
+        found = [part.filter(pc.is_in(part[among[0]], values)) for part in self._parts(file, groups, columns)]
+        return pa.concat_tables([pa.schema(list(columns.items())).empty_table(), *found])
 
     def parts(self, columns: Columns) -> Iterator[pa.Table]:
-        """Yields what `read` reads, a group of rows at a time."""
+        """Yields what `read` reads, at most 65,536 rows at a time."""
         file = self._opened(columns)
-        yield from self._tables(file, ([group] for group in range(len(self._groups))), columns)
+        yield from self._parts(file, list(range(len(self._groups))), columns)
+
+    def _parts(self, file: pq.ParquetFile, groups: list[int], columns: Columns) -> Iterator[pa.Table]:
+        batches = file.iter_batches(_PART, groups, list(columns), use_threads=False) if groups else iter(())
+        yield from self._checked((pa.Table.from_batches([batch]) for batch in batches), columns)
 
     def _opened(self, columns: Columns) -> pq.ParquetFile:
         self.check(columns)
@@ -129,12 +136,13 @@ class ParquetFile:
         except (OSError, pa.ArrowException) as error:
             raise ValueError(_line(error)) from error
 
-    def _tables(self, file: pq.ParquetFile, parts: Iterable[list[int]], columns: Columns) -> Iterator[pa.Table]:
-        """The columns of some groups of rows, and of the next."""
+    def _checked(self, tables: Iterator[pa.Table], columns: Columns) -> Iterator[pa.Table]:
+        """Tables as they are read, with their texts written out once it is known how long all of them are."""
         room = _SPARE_BYTES + _UNPACKED_A_BYTE * self._size
-        for groups in parts:
+        while True:
             try:
-                table = file.read_row_groups(groups, list(columns), use_threads=False)
+                if (table := next(tables, None)) is None:
+                    return
                 table = table.select(list(columns))
                 table.validate(full=True)
                 for name in (name for name, kind in columns.items() if kind == pa.string()):

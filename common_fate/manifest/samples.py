@@ -19,6 +19,7 @@ from common_fate.shards.record import Record
 from common_fate.shards.tar import BLOCK
 
 SAMPLES = "samples.parquet"
+LICENSE = "license"
 GROUP = 2**17
 """Rows of a row group, or a little more: what a query for one sample reads."""
 
@@ -35,20 +36,30 @@ def checked_alike(records: Iterable[Record], extensions: list[str], folder: Path
 
 def write_samples(
     file: BinaryIO, records: Iterable[Record], extensions: list[str], videos: Sequence[Video] = ()
-) -> list[dict[str, Any]]:
-    """Writes samples.parquet some shards at a time, and returns the rows of shards.parquet.
+) -> tuple[list[dict[str, Any]], list[Video]]:
+    """Writes samples.parquet some shards at a time; returns the rows of shards.parquet, and the videos of all samples.
+
+    These are those given, and then those that samples are of and of which nothing is known.
 
     Shards stand whole in row groups of a little more than `GROUP` rows. Keys rise within a shard, so the groups' least
     and greatest keys say which of them may hold a sample.
     """
     rows = []
+    known = {video.video: video for video in videos}
     licenses = {video.video: video.license for video in videos}
     with pq.ParquetWriter(file, _written_schema(extensions), compression="zstd") as writer:
         for group in _groups(records):
             table = _samples(group, extensions, licenses)
+            known |= {name: Video(name, "", "") for name in pc.unique(table["video"]).to_pylist() if name not in known}
             writer.write_table(table, row_group_size=max(1, table.num_rows))
             rows += [shard_row(record) for record in group]
-    return rows
+    return rows, list(known.values())
+
+
+def rows_of(record: Record, extensions: list[str]) -> tuple[pa.Table, pa.Table]:
+    """Returns the rows of a shard's samples and those of its failures, without the licence."""
+    schema = _sample_schema(extensions)
+    return _made(record, schema), _failed(record, schema)
 
 
 def _groups(records: Iterable[Record]) -> Iterator[list[Record]]:
@@ -63,9 +74,11 @@ def _groups(records: Iterable[Record]) -> Iterator[list[Record]]:
         yield group
 
 
-def read_samples(folder: Path) -> pa.Table:
-    """Reads the manifest's samples; the licence, which former versions lack, and what others may have added are left
-    out.
+def read_samples(folder: Path, licensed: bool = False) -> pa.Table:
+    """Reads the manifest's samples; what others may have added is left out.
+
+    Args:
+        licensed: also `license`, where it is there: former versions lack it.
 
     Raises:
         ShardError: it is missing, not a manifest, or would take far more memory than its bytes are worth.
@@ -80,6 +93,8 @@ def read_samples(folder: Path) -> pa.Table:
             if len(members) > MAX_EXTENSIONS:
                 raise ValueError(f"it has {len(members)} members a sample; at most {MAX_EXTENSIONS}")
             schema = _sample_schema(members)
+            if licensed and LICENSE in table.names:
+                schema = _written_schema(members)
             return table.read(dict(zip(schema.names, schema.types, strict=True)))
     except (OSError, ValueError) as error:
         raise ShardError(f"{path}: not a manifest: {error}") from error
@@ -94,17 +109,16 @@ def _sample_schema(extensions: list[str]) -> pa.Schema:
 
 def _written_schema(extensions: list[str]) -> pa.Schema:
     schema = _sample_schema(extensions)
-    return schema.insert(schema.get_field_index("failure") + 1, pa.field("license", pa.string()))
+    return schema.insert(schema.get_field_index("failure") + 1, pa.field(LICENSE, pa.string()))
 
 
 def _samples(records: list[Record], extensions: list[str], licenses: Mapping[str, str | None]) -> pa.Table:
     """The rows of some shards in samples.parquet."""
-    schema = _sample_schema(extensions)
-    table = pa.concat_tables([part(record, schema) for record in records for part in (_made, _failed)])
+    table = pa.concat_tables([part for record in records for part in rows_of(record, extensions)])
     videos = table["video"].combine_chunks().dictionary_encode()
     known = pa.array([licenses.get(video) for video in videos.dictionary.to_pylist()], pa.string())
     wanted = _written_schema(extensions)
-    return table.add_column(wanted.get_field_index("license"), "license", known.take(videos.indices)).cast(wanted)
+    return table.add_column(wanted.get_field_index(LICENSE), LICENSE, known.take(videos.indices)).cast(wanted)
 
 
 def _made(record: Record, schema: pa.Schema) -> pa.Table:

@@ -35,7 +35,7 @@ def shard_row(record: Record) -> dict[str, Any]:
         "bytes": record.bytes,
         "sha256": record.sha256,
         "samples": record.samples,
-        "failures": len(record.failures),
+        "failures": record.failed,
     }
 
 
@@ -75,7 +75,7 @@ def parse_shards(source: Path | bytes) -> pa.Table:
         raise ValueError(f"{quoted(odd[0])} does not name a shard")
     if len(set(names)) < len(names):
         raise ValueError("a shard stands twice")
-    for name, most in (("samples", MAX_SAMPLES), ("failures", MAX_SAMPLES), ("bytes", 2**63 - 1)):
+    for name, most in (("samples", MAX_SAMPLES), ("failures", 2**63 - 1), ("bytes", 2**63 - 1)):
         if not all(0 <= number <= most for number in table[name].to_pylist()):
             raise ValueError(f"a shard's {name} are not from 0 to {most}")
     return table

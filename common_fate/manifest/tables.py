@@ -38,9 +38,9 @@ def write_manifest(folder: Path, shards: list[str], title: str, videos: Sequence
         names = (SUMS, CROISSANT, CARD, VIDEOS, SIZES, INFO, SHARDS, SAMPLES)
         written = {name: stack.enter_context(atomic(folder / name)) for name in names}
         records = checked_alike(_records(folder, shards), extensions, folder)
-        rows = write_samples(written[SAMPLES], records, extensions, videos)
+        rows, filmed = write_samples(written[SAMPLES], records, extensions, videos)
         sync(written[SAMPLES])
-        files = _shard_tables(rows) | {VIDEOS: videos_file(videos)}
+        files = _shard_tables(rows) | {VIDEOS: videos_file(filmed)}
         files[CARD] = view_card(title, rows, extensions, videos).encode()
         sums = {row["file"]: row["sha256"] for row in rows}
         sums |= {f"{shard}.json": file_sum(folder / f"{shard}.json") for shard in shards}
@@ -64,8 +64,8 @@ def members(folder: Path, records: list[Record]) -> list[str]:
 def manifest_tables(records: list[Record], extensions: list[str], videos: Sequence[Video]) -> dict[str, bytes]:
     """Returns the manifest's files that are read by machines, from the records and what is known of their videos."""
     buffer = io.BytesIO()
-    rows = write_samples(buffer, records, extensions, videos)
-    return {SAMPLES: buffer.getvalue(), VIDEOS: videos_file(videos)} | _shard_tables(rows)
+    rows, filmed = write_samples(buffer, records, extensions, videos)
+    return {SAMPLES: buffer.getvalue(), VIDEOS: videos_file(filmed)} | _shard_tables(rows)
 
 
 def _shard_tables(rows: list[dict[str, Any]]) -> dict[str, bytes]:

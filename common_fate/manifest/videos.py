@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from common_fate.datasets.catalog import Video
@@ -33,6 +34,13 @@ def videos_file(videos: Sequence[Video]) -> bytes:
 
     Columns: `video`, `license`, `attribution`, `title`, `page`, `about` (a JSON object). What is not known is null.
     """
+    buffer = io.BytesIO()
+    pq.write_table(videos_table(videos), buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def videos_table(videos: Sequence[Video]) -> pa.Table:
+    """Returns the rows of videos.parquet; see `videos_file`."""
     facts = [_known(video) for video in videos]
     columns = {
         "video": [video.video for video in videos],
@@ -40,20 +48,22 @@ def videos_file(videos: Sequence[Video]) -> bytes:
         **{name: [known.get(name) for known in facts] for name in _FACTS},
         "about": [video.about for video in videos],
     }
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(columns, schema=_SCHEMA), buffer, compression="zstd")
-    return buffer.getvalue()
+    return pa.table(columns, schema=_SCHEMA)
 
 
 def read_videos(folder: Path) -> pa.Table:
-    """Reads a view's videos. Raises `ShardError` where the table is missing, none, or has what is no video's id."""
+    """Reads a view's videos. Raises `ShardError` where the table is missing, none, or has an id twice or none."""
     path = folder / VIDEOS
     try:
         table = read_parquet(path, dict(zip(_SCHEMA.names, _SCHEMA.types, strict=True)), MAX_ROWS)
     except (OSError, ValueError) as error:
         raise ShardError(f"{path}: not a manifest: {error}") from error
-    if odd := [name for name in table["video"].to_pylist() if name is None or not VIDEO.fullmatch(name)]:
-        raise ShardError(f"{path}: not a manifest: {quoted(odd[0])} is no id of a video")
+    is_id = pc.fill_null(pc.match_substring_regex(table["video"], f"^(?:{VIDEO.pattern})$"), False)
+    if not pc.all(is_id, min_count=0).as_py():
+        odd = table["video"].filter(pc.invert(is_id))[0].as_py()
+        raise ShardError(f"{path}: not a manifest: {quoted(odd)} is no id of a video")
+    if len(pc.unique(table["video"])) < table.num_rows:
+        raise ShardError(f"{path}: not a manifest: a video stands twice")
     return table
 
 

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from common_fate.errors import ShardError
 from common_fate.foreign.files import open_file
+from common_fate.manifest import sums
 from common_fate.manifest.samples import SAMPLES
 from common_fate.manifest.shards import SHARDS
 from common_fate.manifest.sums import MAX_SUMS_BYTES, SUMS
@@ -15,7 +16,7 @@ from common_fate.remote.address import checked_address, is_address
 from common_fate.remote.cache import Cache
 from common_fate.remote.fetch_file import fetch_file
 from common_fate.shards.files import write_atomic
-from common_fate.shards.record import file_sha256, is_sha256, text_digest
+from common_fate.shards.record import file_sha256, text_digest
 
 
 @dataclass(frozen=True)
@@ -63,15 +64,15 @@ def open_folder(place: str | Path, cache: Cache | None = None, tables: Sequence[
         return Folder(text, Path(re.sub("^file:(//)?", "", text)))
     address, cache = checked_address(text), cache or Cache()
     listing = cache.text(f"{address}/{SUMS}", MAX_SUMS_BYTES)
-    sums = parse_sums(listing, f"{address}/{SUMS}")
+    listed = parse_sums(listing, f"{address}/{SUMS}")
     digest = text_digest(listing)
     manifest = cache.folder / "manifests" / digest
     with cache.alone(digest):
         for table in tables:
-            if table not in sums:
+            if table not in listed:
                 raise ShardError(f"{address}/{SUMS}: does not list {table}: give the address of a view's folder")
-            if not _has(manifest / table, sums[table]):
-                fetch_file(f"{address}/{table}", manifest / table, sums[table], patience=cache.patience)
+            if not _has(manifest / table, listed[table]):
+                fetch_file(f"{address}/{table}", manifest / table, listed[table], patience=cache.patience)
         write_atomic(manifest / SUMS, listing.encode())
     return Folder(address, manifest, cache)
 
@@ -89,15 +90,13 @@ def parse_sums(listing: str, where: str) -> dict[str, str]:
     Raises:
         ShardError: it is not what `sha256sum -c` reads, or a name could lead out of the folder.
     """
-    sums = {}
-    for line in listing.splitlines():
-        sha256, _, name = line.partition("  ")
-        if not is_sha256(sha256):
-            raise ShardError(f"{where}: not what `sha256sum -c` reads: {line[:80]!r}")
-        if not _stays_inside(name):
-            raise ShardError(f"{where}: lists {name[:80]!r}, which is refused: not a plain name within the folder")
-        sums[name] = sha256
-    return sums
+    try:
+        found = sums.parse_sums(listing)
+    except ValueError as error:
+        raise ShardError(f"{where}: not what `sha256sum -c` reads: {error}") from None
+    if odd := [name for name in found if not _stays_inside(name)]:
+        raise ShardError(f"{where}: lists {odd[0][:80]!r}, which is refused: not a plain name within the folder")
+    return found
 
 
 def _stays_inside(name: str) -> bool:

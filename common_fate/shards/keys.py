@@ -21,9 +21,9 @@ def video_of(key: str) -> str:
 
 
 def frame_of(key: str) -> int | None:
-    """Returns the number of the frame that a key is of; None of a whole video."""
+    """Returns the number of the frame that a key is of, or the first one of a run; None of a whole video."""
     _, dash, frame = key.partition("-")
-    return int(frame) if dash else None
+    return int(frame.partition("..")[0]) if dash else None
 
 
 def check_keys(keys: Iterable[str]) -> None:

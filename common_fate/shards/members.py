@@ -86,6 +86,11 @@ def entry(name: str) -> Member | None:
     return _ENTRIES.get(name.rpartition(".")[2])
 
 
+def frame_prefix(extension: str) -> str:
+    """Returns what an extension says of the frame that it is of: `next.` of `next.truth.flow.b2`, nothing of `jpg`."""
+    return next((prefix for prefix in _FRAMES if extension.startswith(prefix)), "")
+
+
 def described(extension: str) -> str:
     """Returns what a member is and of which frame, in words."""
     about = member(extension).about
@@ -171,7 +176,8 @@ def _measure_facts(facts: Mapping[str, Any]) -> Mapping[str, float]:
     return {name: value for name, value in facts.items() if type(value) in (int, float)}
 
 
-_PREFIXES = {"previous.": "of the frame before", "next.": "of the next frame", "truth.": "as the source knows it"}
+_FRAMES = {"previous.": "of the frame before", "next.": "of the next frame"}
+_PREFIXES = _FRAMES | {"truth.": "as the source knows it"}
 
 _NAMED: dict[str, Member] = {
     kind.name: kind

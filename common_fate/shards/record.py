@@ -9,8 +9,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Any
 
-from common_fate.errors import ShardError
-from common_fate.foreign.files import open_file, parse_json, read_file
+from common_fate.errors import ShardError, UserError
+from common_fate.foreign.files import most_values_in, open_file, parse_json, read_file
 from common_fate.shards.files import write_atomic
 from common_fate.shards.keys import check_keys
 from common_fate.shards.limits import (
@@ -23,6 +23,7 @@ from common_fate.shards.limits import (
     check_extension,
     check_size,
 )
+from common_fate.shards.runs import FEWER, check_runs, count
 from common_fate.shards.tar import BLOCK, END, padded
 
 _MAX_VALUES = 2 * MAX_MEMBERS
@@ -35,7 +36,8 @@ class Record:
     `keys[i]` has members `extensions`, of `sizes[i]` bytes each, one after the other in the tar, so that every member's
     offset follows. `inputs` maps each input (a column, or `source`) to its digest. `statistics` maps each measure of
     the stage to its mean, minimum and maximum over the samples. `failures` are rows of key, stage and reason. `dropped`
-    has the keys of what was left out on purpose, by reason; where there is none the file does not mention it.
+    has the keys of what was left out on purpose, by reason; where there is none the file does not mention it. Where
+    either are more than a shard has samples, runs of frames stand for their keys (`common_fate.shards.runs`).
     """
 
     stage: str
@@ -56,9 +58,14 @@ class Record:
     dropped: dict[str, list[str]] = field(default_factory=dict)
 
     def known_keys(self) -> list[str]:
-        """Returns the keys of samples, of failures, and of what was dropped: all that tells of videos."""
+        """Returns the keys of samples, and keys or runs of failures and of what was dropped: all that names videos."""
         dropped = [key for keys in self.dropped.values() for key in keys]
         return [*self.keys, *(failure["key"] for failure in self.failures), *dropped]
+
+    @property
+    def failed(self) -> int:
+        """How many samples failed, or whole videos."""
+        return count(row["key"] for row in self.failures)
 
     @property
     def joined(self) -> tuple[str, ...]:
@@ -92,7 +99,7 @@ class Record:
 
     def write(self, path: Path) -> None:
         """Writes the record atomically, which commits the shard."""
-        write_atomic(path, self.text().encode())
+        write_atomic(path, record_bytes(self))
 
     @classmethod
     def read(cls, path: Path) -> "Record":
@@ -143,11 +150,11 @@ class Record:
         texts = [text for row in self.failures for text in row.values()]
         if not all(set(row) == {"key", "stage", "reason"} for row in self.failures) or not _all_are(str, texts):
             raise ValueError("a failure row needs key, stage and reason, and all are text")
-        check_keys(row["key"] for row in self.failures)
+        check_runs(row["key"] for row in self.failures)
         if any(len(text) > MAX_TEXT for text in [*texts, self.stage, *self.options, *self.inputs, *self.statistics]):
             raise ValueError(f"a stage, a reason or a name of more than {MAX_TEXT} characters")
         if len(self.failures) > MAX_SAMPLES:
-            raise ValueError(f"{len(self.failures)} failures; at most {MAX_SAMPLES}")
+            raise ValueError(f"{len(self.failures)} rows of failures; at most {MAX_SAMPLES}")
         if not _all_are(dict, [self.options, self.inputs, self.statistics, self.software, self.provenance]):
             raise ValueError("options, inputs, statistics, software and provenance must be objects")
         self._check_dropped()
@@ -157,17 +164,17 @@ class Record:
             raise ValueError("each of the statistics needs a mean, min and max")
 
     def _check_dropped(self) -> None:
-        """Raises ValueError unless `dropped` has lists of keys, each at most once for a reason."""
+        """Raises ValueError unless `dropped` has lists of keys and runs, each at most once for a reason."""
         if not isinstance(self.dropped, dict) or not _all_are(list, self.dropped.values()):
             raise ValueError("dropped must have a list of keys for each reason")
         if any(len(reason) > MAX_TEXT for reason in self.dropped):
             raise ValueError(f"a reason of more than {MAX_TEXT} characters")
         keys = [key for named in self.dropped.values() for key in named]
         if len(keys) > MAX_SAMPLES:
-            raise ValueError(f"{len(keys)} samples were dropped; at most {MAX_SAMPLES} may be")
+            raise ValueError(f"{len(keys)} rows of samples that were dropped; at most {MAX_SAMPLES}")
         if not _all_are(str, keys) or any(len(set(named)) < len(named) for named in self.dropped.values()):
             raise ValueError("what was dropped must be keys, each once for a reason")
-        check_keys(keys)
+        check_runs(keys)
 
 
 def _all_are(kind: type | UnionType, values: Iterable[object]) -> bool:
@@ -180,6 +187,17 @@ def summary(measures: Mapping[str, Sequence[float]]) -> dict[str, dict[str, floa
         name: {"mean": round(sum(values) / len(values), 6), "min": min(values), "max": max(values)}
         for name, values in measures.items()
     }
+
+
+def record_bytes(record: Record) -> bytes:
+    """Returns a record as it stands on disk. Raises UserError where it is larger than what a reader takes."""
+    data = record.text().encode()
+    if len(data) > MAX_RECORD_BYTES or most_values_in(data) > _MAX_VALUES:
+        raise UserError(
+            f"shard {record.shard}: a record of {record.samples} samples and {record.failed} failures has "
+            f"{len(data)} bytes, which is more than a reader takes: {FEWER}"
+        )
+    return data
 
 
 def record_path(tar: Path) -> Path:

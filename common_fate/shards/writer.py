@@ -9,7 +9,8 @@ from typing import Any, BinaryIO
 from common_fate.errors import ShardError, UserError
 from common_fate.shards.files import atomic, sync
 from common_fate.shards.limits import MAX_SAMPLES
-from common_fate.shards.record import Record, file_sha256, record_path
+from common_fate.shards.record import Record, file_sha256, record_bytes, record_path
+from common_fate.shards.runs import FEWER
 from common_fate.shards.tar import END, header, padded
 
 _CHUNK = 2**20
@@ -45,7 +46,7 @@ def write_shard(
         record.check()
         if record == standing:
             raise _Same
-        commit.write(record.text().encode())
+        commit.write(record_bytes(record))
         # What there is no room for shows here, while the old shard still stands. And an older record must never stand
         # beside a newer tar, however short the moment.
         sync(file)
@@ -69,7 +70,7 @@ def _write(tar: Path, file: BinaryIO, samples: Iterable[tuple[str, Mapping[str, 
         if key in keys:
             raise ValueError(f"the key {key} comes twice")
         if len(keys) == MAX_SAMPLES:
-            raise UserError(f"{tar}: a shard has at most {MAX_SAMPLES} samples: lower videos_per_shard")
+            raise UserError(f"{tar}: a shard has at most {MAX_SAMPLES} samples: {FEWER}")
         extensions = extensions or list(members)
         if set(members) != set(extensions):
             raise ValueError(f"{key} has members {sorted(members)}, the samples before it {sorted(extensions)}")

@@ -8,8 +8,9 @@ augmenting paths (Hopcroft and Karp, "An n^(5/2) Algorithm for Maximum Matchings
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from common_fate.compiled import njit
 
 _NONE = -1
 

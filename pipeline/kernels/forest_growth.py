@@ -4,8 +4,9 @@ Dollar and Zitnick, "Fast Edge Detection Using Structured Forests", TPAMI 2015, 
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from common_fate.compiled import njit
 
 _POWER_STEPS = 12  # of the power iteration: the sign of a projection needs no more precision
 _SEEN = 256  # patches of a node that its principal component is computed from

@@ -4,8 +4,9 @@ Dollar and Zitnick, "Fast Edge Detection Using Structured Forests", TPAMI 2015, 
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from common_fate.compiled import njit
 
 _FEATURE_BITS, _CHILD_BITS = 13, 17  # of a packed node; then two that say which children are leaves, and the threshold
 MOST_NODES = 2 << _CHILD_BITS  # of a tree, of which less than half have children of their own

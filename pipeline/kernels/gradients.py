@@ -5,8 +5,9 @@ Dollar and Zitnick, "Fast Edge Detection Using Structured Forests", TPAMI 2015, 
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from common_fate.compiled import njit
 
 _F = np.float32
 

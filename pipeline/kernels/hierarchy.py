@@ -4,8 +4,9 @@ Arbelaez et al., "Contour Detection and Hierarchical Image Segmentation", TPAMI 
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from common_fate.compiled import njit
 
 _FEW = 128  # arcs: a region with more waits for the heap
 

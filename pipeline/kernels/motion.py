@@ -5,8 +5,9 @@ gradients in double precision, distances as integer squares, ties by position.
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from common_fate.compiled import njit
 
 _FLOOR = 0.01  # a field whose strongest gradient is weaker than this has its edges measured against this
 

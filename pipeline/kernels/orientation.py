@@ -5,8 +5,9 @@ watershed transform. Orientations are those of the normal, in radians, from the 
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from common_fate.compiled import njit
 
 _RADIUS = 4  # of the triangle filter
 _STRAIGHT = 0.1  # an arc may stray from its chord by less than this share of the chord,

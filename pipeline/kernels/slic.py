@@ -6,8 +6,9 @@ Achanta et al., "SLIC Superpixels Compared to State-of-the-Art Superpixel Method
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from common_fate.compiled import njit
 
 _TABLE = 2**14  # steps from black to white in the table of CIELAB's cube root: a and b are within 0.25
 _STEP = 3  # lines from one to the next that an iteration looks at; the last looks at all

@@ -5,8 +5,9 @@ BSDS500's benchmark does to a contour map after each threshold.
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from common_fate.compiled import njit
 
 # The neighbours as (dy, dx), anticlockwise from the east: bit k of a neighbourhood is the k-th.
 _AROUND = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1))

@@ -5,8 +5,9 @@ boundary, where they lie in different basins) is as strong as the mean of the tw
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from common_fate.compiled import njit
 
 
 def watershed(strength: NDArray[np.floating]) -> NDArray[np.int32]:

@@ -2,15 +2,14 @@
 
 import hashlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from common_fate.datasets.adopted_record import Adopted, write_adopted
 from common_fate.datasets.catalog import Plan, Video, read_catalog, write_catalog, write_plan
 from common_fate.datasets.share.description import CATALOG, Shared
-from common_fate.datasets.share.recipe import distance, perceptual_hash, pixels_sha256, read_recipe
+from common_fate.datasets.share.recipe import Rows, distance, perceptual_hash, pixels_sha256, read_recipe, recipe_tables
 from common_fate.errors import ShardError, UserError
 from common_fate.manifest.tables import write_manifest
 from common_fate.progress import progress
@@ -28,8 +27,6 @@ from pipeline.views import View, build_view
 
 FAR = 8
 """Perceptual hashes of one picture, encoded twice, differ in no more of 64 bits, those of other pictures in more."""
-
-Rows = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass
@@ -67,22 +64,22 @@ def join(folder: Path, shared: Shared, dataset: Path, videos: str | None) -> tup
     check_shards(folder, missing)
     records = {part: {shard: Record.read(folder / part / f"{shard}.json") for shard in shards} for part in shared.parts}
     check_place(dataset, records)
-    recipe = read_recipe(folder, shards)
+    plan, wanted = _planned(folder, shards)
     options = _options(folder, shared)
     staging = dataset.with_name(f".{dataset.name}.adopt.tmp")
     shutil.rmtree(staging, ignore_errors=True)
-    compared = Compared(wanted=sum(map(len, recipe.values())))
+    compared = Compared(wanted=wanted)
     try:
-        plan = _plan(recipe)
         known = read_catalog(folder / CATALOG, [video for shard in plan for video in shard])
         own = own_copies(known, videos)
         compared.videos_absent = sum(video.kind == "adopted" for video in own)
         write_catalog(staging / CATALOG, own)
         write_plan(staging / "plan.json", plan)
-        for shard in progress(shards, len(shards), f"adopting {dataset.name}"):
+        recipe = progress(read_recipe(folder, shards), len(shards), f"adopting {dataset.name}")
+        for shard, rows in recipe:
             for part in shared.parts:
                 copy_shard(folder / part / f"{shard}.tar", staging / part / f"{shard}.tar")
-            stage = _checked(recipe[shard], compared)
+            stage = _checked(rows, compared)
             run_stage(stage, {"source": staging / "plan.json"}, staging / "frames" / f"{shard}.tar", options, 0)
         if not compared.exact + compared.alike:
             raise UserError(f"{folder}: none of its {compared.wanted} frames is in these videos: nothing was adopted")
@@ -117,11 +114,14 @@ def _options(folder: Path, shared: Shared) -> frames.FramesOptions:
         raise ShardError(f"{folder}/share.json: no options of the frames ({error})") from error
 
 
-def _plan(recipe: Mapping[str, Rows]) -> Plan:
-    plan: Plan = [[] for _ in range(max(map(int, recipe)) + 1)]
-    for shard, rows in recipe.items():
-        plan[int(shard)] = sorted({row["video"] for row in rows.values()})
-    return plan
+def _planned(folder: Path, shards: Sequence[str]) -> tuple[Plan, int]:
+    """Which videos stand in which shard by the recipe, and how many frames it has of them."""
+    plan: Plan = [[] for _ in range(max(map(int, shards)) + 1)]
+    wanted = 0
+    for shard, rows in recipe_tables(folder, shards):
+        plan[int(shard)] = sorted(set(rows["video"].to_pylist()))
+        wanted += rows.num_rows
+    return plan, wanted
 
 
 def _checked(rows: Rows, compared: Compared) -> Stage:

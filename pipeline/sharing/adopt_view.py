@@ -2,12 +2,15 @@
 
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from common_fate.datasets.adopted_record import Adopted, read_adopted, write_adopted
-from common_fate.datasets.catalog import Plan, Video, read_catalog, write_catalog, write_plan
+from common_fate.datasets.catalog import Plan, Video, read_known, write_catalog, write_plan
 from common_fate.datasets.share.description import CATALOG
 from common_fate.datasets.verify import verify
 from common_fate.errors import ShardError, UserError
@@ -156,21 +159,21 @@ def _planned(records: dict[str, Record]) -> Plan:
 
 def _videos(folder: Path, plan: Plan) -> list[Video]:
     """The catalog of what came: what the folder says about the videos, and that they are not here."""
-    path = folder / CATALOG
-    known = {video.video: video for video in (read_catalog(path) if path.exists() else _from_manifest(folder))}
+    path, ids = folder / CATALOG, list(dict.fromkeys(video for shard in plan for video in shard))
+    known = read_known(path, ids) if path.exists() else _from_manifest(folder, ids)
     for video in known.values():
         if not isinstance(video.uri, str) or not isinstance(video.license, str | None):
             raise ShardError(f"{path}: {video.video}: uri and license must be text")
-    ids = [video for shard in plan for video in shard]
-    return [replace(known.get(video, Video(video, "", "")), kind="adopted", bytes=None) for video in dict.fromkeys(ids)]
+    return [replace(known.get(video, Video(video, "", "")), kind="adopted", bytes=None) for video in ids]
 
 
-def _from_manifest(folder: Path) -> list[Video]:
-    """What the manifest says of the videos, where a view came without its catalog; former versions say nothing."""
+def _from_manifest(folder: Path, ids: Sequence[str]) -> dict[str, Video]:
+    """What the manifest says of videos, where a view came without its catalog; former versions say nothing."""
     if not (folder / VIDEOS).exists():
-        return []
-    rows = read_videos(folder).to_pylist()
-    return [Video(row["video"], "", "", license=row["license"], about=row["about"]) for row in rows]
+        return {}
+    rows = read_videos(folder)
+    known = rows.filter(pc.is_in(rows["video"], pa.array(ids, pa.string()))).to_pylist()
+    return {row["video"]: Video(row["video"], "", "", license=row["license"], about=row["about"]) for row in known}
 
 
 def put(staging: Path, dataset: Path) -> None:

@@ -20,6 +20,9 @@ MAX_LINE = 10**6  # bytes, also of a row of CSV that goes over several lines
 MAX_COLUMNS = 256
 MAX_TABLE_ROWS = 2**22
 _BATCH = 2**12
+# Addresses differ, which takes some bytes a row however they are packed, and texts shrink to a tenth or so.
+_SPARE_ROWS, _BYTES_A_ROW = 2**17, 2
+_SPARE_TEXT, _TEXT_A_BYTE = 2**25, 32
 _LINES_A_VALUE = 16  # of TSV, after the first: a quote that is not closed by then was none
 
 Row = dict[str, str]
@@ -55,9 +58,19 @@ def read_rows(path: Path, needed: Collection[str] = ()) -> Iterator[tuple[int, R
         rows = _text(path, kind)
     else:
         raise ValueError("its name should end in .csv, .tsv or .jsonl, with or without .gz, or in .parquet")
+    yield from _bounded(rows, path.stat().st_size)
+
+
+def _bounded(rows: Iterator[tuple[int, Row]], size: int) -> Iterator[tuple[int, Row]]:
+    """The rows of a file of `size` bytes. What is packed can stand for any number of rows, of any length."""
+    most = min(MAX_TABLE_ROWS, _SPARE_ROWS + size // _BYTES_A_ROW)
+    room = _SPARE_TEXT + _TEXT_A_BYTE * size
     for count, (number, row) in enumerate(rows):
         if count == MAX_TABLE_ROWS:
             raise RowError(number, f"a table has at most {MAX_TABLE_ROWS} rows: split it into several datasets")
+        room -= sum(map(len, row.values()))
+        if count == most or room < 0:
+            raise RowError(number, f"it unpacks to far more rows or text than a table of {size} bytes has")
         yield number, row
 
 
@@ -176,12 +189,11 @@ def _parquet(path: Path, needed: Collection[str]) -> Iterator[tuple[int, Row]]:
         kinds = {name: kind for name in table.names if (kind := _kind(table, name)) is not None}
         if lost := [name for name in table.names if name in needed and name not in kinds]:
             raise ValueError(f"its column {quoted(lost[0])} has neither text nor whole numbers: write it as text")
-        rows = table.read(kinds)
-    number = 0
-    for batch in rows.to_batches(_BATCH):
-        for row in batch.to_pylist():
-            number += 1
-            yield number, {name: _as_text(value) for name, value in row.items()}
+        number = 0
+        for batch in (batch for part in table.parts(kinds) for batch in part.to_batches(_BATCH)):
+            for row in batch.to_pylist():
+                number += 1
+                yield number, {name: _as_text(value) for name, value in row.items()}
 
 
 def _kind(table: ParquetFile, name: str) -> pa.DataType | None:

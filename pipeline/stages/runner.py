@@ -19,6 +19,7 @@ from common_fate.shards.codecs import encode
 from common_fate.shards.column import Members, Shard, sound_shard
 from common_fate.shards.limits import MAX_TEXT
 from common_fate.shards.record import Record, summary
+from common_fate.shards.runs import Listed, by_reason, count
 from common_fate.shards.writer import write_shard
 from pipeline.downloads.stored_videos import StoredVideos, stored_videos_of
 from pipeline.stages.stage import Dropped, Failure, Items, Outcomes, Sample, Stage, failure, resolved
@@ -175,7 +176,7 @@ def facts_of(stage: Stage, options: Any, inputs: Inputs, tally: "Tally") -> dict
         "version": stage.version,
         "options": resolved(options),
         "inputs": dict(inputs.digests),
-        "failures": [{"key": f.key, "stage": stage.name, "reason": f.reason[:MAX_TEXT]} for f in tally.failures],
+        "failures": [{"key": key, "stage": stage.name, "reason": reason} for reason, key in tally.failures.rows()],
         "dropped": tally.dropped(),
         "statistics": tally.statistics(),
         **tools_of(stage, options),
@@ -237,18 +238,18 @@ class Tally:
         self._stage = stage
         self._made = 0
         self._measures: dict[str, list[float]] = {}
-        self._dropped: dict[str, list[str]] = {}
-        self.failures: list[Failure] = []
+        self._dropped = Listed[str]()
+        self.failures = Listed[str]()
 
     def encoded(self, outcomes: Outcomes) -> Iterator[tuple[str, dict[str, bytes]]]:
         """Yields the key and the encoded members of each sample that was made, and counts all others."""
         first: set[str] | None = None
         for outcome in outcomes:
             if isinstance(outcome, Failure):
-                self.failures.append(outcome)
+                self._fail(outcome)
                 continue
             if isinstance(outcome, Dropped):
-                self._dropped.setdefault(outcome.reason, []).append(outcome.key)
+                self._dropped.add(outcome.reason, outcome.key)
                 continue
             key, sample = outcome
             try:
@@ -258,27 +259,31 @@ class Tally:
                 if set(members) != first:
                     raise ValueError(f"has members {sorted(members)}, the samples before it {sorted(first)}")
             except Exception as error:
-                self.failures.append(failure(key, error))
+                self._fail(failure(key, error))
                 continue
             self._made += 1
             for name, value in measured.items():
                 self._measures.setdefault(name, []).append(float(value))
             yield key, members
 
+    def _fail(self, failed: Failure) -> None:
+        self.failures.add(failed.reason[:MAX_TEXT], failed.key)
+
     def check(self, min_success: float) -> None:
         """Raises UserError, with the reasons by count, where too few samples were made."""
-        total = self._made + len(self.failures)
-        if not self.failures or self._made >= min_success * total:
+        failed = self.failures.count
+        total = self._made + failed
+        if not failed or self._made >= min_success * total:
             return
-        reasons = Counter(failure.reason for failure in self.failures).most_common(10)
-        listed = "".join(f"\n  {count} x {reason}" for reason, count in reasons)
-        raise UserError(
-            f"{self._stage.name}: {len(self.failures)} of {total} failed, and min_success is {min_success}:{listed}"
-        )
+        reasons = Counter[str]()
+        for reason, key in self.failures.rows():
+            reasons[reason] += count([key])
+        listed = "".join(f"\n  {many} x {reason}" for reason, many in reasons.most_common(10))
+        raise UserError(f"{self._stage.name}: {failed} of {total} failed, and min_success is {min_success}:{listed}")
 
     def dropped(self) -> dict[str, list[str]]:
         """Returns the keys of what was dropped, by reason."""
-        return dict(sorted(self._dropped.items()))
+        return by_reason(self._dropped.rows())
 
     def statistics(self) -> dict[str, dict[str, float]]:
         """Returns the mean, minimum and maximum of each measure of the samples made."""

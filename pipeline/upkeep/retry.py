@@ -22,13 +22,14 @@ from common_fate.progress import progress
 from common_fate.shards.column import Shard
 from common_fate.shards.files import write_atomic
 from common_fate.shards.record import Record, record_path
+from common_fate.shards.runs import keys_of
 from common_fate.shards.writer import write_shard
 from pipeline.downloads.policy import Blocked, DownloadPolicy
 from pipeline.downloads.record import Downloads, Missing
 from pipeline.downloads.stored_videos import record_of, release
 from pipeline.registry import STAGES, VIEWS
 from pipeline.stages.runner import SOURCE, Inputs, Tally, facts_of, followed, items_of, opened, opened_inputs, tools_of
-from pipeline.stages.stage import Dropped, Failure, Outcome, Outcomes, Stage
+from pipeline.stages.stage import Dropped, Failure, Outcome, Stage
 from pipeline.upkeep.snakemake_lock import check_unlocked
 from pipeline.views import View, build_view
 
@@ -113,7 +114,7 @@ def _shard(
             old = _standing(tar, stage.version)
             new = _column(stage, tar, old, source, changes, min_success, store)
             if old.failures or new.failures:
-                yield Retried(tar, len(old.failures), len(new.failures))
+                yield Retried(tar, old.failed, new.failed)
         if downloading and not downloading.keep_videos:
             release(dataset, tar.stem, Path(downloading.store))
         for view in views:
@@ -209,8 +210,9 @@ def _written(
         again = [item for item in place if item in redo]
         items = progress(items_of(stage, read, again, options), len(again), f"{stage.name} {tar.stem}")
         kept = ((key, shard[key]) for key in shard if _item(stage, key) not in redo)
-        still = (Failure(f["key"], f["reason"]) for f in old.failures if _item(stage, f["key"]) not in redo)
-        dropped = _dropped(stage, old, {item: number for item, number in place.items() if item not in redo})
+        stay = {item: number for item, number in place.items() if item not in redo}
+        still = (Failure(key, reason) for key, reason in _left_out(stage, _failed(old), stay))
+        dropped = (Dropped(key, reason) for key, reason in _left_out(stage, _dropped(old), stay))
         made_now = stage.run(items, options)
         outcomes = heapq.merge(kept, still, dropped, made_now, key=lambda outcome: place[_item(stage, _key(outcome))])
 
@@ -223,7 +225,7 @@ def _written(
 
         def facts() -> dict[str, Any]:
             tally.check(min_success)
-            _check_kept(tar, old, made, tally.failures)
+            _check_kept(tar, old, made, tally.failures.rows())
             return facts_of(stage, options, read, tally)
 
         new = write_shard(tar, samples(), facts, standing=old)
@@ -232,11 +234,19 @@ def _written(
     return new
 
 
-def _dropped(stage: Stage, old: Record, place: Mapping[str, int]) -> Outcomes:
-    """What was dropped of the items that are not made again, in the order of their places."""
-    rows = [Dropped(key, reason) for reason, keys in old.dropped.items() for key in keys]
-    stay = [row for row in rows if _item(stage, row.key) in place]
-    return iter(sorted(stay, key=lambda row: place[_item(stage, row.key)]))
+def _failed(old: Record) -> Iterator[tuple[str, str]]:
+    return ((row["key"], row["reason"]) for row in old.failures)
+
+
+def _dropped(old: Record) -> Iterator[tuple[str, str]]:
+    return ((key, reason) for reason, keys in old.dropped.items() for key in keys)
+
+
+def _left_out(stage: Stage, rows: Iterable[tuple[str, str]], place: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """Keys and reasons of the items that are not made again, in the order of their places, one by one."""
+    of_items = ((item, text, reason) for text, reason in rows for item in _items(stage, text) if item in place)
+    for item, text, reason in sorted(of_items, key=lambda row: place[row[0]]):
+        yield from ((key, reason) for key in (keys_of(text) if item == _video(text) else [item]))
 
 
 def _options(stage: Stage, tar: Path, record: Record) -> Any:
@@ -256,7 +266,7 @@ def _to_redo(stage: Stage, read: Inputs, old: Record, options: Any, changes: Map
             changed |= changes[name].keys if name in changes else set()
     if not known:
         return set(read.keys)
-    failed = {_item(stage, failure["key"]) for failure in old.failures}
+    failed = {item for text, _ in _failed(old) for item in _items(stage, text)}
     if read.copies:  # of a video that is deleted once its frames are made, what failed stays so
         failed = {item for item in failed if not read.copies.away(item)}
     return failed | changed | _neighbours(stage.neighbours(options), read, changed)
@@ -275,6 +285,11 @@ def _item(stage: Stage, key: str) -> str:
     return _video(key) if stage.reads == (SOURCE,) else key
 
 
+def _items(stage: Stage, text: str) -> Iterable[str]:
+    """The items of a key or of a run of frames, which is of one video."""
+    return [_video(text)] if stage.reads == (SOURCE,) else keys_of(text)
+
+
 def _video(key: str) -> str:
     """The video of a sample's or a failure's key; a whole video's failure has its id."""
     return key.partition("-")[0]
@@ -284,11 +299,11 @@ def _key(outcome: Outcome) -> str:
     return outcome[0] if isinstance(outcome, tuple) else outcome.key
 
 
-def _check_kept(tar: Path, old: Record, made: set[str], failures: list[Failure]) -> None:
+def _check_kept(tar: Path, old: Record, made: set[str], failures: Iterable[tuple[str, str]]) -> None:
     """Raises `UserError` where a video would lose all samples that it has: a file that is away, most likely."""
     if lost := {_video(key) for key in old.keys} - {_video(key) for key in made}:
         video = min(lost)
-        reason = next((f.reason for f in failures if _video(f.key) == video), "no sample is left of it")
+        reason = next((reason for reason, key in failures if _video(key) == video), "no sample is left of it")
         raise UserError(f"{tar}: stays as it is, for {video} would lose all its samples: {reason}")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from common_fate.errors import UserError
+from common_fate.foreign.checkpoints import check_unpacked
 from common_fate.shards.files import write_atomic
 
 CHECKPOINT = "last.ckpt"
@@ -24,9 +25,10 @@ def read_checkpoint(run: Path) -> dict[str, Any] | None:
     """Returns the state that was written last, on the CPU; None where there is none yet.
 
     Raises:
-        UserError: it is damaged.
+        UserError: it is damaged, no file, or unpacks to more than it is.
     """
     try:
+        check_unpacked(run / CHECKPOINT)
         state: dict[str, Any] = torch.load(run / CHECKPOINT, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         return None

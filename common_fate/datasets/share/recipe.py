@@ -6,26 +6,29 @@ perceptual hash: the low frequencies of the picture, which a re-encoded copy kee
 
 import hashlib
 import io
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from common_fate.errors import ShardError
-from common_fate.foreign.parquet import read_parquet
+from common_fate.foreign.parquet import ParquetFile, opened
 from common_fate.progress import progress
 from common_fate.shards.column import sound_shard
-from common_fate.shards.keys import frame_key
-from common_fate.shards.limits import MAX_ROWS
+from common_fate.shards.keys import VIDEO
+from common_fate.shards.limits import MAX_ROWS, MAX_SAMPLES, SHARD, quoted
 
 RECIPE = "recipe.parquet"
 SIDE, KEPT = 32, 8
+
+Rows = Mapping[str, Mapping[str, Any]]
+"""Of a shard's frames, by key."""
 
 SCHEMA = pa.schema(
     [
@@ -107,31 +110,75 @@ def _rows(tar: Path) -> Iterator[dict[str, Any]]:
             }
 
 
-def read_recipe(folder: Path, shards: Iterable[str]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Reads the recipe's rows by shard and key.
+def read_recipe(folder: Path, shards: Iterable[str]) -> Iterator[tuple[str, Rows]]:
+    """Yields the recipe's rows by key, of each of the shards in their order.
 
     Raises:
         ShardError: it is missing, or no recipe.
     """
+    return ((shard, {row["key"]: row for row in rows.to_pylist()}) for shard, rows in recipe_tables(folder, shards))
+
+
+def recipe_tables(folder: Path, shards: Iterable[str]) -> Iterator[tuple[str, pa.Table]]:
+    """Yields the recipe's rows of each of the shards, in their order: those of one at a time are held. Raises as
+    `read_recipe`.
+    """
     path = folder / RECIPE
-    found: dict[str, dict[str, dict[str, Any]]] = {shard: {} for shard in shards}
     try:
-        for row in read_parquet(path, dict(zip(SCHEMA.names, SCHEMA.types, strict=True)), MAX_ROWS).to_pylist():
-            if row["shard"] in found:
-                found[row["shard"]][_checked(row)] = row
-    except (OSError, KeyError, ValueError) as error:
+        with opened(path) as file:
+            parts = ParquetFile(file, MAX_ROWS).parts(dict(zip(SCHEMA.names, SCHEMA.types, strict=True)))
+            yield from _by_shard(map(_checked, parts), sorted(set(shards), key=int))
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise ShardError(f"{path}: not a recipe: {error}") from error
-    return found
 
 
-def _checked(row: dict[str, Any]) -> str:
-    """The row's key. Raises ValueError for a row that no frame has."""
-    key, frame = row["key"], row["frame"]
-    if any(row[name] is None for name in SCHEMA.names if name not in ("next", "previous")):
-        raise ValueError(f"{key}: lacks a value")
-    near = [number for number in (frame, row["next"], row["previous"]) if number is not None]
-    if not re.fullmatch("[A-Za-z0-9_]+", row["video"]) or not all(0 <= number <= 999_999 for number in near):
-        raise ValueError(f"{key}: no video and frame that there could be")
-    if key != frame_key(row["video"], frame):
-        raise ValueError(f"{key}: is frame {frame} of {row['video']}")
-    return key
+def _by_shard(parts: Iterator[pa.Table], shards: list[str]) -> Iterator[tuple[str, pa.Table]]:
+    """The rows of each shard, which stand together, and the shards in their order."""
+    coming = iter(shards)
+    shard, found, last = next(coming, None), [SCHEMA.empty_table()], 0
+    for part in (part for part in parts if part.num_rows):
+        numbers = part["shard"].cast(pa.int64()).to_numpy()
+        if (np.diff(numbers, prepend=last) < 0).any():
+            raise ValueError("the rows of a shard do not stand together, or shards not in their order")
+        last = int(numbers[-1])
+        while shard is not None:
+            start, end = np.searchsorted(numbers, [int(shard), int(shard) + 1]).tolist()
+            found.append(part.slice(start, end - start))
+            if sum(rows.num_rows for rows in found) > MAX_SAMPLES:
+                raise ValueError(f"shard {shard} has more than {MAX_SAMPLES} frames")
+            if end == part.num_rows and last <= int(shard):  # it may go on in the next part
+                break
+            yield shard, _whole(shard, found)
+            shard, found = next(coming, None), [SCHEMA.empty_table()]
+    while shard is not None:
+        yield shard, _whole(shard, found)
+        shard, found = next(coming, None), [SCHEMA.empty_table()]
+
+
+def _whole(shard: str, parts: list[pa.Table]) -> pa.Table:
+    rows = pa.concat_tables(parts)
+    if len(pc.unique(rows["key"])) < rows.num_rows:
+        raise ValueError(f"shard {shard} has a frame twice")
+    return rows
+
+
+def _checked(rows: pa.Table) -> pa.Table:
+    """Raises ValueError for a row that no frame has."""
+    for name in SCHEMA.names:
+        if name not in ("next", "previous") and rows[name].null_count:
+            raise ValueError(f"a row lacks its {name}")
+    for name, pattern in (("video", VIDEO), ("shard", SHARD)):
+        possible = pc.match_substring_regex(rows[name], f"^(?:{pattern.pattern})$")
+        _check_all(possible, rows, f"no {name} that there could be")
+    for name in ("frame", "next", "previous"):
+        possible = pc.and_(pc.greater_equal(rows[name], 0), pc.less_equal(rows[name], 999_999))
+        _check_all(pc.fill_null(possible, True), rows, f"no {name} that there could be")
+    frame = pc.utf8_lpad(rows["frame"].cast(pa.string()), 6, "0")
+    keys = pc.binary_join_element_wise(rows["video"], frame, "-")
+    _check_all(pc.equal(rows["key"], keys), rows, "not of the frame and the video that its row has")
+    return rows
+
+
+def _check_all(right: pa.ChunkedArray, rows: pa.Table, fault: str) -> None:
+    if not pc.all(right, min_count=0).as_py():
+        raise ValueError(f"{quoted(rows['key'].filter(pc.invert(right))[0].as_py())}: {fault}")

@@ -1,6 +1,6 @@
 """Whether the manifest of a view says what its shards' records say, and nothing that leads out of its folder."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,15 +19,16 @@ from common_fate.datasets.verify.problems import (
     how_to_replace,
     how_to_replace_both,
 )
+from common_fate.datasets.verify.videos import videos_problems
 from common_fate.errors import ShardError
 from common_fate.foreign.files import parse_json, read_file
 from common_fate.manifest.card import CARD
 from common_fate.manifest.croissant import CROISSANT
-from common_fate.manifest.samples import SAMPLES, read_samples
+from common_fate.manifest.samples import LICENSE, SAMPLES, read_samples, rows_of
 from common_fate.manifest.shards import SHARDS
-from common_fate.manifest.sums import SUMS
+from common_fate.manifest.sums import SUMS, read_sums
 from common_fate.manifest.tables import INFO, SIZES
-from common_fate.manifest.videos import VIDEOS, read_videos
+from common_fate.manifest.videos import VIDEOS
 from common_fate.shards.limits import MAX_LISTING_BYTES, quoted
 from common_fate.shards.record import Record, file_sha256
 
@@ -35,20 +36,29 @@ MANIFEST = (SAMPLES, SHARDS, INFO, SIZES, CROISSANT, CARD, SUMS)
 
 
 def manifest_problems(
-    folder: Path, shards: Sequence[str], made: Records, beside: Sequence[str], full: bool
+    folder: Path, shards: Sequence[str], made: Records, beside: Sequence[str], full: bool, catalog: Path | None
 ) -> Problems:
     """Yields what is wrong with a view's manifest, by the sound records `made` of its planned `shards`.
 
     Args:
         beside: further files that SHA256SUMS lists.
         full: also compare the sha256 of every file.
+        catalog: of the videos, where there is one.
     """
-    yield from _samples(folder, shards, made)
-    yield from _videos(folder)
+    samples = None
+    if (folder / SAMPLES).exists():
+        try:
+            samples = read_samples(folder, licensed=True)
+            yield from _samples(folder, samples, shards, made)
+        except (ShardError, KeyError, pa.ArrowException) as error:
+            yield Problem(folder / SAMPLES, fault_of(error, folder / SAMPLES), how_to_replace(folder / SAMPLES))
+    if (folder / VIDEOS).exists():
+        yield from videos_problems(folder / VIDEOS, samples, catalog)
     if len(made) == len(shards):
         yield from _counts(folder, list(made.values()))
     yield from _described(folder, shards)
-    yield from _sums(folder, shards, made, beside, full)
+    licensed = samples is not None and LICENSE in samples.column_names
+    yield from _sums(folder, shards, made, {*beside, *((VIDEOS,) if licensed else ())}, full)
 
 
 def listed_problems(path: Path, record: Record, row: Mapping[str, Any] | None) -> Problems:
@@ -58,7 +68,7 @@ def listed_problems(path: Path, record: Record, row: Mapping[str, Any] | None) -
         "bytes": record.bytes,
         "sha256": record.sha256,
         "samples": record.samples,
-        "failures": len(record.failures),
+        "failures": record.failed,
     }
     wrong = [name for name, value in facts.items() if row is not None and row.get(name) != value]
     if wrong:
@@ -69,35 +79,19 @@ def listed_problems(path: Path, record: Record, row: Mapping[str, Any] | None) -
         )
 
 
-def _samples(folder: Path, shards: Sequence[str], made: Records) -> Problems:
+def _samples(folder: Path, table: pa.Table, shards: Sequence[str], made: Records) -> Problems:
     """samples.parquet against the records: keys, failures, and every offset and size."""
     path = folder / SAMPLES
-    if not path.exists():
-        return
-    try:
-        table = read_samples(folder)
-        numbers = pc.fill_null(pc.index_in(table["shard"], pa.array(shards, pa.string())), -1).to_numpy()
-        if (numbers < 0).any():
-            yield Problem(path, "has samples of shards that are not planned", how_to_replace(path))
-        order = np.argsort(numbers, kind="stable")
-        table, starts = table.take(order), np.searchsorted(numbers[order], np.arange(len(shards) + 1))
-        for shard, start, end in zip(shards, starts, starts[1:], strict=False):
-            if shard not in made:
-                continue
-            if fault := _wrong_rows(table.slice(start, end - start), Record.read(folder / f"{shard}.json")):
-                yield Problem(path, f"disagrees with the record of shard {shard}: {fault}", how_to_replace(path))
-    except (ShardError, KeyError, pa.ArrowException) as error:
-        yield Problem(path, fault_of(error, path), how_to_replace(path))
-
-
-def _videos(folder: Path) -> Problems:
-    """videos.parquet, which manifests of former versions lack."""
-    if not (folder / VIDEOS).exists():
-        return
-    try:
-        read_videos(folder)
-    except ShardError as error:
-        yield Problem(folder / VIDEOS, fault_of(error, folder / VIDEOS), how_to_replace(folder / VIDEOS))
+    numbers = pc.fill_null(pc.index_in(table["shard"], pa.array(shards, pa.string())), -1).to_numpy()
+    if (numbers < 0).any():
+        yield Problem(path, "has samples of shards that are not planned", how_to_replace(path))
+    order = np.argsort(numbers, kind="stable")
+    table, starts = table.take(order), np.searchsorted(numbers[order], np.arange(len(shards) + 1))
+    for shard, start, end in zip(shards, starts, starts[1:], strict=False):
+        if shard not in made:
+            continue
+        if fault := _wrong_rows(table.slice(start, end - start), Record.read(folder / f"{shard}.json")):
+            yield Problem(path, f"disagrees with the record of shard {shard}: {fault}", how_to_replace(path))
 
 
 def _wrong_rows(rows: pa.Table, record: Record) -> str:
@@ -109,11 +103,13 @@ def _wrong_rows(rows: pa.Table, record: Record) -> str:
         return f"{failed.num_rows} failures where it has {len(record.failures)}, or others"
     if made["key"].to_pylist() != record.keys:
         return "other keys, or in another order"
-    for what, values in (("offset", record.offsets()), ("size", record.sizes)):
-        wanted = np.array(values, np.int64).reshape(record.samples, len(record.extensions))
-        for column, extension in enumerate(record.extensions):
-            if not np.array_equal(made[f"{extension}.{what}"].to_numpy(), wanted[:, column]):
-                return f"another {extension}.{what}"
+    if lacking := [extension for extension in record.extensions if f"{extension}.offset" not in rows.column_names]:
+        return f"it lacks the column {lacking[0]}.offset"
+    extensions = [name.removesuffix(".offset") for name in rows.column_names if name.endswith(".offset")]
+    for found, wanted in zip((made, failed), rows_of(record, extensions), strict=True):
+        for name in wanted.column_names:
+            if not found[name].combine_chunks().equals(wanted[name].combine_chunks()):
+                return f"another {name}"
     return ""
 
 
@@ -121,6 +117,7 @@ def _counts(folder: Path, records: Sequence[Record]) -> Problems:
     """What timm and open_clip read against the records."""
     samples = {f"{record.shard}.tar": record.samples for record in records}
     split = {
+        "name": "train",
         "num_samples": sum(samples.values()),
         "filenames": list(samples),
         "shard_lengths": list(samples.values()),
@@ -131,7 +128,8 @@ def _counts(folder: Path, records: Sequence[Record]) -> Problems:
             continue
         try:
             found = parse_json(read_file(path, MAX_LISTING_BYTES), _most_values(len(records)))
-            right = found == samples if name == SIZES else split.items() <= found["splits"]["train"].items()
+            # Of that very split and no other: whoever asks for one by its name opens the files that it lists.
+            right = found == (samples if name == SIZES else {"splits": {"train": split}})
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             right = False
         if not right:
@@ -186,7 +184,7 @@ def _leads_out(place: str) -> bool:
     return bool(scheme) or place.startswith(("/", "~")) or "\\" in place or ".." in PurePosixPath(place).parts
 
 
-def _sums(folder: Path, shards: Sequence[str], made: Records, beside: Sequence[str], full: bool) -> Problems:
+def _sums(folder: Path, shards: Sequence[str], made: Records, beside: Collection[str], full: bool) -> Problems:
     """SHA256SUMS against the records, and in full against every file. Shards are compared where they are sound."""
     path = folder / SUMS
     if not path.exists():
@@ -195,16 +193,13 @@ def _sums(folder: Path, shards: Sequence[str], made: Records, beside: Sequence[s
     if not (folder / SHEET).exists():
         expected -= {SHEET}
     try:
-        data = read_file(path, MAX_LISTING_BYTES)
-        if data.count(b"\n") > _most_values(len(shards)):
-            raise ValueError("more lines than there are files of a view")
-        sums = {name: digest for digest, name in (line.split("  ") for line in data.decode().split("\n")[:-1])}
-    except (OSError, ValueError):
-        yield Problem(path, "not what `sha256sum -c` reads", how_to_replace(path))
+        sums = read_sums(path)
+    except (OSError, ValueError) as error:
+        yield Problem(path, f"not what `sha256sum -c` reads: {error}", how_to_replace(path))
         return
     if VIDEOS in sums or (folder / VIDEOS).exists():
         expected.add(VIDEOS)
-    if VIDEOS in sums and not (folder / VIDEOS).exists():
+    if VIDEOS in expected and not (folder / VIDEOS).exists():
         yield Problem(folder / VIDEOS, "missing", how_to_make(folder / VIDEOS))
     if set(sums) != expected:
         odd = min(set(sums) ^ expected)

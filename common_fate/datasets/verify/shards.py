@@ -21,6 +21,7 @@ from common_fate.errors import ShardError
 from common_fate.foreign.files import open_file
 from common_fate.progress import progress
 from common_fate.shards.codecs import decode
+from common_fate.shards.fit import Fit
 from common_fate.shards.record import Record, file_sha256, record_path
 from common_fate.shards.tar import walk
 
@@ -86,29 +87,42 @@ def _damage(tar: Path, record: Record) -> str:
 
 
 def _wrong_member(tar: Path, record: Record) -> str:
-    """The first member that is not where and what the record says, or does not decode."""
+    """The first member that is not where and what the record says, does not decode, or does not fit its sample."""
     wanted = (
-        (f"{key}.{extension}", offset, size, extension)
+        (key, extension, offset, size)
         for key, offsets, sizes in zip(record.keys, record.offsets(), record.sizes, strict=True)
         for extension, offset, size in zip(record.extensions, offsets, sizes, strict=True)
     )
     with open_file(tar) as file:
+        fit = Fit("")
         try:
             for found, member in zip_longest(walk(file), wanted):
-                if found is None or member is None or found != member[:3]:
-                    return f"holds {found and found[0]!r} where its record has {member and member[0]!r}"
-                name, offset, size, extension = member
+                name = member and f"{member[0]}.{member[1]}"
+                if found is None or member is None or found != (name, *member[2:]):
+                    return f"holds {found and found[0]!r} where its record has {name!r}"
+                key, extension, offset, size = member
                 file.seek(offset)
-                if fault := _undecodable(extension, file.read(size)):
+                fit = Fit(key) if extension == record.extensions[0] else fit
+                if fault := _undecodable(extension, file.read(size), fit):
                     return f"{name!r} does not decode: {fault}"
+                if extension == record.extensions[-1] and (fault := _unfit(fit)):
+                    return f"the members of {key!r} do not fit each other: {fault}"
         except ValueError as error:
             return str(error)
     return ""
 
 
-def _undecodable(extension: str, data: bytes) -> str:
+def _undecodable(extension: str, data: bytes, fit: Fit) -> str:
     try:
-        decode(extension, data)
+        fit.add(extension, decode(extension, data))
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _unfit(fit: Fit) -> str:
+    try:
+        fit.check()
     except ValueError as error:
         return str(error)
     return ""
@@ -124,8 +138,10 @@ def strangers(folder: Path, shards: Sequence[str], others: Sequence[str]) -> Pro
             yield Problem(path, "left over from a run that was killed", "delete it once no run is going on", True)
         elif path.suffix == ".tar":
             yield Problem(path, "foreign: no such shard is planned", "delete it and its record")
-        elif not path.with_suffix(".tar").exists():
-            yield Problem(path, "does not belong here", "delete it, or move it elsewhere", path.suffix != ".json")
+        elif path.suffix != ".json" or not path.with_suffix(".tar").exists():  # whose tar is told of
+            # What others find by a shard's name would go with it.
+            harmless = path.suffix != ".json" and path.name.partition(".")[0] not in shards
+            yield Problem(path, "does not belong here", "delete it, or move it elsewhere", harmless)
 
 
 def chain_problems(tar: Path, record: Record, digests: Mapping[str, Mapping[str, str]]) -> Problems:

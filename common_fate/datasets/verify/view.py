@@ -6,7 +6,7 @@ from typing import Any
 
 from common_fate.datasets.adopted_record import shard_names
 from common_fate.datasets.parts import PLAN
-from common_fate.datasets.share.description import BESIDE, SHARE, SHEET
+from common_fate.datasets.share.description import BESIDE, CATALOG, SHARE, SHEET
 from common_fate.datasets.verify.manifest import MANIFEST, listed_problems, manifest_problems
 from common_fate.datasets.verify.problems import (
     Problem,
@@ -25,8 +25,12 @@ from common_fate.manifest.videos import VIDEOS
 from common_fate.shards.limits import quoted
 
 
-def view_problems(folder: Path, full: bool, made: Records) -> Problems:
-    """Yields the problems of a view and its manifest; its sound records are put into `made`."""
+def view_problems(folder: Path, full: bool, made: Records, catalog: Path | None = None) -> Problems:
+    """Yields the problems of a view and its manifest; its sound records are put into `made`.
+
+    Args:
+        catalog: of the videos, where that is neither its dataset's nor beside the view.
+    """
     beside = BESIDE if (folder / SHARE).exists() else ()
     for name in (*MANIFEST, *(name for name in beside if name != SHEET)):
         if not (folder / name).exists():
@@ -47,7 +51,8 @@ def view_problems(folder: Path, full: bool, made: Records) -> Problems:
         yield from _links(folder)
     for shard in made:
         yield from listed_problems(folder / f"{shard}.json", made[shard], rows.get(shard))
-    yield from manifest_problems(folder, shards, made, beside, full)
+    known = [place for place in ((home or folder) / CATALOG, catalog) if place and place.exists()]
+    yield from manifest_problems(folder, shards, made, beside, full, known[0] if known else None)
 
 
 def _links(folder: Path) -> Problems:

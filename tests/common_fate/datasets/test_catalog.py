@@ -76,7 +76,9 @@ def test_catalog_and_plan_are_read_back(tmp_path: Path):
 
 
 @given(
-    plan=st.lists(st.lists(st.from_regex("[A-Za-z0-9_]{1,4}", fullmatch=True), max_size=3), max_size=5),
+    plan=st.lists(st.lists(st.from_regex("[A-Za-z0-9_]{1,4}", fullmatch=True), max_size=3), max_size=5).filter(
+        lambda plan: len({video for shard in plan for video in shard}) == sum(map(len, plan))
+    ),
     indent=st.sampled_from([None, 1]),
 )
 def test_a_shard_s_videos_are_found_in_a_plan_of_any_form(

@@ -131,7 +131,39 @@ def test_a_recipe_that_no_frame_has_is_refused(tmp_path: Path, change: dict[str,
         pq.write_table(pa.Table.from_pylist([row], SCHEMA), tmp_path / "recipe.parquet")
 
     write(GOOD)
-    assert read_recipe(tmp_path, ["000000"]) == {"000000": {"ape-000004": GOOD}}
+    assert dict(read_recipe(tmp_path, ["000000"])) == {"000000": {"ape-000004": GOOD}}
     write(GOOD | change)
     with pytest.raises(ShardError, match=r"recipe\.parquet: not a recipe"):
-        read_recipe(tmp_path, ["000000"])
+        list(read_recipe(tmp_path, ["000000"]))
+
+
+def row(shard: int, frame: int) -> dict[str, object]:
+    return GOOD | {"key": f"ape-{frame:06d}", "frame": frame, "shard": f"{shard:06d}"}
+
+
+def test_a_recipe_is_read_shard_by_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Whatever parts it is read in, whichever shards are asked for."""
+    counts = {0: 3, 2: 7, 3: 1, 7: 5}
+    rows = [row(shard, frame) for shard, count in counts.items() for frame in range(count)]
+    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), tmp_path / "recipe.parquet", row_group_size=4)
+    for part in (1, 2, 3, 100):
+        monkeypatch.setattr("common_fate.foreign.parquet._PART", part)
+        for asked in ([0, 1, 2, 3, 7, 8], [2, 7], [1], [3], []):
+            found = list(read_recipe(tmp_path, [f"{shard:06d}" for shard in asked]))
+            assert [(int(shard), len(keys)) for shard, keys in found] == [(s, counts.get(s, 0)) for s in asked]
+            assert all(row["shard"] == shard for shard, keys in found for row in keys.values())
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([row(1, 0), row(0, 1)], "stand together"),
+        ([row(0, 0), row(1, 1), row(0, 1)], "stand together"),
+        ([row(0, 1), row(0, 1)], "a frame twice"),
+        ([GOOD | {"shard": "../x"}], "no shard that there could be"),
+    ],
+)
+def test_a_recipe_whose_rows_are_not_in_order_is_refused(tmp_path: Path, rows: list[dict[str, object]], says: str):
+    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), tmp_path / "recipe.parquet")
+    with pytest.raises(ShardError, match=says):
+        list(read_recipe(tmp_path, ["000000", "000001"]))

@@ -1,26 +1,28 @@
 """Every kind of damage, and that each is reported with a line that says what to do."""
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from common_fate.datasets.catalog import read_catalog, read_plan, write_catalog, write_plan
+from common_fate.datasets.share.share import share
 from common_fate.datasets.verify import verify
 from common_fate.datasets.verify.manifest import MANIFEST
 from common_fate.errors import UserError
-from common_fate.manifest.tables import write_manifest
+from common_fate.manifest.croissant import Publication
 from common_fate.shards.codecs import encode
-from common_fate.shards.record import Record
+from common_fate.shards.record import Record, file_sha256
 from common_fate.shards.tar import BLOCK
 from common_fate.shards.writer import write_shard
-from tests.support.made_dataset import SHARDS, make_dataset, make_view, view_tar
+from tests.support.hostile.tables import change_table
+from tests.support.made_dataset import make_dataset, make_manifest, make_view, view_tar
 
 
 @pytest.fixture(scope="module")
@@ -305,13 +307,6 @@ def test_a_file_of_the_manifest_that_is_none_is_found_at_once(view: Path, name: 
     assert lines(view)[0].startswith(f"{view / name}: ")
 
 
-def change_samples(view: Path, change: Callable[[list[dict[str, Any]]], object]) -> None:
-    table = pq.read_table(view / "samples.parquet")
-    rows = table.to_pylist()
-    change(rows)
-    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), view / "samples.parquet")
-
-
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -325,7 +320,7 @@ def change_samples(view: Path, change: Callable[[list[dict[str, Any]]], object])
     ],
 )
 def test_rows_that_disagree_with_the_records_are_found(view: Path, change: Callable[[list[Any]], object], says: str):
-    change_samples(view, change)
+    change_table(view / "samples.parquet", change)
     found = lines(view)
     assert found[0].startswith(f"{view}/samples.parquet: ")
     assert says in found[0]
@@ -343,7 +338,7 @@ def test_a_shard_made_again_without_its_manifest_is_found(dataset: Path):
     found = lines(dataset / "shards/cmp")
     assert f"{dataset}/shards/cmp/000001.json: not of the shard that shards.parquet lists (another sha256)" in found[0]
     assert "delete both and run `snakemake --cores all results/small/shards/cmp/shards.parquet`" in found[0]
-    write_manifest(dataset / "shards/cmp", SHARDS, "small (cmp)")
+    make_manifest(dataset)
     assert lines(dataset / "shards/cmp", full=True) == []
 
 
@@ -356,13 +351,159 @@ def test_counts_that_other_libraries_would_trust_are_compared(view: Path, name: 
 
 
 def test_a_manifest_s_shard_never_leads_out_of_its_folder(received: Path):
-    table = pq.read_table(received / "shards.parquet")
-    rows = table.to_pylist()
-    rows[0]["shard"] = "../secret"
-    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), received / "shards.parquet")
+    change_table(received / "shards.parquet", lambda rows: rows[0].update(shard="../secret"))
     found = lines(received)
     assert f"{received}/shards.parquet: not a manifest: '../secret' does not name a shard" in found[0]
     assert not any("secret" in line for line in found[1:])
+
+
+# Files that are whole and lie: each of them with sums that agree, as whoever changes one makes them.
+
+
+def changed(name: str, change: Callable[[list[dict[str, Any]]], object]) -> Callable[[Path], None]:
+    return lambda folder: change_table(folder / name, change)
+
+
+def other_split(folder: Path) -> None:
+    info = json.loads((folder / "_info.json").read_text())
+    info["splits"]["val"] = info["splits"]["train"] | {"name": "val", "filenames": ["../../../etc/passwd"]}
+    (folder / "_info.json").write_text(json.dumps(info))
+
+
+def put_sums_right(folder: Path) -> None:
+    names = [line.split("  ")[1] for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    (folder / "SHA256SUMS").write_text("".join(f"{file_sha256(folder / name)}  {name}\n" for name in names))
+
+
+LIES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a licence of samples": (
+        changed("samples.parquet", lambda rows: rows[5].update(license="CC BY")),
+        "videos.parquet: has another licence of bee than samples.parquet",
+    ),
+    "no licence": (
+        changed("samples.parquet", lambda rows: rows[7].update(license=None)),
+        "videos.parquet: has another licence of bee than samples.parquet",
+    ),
+    "a licence of videos": (
+        changed("videos.parquet", lambda rows: rows[1].update(license="CC BY")),
+        "videos.parquet: has another licence of bee than samples.parquet",
+    ),
+    "an attribution": (
+        changed("videos.parquet", lambda rows: rows[1].update(attribution="Me")),
+        "videos.parquet: says of a video what is not in its `about`",
+    ),
+    "no videos": (changed("videos.parquet", list.clear), "videos.parquet: lacks 'ape', of which samples.parquet"),
+    "a video twice": (
+        changed("videos.parquet", lambda rows: rows.append(rows[0])),
+        "videos.parquet: not a manifest: a video stands twice",
+    ),
+    "samples of another video": (
+        changed("samples.parquet", lambda rows: rows[5].update(video="ape")),
+        "samples.parquet: disagrees with the record of shard 000001: another video",
+    ),
+    "a reason": (
+        changed("samples.parquet", lambda rows: rows[7].update(failure="")),
+        "samples.parquet: disagrees with the record of shard 000001: another failure",
+    ),
+    "a split of other files": (other_split, "_info.json: does not give the samples of each shard"),
+    "what runs, beside a shard": (lambda folder: (folder / "000000.pkl").touch(), "000000.pkl: does not belong here"),
+    "a script, beside a shard": (lambda folder: (folder / "000001.sh").touch(), "000001.sh: does not belong here"),
+}
+TOLD_BY_A_CATALOG: dict[str, tuple[Callable[[Path], object], str]] = {
+    "other videos": (
+        changed("catalog.parquet", lambda rows: [row.update(video=f"z{row['video']}") for row in rows]),
+        "videos.parquet: says other than catalog.parquet of 'zape'",
+    ),
+    "a video twice": (
+        changed("catalog.parquet", lambda rows: rows.append(rows[0])),
+        "catalog.parquet: not a catalog (a video stands twice",
+    ),
+    "more videos": (
+        changed("catalog.parquet", lambda rows: rows.append(rows[0] | {"video": "dog"})),
+        "videos.parquet: says other than catalog.parquet of 'dog'",
+    ),
+    "a licence": (
+        changed("catalog.parquet", lambda rows: rows[2].update(license="CC BY")),
+        "videos.parquet: says other than catalog.parquet of 'cat'",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def given_away(made: Path) -> Path:
+    """The view as `share` gives it to another lab: with a catalog."""
+    share([made / "shards/cmp"], made.parents[1] / "shared", False, Publication())
+    return made.parents[1] / "shared"
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_view_that_lies_and_whose_sums_agree_is_found(received: Path, name: str):
+    change, says = LIES[name]
+    change(received)
+    put_sums_right(received)
+    (problem,) = verify(received, full=True)
+    assert str(problem).startswith(f"{received}/{says}")
+    assert not problem.harmless
+
+
+@pytest.mark.parametrize("name", TOLD_BY_A_CATALOG)
+def test_a_catalog_that_disagrees_with_the_manifest_is_found(given_away: Path, tmp_path: Path, name: str):
+    change, says = TOLD_BY_A_CATALOG[name]
+    folder = shutil.copytree(given_away, tmp_path / "theirs")
+    assert verify(folder, full=False) == []
+    change(folder)
+    put_sums_right(folder)
+    (problem,) = verify(folder, full=True)
+    assert str(problem).startswith(f"{folder}/{says}")
+
+
+def test_a_false_sum_before_the_right_one_is_found(received: Path):
+    sums = (received / "SHA256SUMS").read_text()
+    (received / "SHA256SUMS").write_text(f"{'0' * 64}  000001.tar\n{sums}")
+    (line,) = lines(received)
+    assert line.startswith(f"{received}/SHA256SUMS: not what `sha256sum -c` reads: '000001.tar' stands twice")
+
+
+def test_a_plan_with_a_video_twice_is_refused(dataset: Path):
+    write_plan(dataset / "plan.json", [["ape"], ["bee"], ["cat", "ape"]])
+    with pytest.raises(UserError, match=r"plan\.json: not a plan \(a video stands twice\)"):
+        verify(dataset, full=False)
+
+
+PIXELS = cv2.imencode(".jpg", np.zeros((24, 32, 3), np.uint8))[1].tobytes()
+SMALL = cv2.imencode(".jpg", np.zeros((12, 16, 3), np.uint8))[1].tobytes()  # of a video whose frames change in size
+STILL = np.zeros((2, 24, 32), np.float32)
+TREE = np.array([[0, 1, 0.25, 2], [2, 3, 0.5, 3]], np.float32)  # of three leaves
+LABELS = np.indices((24, 32)).sum(axis=0).astype(np.uint8) % 3
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ({"regions.png": LABELS, "tree.npy": TREE}, None),
+        ({"flow.b2": STILL, "next.jpg": PIXELS, "next.flow.b2": STILL, "previous.jpg": SMALL, "json": {}}, None),
+        ({"flow.b2": np.zeros((2, 12, 16), np.float32)}, "flow.b2 is 16x12, and jpg 32x24"),
+        ({"valid.png": LABELS[:, :31]}, "valid.png is 31x24, and jpg 32x24"),
+        ({"truth.flow.b2": np.zeros((2, 24, 33), np.float32)}, "truth.flow.b2 is 33x24, and jpg 32x24"),
+        ({"next.regions.png": LABELS.T, "next.jpg": PIXELS}, "next.jpg is 32x24, and next.regions.png 24x32"),
+        ({"regions.png": LABELS + np.uint8(1), "tree.npy": TREE}, "regions.png has the label 3, and tree.npy 3 leaves"),
+        ({"tree.npy": TREE[:0], "regions.png": LABELS}, "regions.png has the label 2, and tree.npy 1 leaves"),
+        ({"guidance.npy": np.array([[23, 31, 1], [24, 0, 1]], np.float32)}, "guidance.npy has points outside of jpg"),
+        ({"guidance.npy": np.array([[-1, 31, 1]], np.float32)}, "guidance.npy has points outside of jpg"),
+        ({"json": {"video": "bee"}}, "json says that its video is 'bee', and it is ape"),
+        ({"json": {"video": "ape", "frame": 7}}, "json says that its frame is 7, and it is 3"),
+        ({"json": {"width": 32, "height": 25}}, "json says that its height is 25, and it is 24"),
+    ],
+)
+def test_members_that_do_not_fit_each_other_are_found(dataset: Path, members: dict[str, Any], says: str | None):
+    encoded = {"jpg": PIXELS} | {name: encode(name, value) for name, value in members.items()}
+    facts = {"stage": "frames", "version": 1, "options": {}, "inputs": {}}
+    write_shard(dataset / "frames/000000.tar", [("ape-000003", encoded)], lambda: facts)
+    assert lines(dataset / "frames") == []
+    found = lines(dataset / "frames", full=True)
+    assert len(found) == (says is not None)
+    for line in found:
+        assert f"the members of 'ape-000003' do not fit each other: {says}" in line
 
 
 # What cannot be verified.

@@ -1,4 +1,9 @@
+import os
+import shutil
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import blosc2
 import numpy as np
@@ -233,3 +238,28 @@ def test_numpy_and_numba_decode_any_code_alike(shape: tuple[int, int], seed: int
 
 def test_numba_is_used_where_it_is():
     assert flow_coding._code() is flow_kernels
+
+
+@pytest.mark.slow
+def test_where_nothing_can_be_kept_the_codec_compiles_each_time(tmp_path: Path):
+    """A checkout on a read-only disk, without a home: also for root, who may write anywhere else."""
+    root = Path(__file__).resolve().parents[3]
+    package = shutil.copytree(root / "common_fate", tmp_path / "common_fate", ignore=shutil.ignore_patterns("*cache*"))
+    for folder in (package, *(path for path in package.rglob("*") if path.is_dir())):
+        (folder / "__pycache__").touch()  # a file, where a folder would be made
+    code = (
+        "import numpy as np; from common_fate.shards import flow_kernels\n"
+        "from common_fate.shards.codecs import decode, encode\n"
+        "flow = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)\n"
+        "assert (decode('flow.b2', encode('flow.b2', flow)) == flow).all()"
+    )
+    bare = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=bare | {"HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null", "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

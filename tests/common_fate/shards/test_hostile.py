@@ -281,6 +281,6 @@ def test_samples_without_end_are_refused():
 def test_a_shard_of_more_samples_than_a_reader_takes_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("common_fate.shards.writer.MAX_SAMPLES", 2)
     samples = [(f"ape-{number:06d}", {"json": b"{}"}) for number in range(3)]
-    with pytest.raises(UserError, match="at most 2 samples: lower videos_per_shard"):
+    with pytest.raises(UserError, match="at most 2 samples: take fewer frames of each video"):
         write_shard(tmp_path / "000000.tar", samples, dict)
     assert not list(tmp_path.iterdir())

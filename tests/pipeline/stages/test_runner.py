@@ -6,20 +6,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from common_fate.datasets.catalog import Video, write_catalog, write_plan
+from common_fate.datasets.share.share import share
+from common_fate.datasets.split import split
+from common_fate.datasets.stats import stats
+from common_fate.datasets.verify import verify
 from common_fate.errors import SampleError, ShardError, UserError
+from common_fate.manifest.croissant import Publication
+from common_fate.manifest.tables import write_manifest
 from common_fate.shards.codecs import encode
 from common_fate.shards.column import Shard
+from common_fate.shards.keys import frame_key
 from common_fate.shards.record import Record
 from common_fate.shards.writer import write_shard
+from common_fate.torch import ShardDataset
 from pipeline.cli.app import stage_command
 from pipeline.stages.runner import run_stage
-from pipeline.stages.stage import Sample, Stage, each, in_batches
+from pipeline.stages.stage import Dropped, Failure, Items, Outcomes, Sample, Stage, each, in_batches
+from pipeline.views import View, build_view
+
+JPEG = cv2.imencode(".jpg", np.zeros((16, 16, 3), np.uint8))[1].tobytes()
 
 
 @dataclass(frozen=True)
@@ -233,6 +245,57 @@ def test_frames_that_were_made_without_the_frame_before_are_refused_where_it_is_
 
 def encode_all(members: dict[str, Any]) -> dict[str, bytes]:
     return {extension: encode(extension, value) for extension, value in members.items()}
+
+
+def long_videos(items: Items, options: Options) -> Outcomes:
+    """Of each video every fifth frame, of which two are kept; every second other one is dropped, and others fail."""
+    for video, _ in items:
+        yield Failure(video, "no pair")
+        for frame in range(0, 500_000, 5):
+            key = frame_key(video, frame)
+            if frame in (100_005, 400_000):
+                yield key, {"jpg": JPEG, "json": {"frame": frame}}
+            else:
+                yield Dropped(key, "still") if frame % 2 else Failure(key, "torn")
+
+
+def test_a_record_does_not_grow_with_what_failed_or_was_left_out(tmp_path: Path):
+    """300,000 frames of a shard that may have 131,072 samples, from the stage to the view and all who read it."""
+    home = tmp_path / "results/long"
+    videos = [Video(name, "videos", f"/{name}.mp4", "CC0", 1) for name in ("a", "b", "c")]
+    write_catalog(home / "catalog.parquet", videos)
+    write_plan(home / "plan.json", [["a", "b", "c"]])
+    stage = Stage("frames", 1, ("source",), Options, long_videos)
+    record = run_stage(stage, {"source": home / "plan.json"}, home / "frames/000000.tar", Options(), 0)
+    assert Record.read(home / "frames/000000.json") == record
+    assert (record.samples, record.failed) == (6, 150_000)
+    assert record.failures[:3] == [
+        {"key": "a", "stage": "frames", "reason": "no pair"},
+        {"key": "a-000000..399990:10", "stage": "frames", "reason": "torn"},
+        {"key": "a-400010..499990:10", "stage": "frames", "reason": "torn"},
+    ]
+    assert record.dropped["still"][:2] == ["a-000005..099995:10", "a-100015..499995:10"]
+    assert (home / "frames/000000.json").stat().st_size < 4000
+
+    build_view(
+        View("cut", 1, "frames", {"frames": ("jpg", "json")}),
+        {"frames": home / "frames/000000.tar"},
+        home / "shards/cut/000000.tar",
+    )
+    write_manifest(home / "shards/cut", ["000000"], "long (cut)", videos)
+    assert verify(home, full=True) == []
+    assert len(ShardDataset(home / "shards/cut")) == 6
+    parts, _, failures, dropped = stats(home)
+    assert [row[3] for row in parts.rows] == [150_000, 150_000]
+    assert sorted(failures.rows) == [["frames", "no pair", 3, "a"], ["frames", "torn", 149_997, "a-000000"]]
+    assert dropped.rows == [["still", 149_997, "a-000005"]]
+    shared = share([home / "shards/cut"], tmp_path / "shared", False, Publication())
+    assert shared.parts == ("cut",)
+    assert verify(tmp_path / "shared", full=True) == []
+    for view in split(home / "shards/cut", home.with_name("train"), home.with_name("val"), 0.5):
+        assert verify(view.parents[1], full=True) == []
+        (video, *_) = Record.read(view / "000000.json").keys[0]
+        assert f"{video}-000005..099995:10" in Record.read(view / "000000.json").dropped["still"]
 
 
 def test_a_stage_s_command_makes_its_column(tmp_path: Path):

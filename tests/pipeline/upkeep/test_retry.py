@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from common_fate.datasets.catalog import Video, read_catalog, write_listing
 from common_fate.datasets.verify import verify
 from common_fate.errors import SampleError, UserError
 from common_fate.manifest.tables import write_manifest
+from common_fate.shards.limits import MAX_SAMPLES
 from common_fate.shards.record import Record
 from pipeline.stages.runner import run_stage
 from pipeline.stages.stage import Drop, Dropped, Failure, Items, Outcomes, Sample, Stage, each, in_batches
@@ -189,6 +191,11 @@ FAULTS = st.dictionaries(st.sampled_from(PLACES), st.sampled_from(["cut", "no me
 @given(data=st.data())
 def test_a_retry_gives_what_a_full_rebuild_gives(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("retry")
+    with patch("common_fate.shards.runs.MOST_LISTED", data.draw(st.sampled_from([MAX_SAMPLES, 2]), "most listed")):
+        _check_retry(data, folder)
+
+
+def _check_retry(data: st.DataObject, folder: Path) -> None:
     WORLD.faults = data.draw(FAULTS, "faults")
     WORLD.drops = data.draw(DROPS, "drops")
     made = build(folder / "a/made")

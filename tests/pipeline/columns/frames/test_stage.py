@@ -1,4 +1,5 @@
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from io import BufferedRandom, FileIO
@@ -48,6 +49,14 @@ def run(monkeypatch: pytest.MonkeyPatch):
         return made, {one.key: one.reason for one in outcomes if isinstance(one, Failure)}
 
     return run
+
+
+def test_many_damaged_frames_take_no_longer_each_than_few(run):
+    start = time.process_time()
+    made, failures = run(scripted(40_000, unreadable=range(1, 40_000)), pairs={"offset": 20_000})
+    assert time.process_time() - start < 20  # 40,000 of them took 114 s
+    assert (len(made), len(failures)) == (1, 39_999)
+    assert set(failures.values()) == {"torn", "torn; a pair that another frame starts is lost with it"}
 
 
 def facts(made: dict[str, dict[str, Any]], name: str) -> list[Any]:

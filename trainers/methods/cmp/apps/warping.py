@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from common_fate.compiled import njit
 from common_fate.pictures import Picture
 
 TEAR = 5.0
@@ -86,7 +86,7 @@ def _whole(flow: NDArray[np.float32], tear: float) -> NDArray[np.bool_]:
     return np.asarray(across[1:] & across[:-1] & down[:, 1:] & down[:, :-1])
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _splat(flow: NDArray[np.float32], whole: NDArray[np.bool_]) -> Any:
     """Where what is seen at each place came from, x and y `(2, H, W)`, and how far it moved `(H, W)`, -1 in holes."""
     height, width = flow.shape[1:]
@@ -112,7 +112,7 @@ def _splat(flow: NDArray[np.float32], whole: NDArray[np.bool_]) -> Any:
     return source, speed
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _draw(
     source: NDArray[np.float32],
     speed: NDArray[np.float32],
