@@ -13,7 +13,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from common_fate.errors import ShardError, UserError
 from common_fate.remote.transport import Arriving, TemporaryFault, arriving, total_bytes
-from common_fate.shards.files import advice, sync_folder
+from common_fate.shards.files import advice, make_folder, sync_folder
 from common_fate.shards.record import file_sha256
 
 T = TypeVar("T")
@@ -68,7 +68,7 @@ def fetch_file(
     """
     partial = partial_path(to)
     try:
-        to.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(to.parent)
         with _explained(address, patience):
             fetch_into(
                 partial, lambda at: arriving(address, at, patience.silence), address, sha256, size, limit, patience
