@@ -1,10 +1,10 @@
 """Two commands that write one folder, at once: the second says so in one line, and the first ends as if alone."""
 
+import multiprocessing
 import os
 import random
 import re
 import shutil
-import multiprocessing
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager

@@ -13,8 +13,8 @@ from common_fate.datasets.catalog import read_catalog, read_plan
 from common_fate.datasets.verify import verify
 from common_fate.shards.record import file_sha256
 from common_fate.torch import ShardDataset
-from tests.support.made_dataset import ABOUT, SHARDS, make_dataset
 from pipeline.sharing import adopt_view
+from tests.support.made_dataset import ABOUT, SHARDS, make_dataset
 from tests.support.sharing_commands import Done, content, flip, pipeline
 from tests.support.workspace import SMALL, Workspace
 
