@@ -180,6 +180,8 @@ def read_catalog(path: Path, ids: Iterable[str] | None = None) -> list[Video]:
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path}: not a catalog ({error}): run `snakemake` to write it again") from error
     videos = [Video(*row) for row in zip(*(rows[name].to_pylist() for name in columns), strict=True)]
+    if odd := next((video.video for video in videos if "\0" in (video.uri or "")), None):
+        raise UserError(f"{path}: {odd} has a NUL character in its uri: run `snakemake` to write it again")
     if ids is None:
         return videos
     by_id = {video.video: video for video in videos}

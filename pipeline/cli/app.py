@@ -190,6 +190,8 @@ def _json(text: str) -> dict[str, Any]:
         raise UserError(f"{text!r} is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise UserError(f"{text!r} should be a JSON object")
+    if "\\u0000" in text:
+        raise UserError(f"{text!r} should have no NUL character")
     return value
 
 

@@ -107,6 +107,7 @@ def test_files_come_from_the_folders_that_are_named(tmp_path: Path):
     assert (tmp_path / "to").read_bytes() == DATA
     for address, kind in [
         (f"file://{tmp_path}/in/none", Gone),
+        (f"file://{tmp_path}/in/a%00b", Gone),
         ("file:///etc/passwd", Later),
         ("ftp://x/a", Gone),
         ("s3://bucket/a", Later),
