@@ -22,6 +22,7 @@ Opening = Callable[[int], AbstractContextManager[Arriving]]
 MAX_BYTES = 2**34
 """Of a file whose size nothing says beforehand."""
 CHUNK = 2**20
+BLOCK = 2**12  # what a file system writes at once
 PROGRESS = 2**20  # bytes that make an attempt worth while, however it ended
 SLOWEST = 1000  # bytes a second, over an attempt
 _log = logging.getLogger(__name__)
@@ -116,6 +117,8 @@ def fetch_into(
         Wrong: another file than expected, on a second try too; nothing stays.
         ShardError: there is no such file; nothing stays.
     """
+    if sha256 is None and partial.exists():
+        os.truncate(partial, sound_bytes(partial))
     for last in (False, True):
         partial.touch()
         try:
@@ -133,6 +136,24 @@ def fetch_into(
         except ShardError:
             partial.unlink()
             raise
+
+
+def sound_bytes(partial: Path) -> int:
+    """Returns how many bytes of a file that was arriving are to be trusted: those before the first block of zeros.
+
+    As such come back, after a power cut, what was written and had not reached the disk. A file that has them by right is
+    fetched anew from there.
+    """
+    position = 0
+    with partial.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            lost = chunk.find(bytes(BLOCK))
+            if lost < 0 and not chunk[len(chunk) - len(chunk) % BLOCK :].strip(b"\0"):
+                lost = len(chunk) - len(chunk) % BLOCK
+            if 0 <= lost < len(chunk):
+                return position + lost
+            position += len(chunk)
+    return position
 
 
 def _fetch_more(opening: Opening, partial: Path, size: int | None, limit: int, patience: Patience) -> bool:

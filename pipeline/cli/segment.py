@@ -8,6 +8,7 @@ import typer
 
 from common_fate.errors import UserError
 from common_fate.shards.files import write_atomic
+from common_fate.shards.folders import alone
 
 Images = Annotated[Path, typer.Argument(help="A folder of images.")]
 
@@ -21,8 +22,9 @@ def segment(
     from pipeline.columns.regions.segment import segment as run
     from pipeline.columns.regions.stage import RegionOptions
 
-    for folder in run(images, to, _built(RegionOptions, options)):
-        typer.echo(f"wrote {folder}")
+    with alone(to, wait=True):
+        for folder in run(images, to, _built(RegionOptions, options)):
+            typer.echo(f"wrote {folder}")
 
 
 def benchmark_segmentation(

@@ -11,7 +11,7 @@ from tests.support.clips import write_clip
 from tests.support.made_dataset import make_dataset
 from tests.support.sharing_commands import pipeline
 
-VIEWS = ("results/small/shards/cmp", "results/other/shards/cmp")
+VIEWS = ("made/small/shards/cmp", "made/other/shards/cmp")
 WRITERS = {
     "adopt": ("adopt", "received", "--dataset", "x"),
     "join": ("adopt", "columns", "--dataset", "x", "--videos", "clips/*.mp4"),
@@ -32,7 +32,7 @@ def make_lab(place: Path) -> None:
     without pixels with the videos that they are of.
     """
     for name in ("small", "other"):
-        make_dataset(place / "results" / name)
+        make_dataset(place / "made" / name)
     shared = pipeline(place, "share", VIEWS[0], "--to", "received")
     assert shared.returncode == 0, shared.stderr
     noise = np.random.default_rng(0).integers(0, 255, (9, 12, 3), np.uint8)
@@ -41,6 +41,7 @@ def make_lab(place: Path) -> None:
         return np.roll(cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC), 5 * number, axis=1)
 
     (place / "clips").mkdir()
+    (place / "results").mkdir()
     for name in ("one", "two"):
         write_clip(place / f"clips/{name}.mp4", 3, "mjpeg", size=(64, 48), draw=draw)
     film = place / "films"

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from common_fate.errors import SampleError, UserError
 from common_fate.progress import progress
 from common_fate.shards.files import write_atomic
-from common_fate.shards.folders import alone
-from pipeline.columns.regions.contours.detectors import Detector, create_detector
+from pipeline.columns.regions.contours.detectors import create_detector
 from pipeline.columns.regions.contours.ridges import ridges
 from pipeline.columns.regions.stage import RegionOptions, contours_of, regions_of
 from pipeline.columns.regions.tree import ultrametric_contour_map
@@ -38,14 +37,9 @@ def segment(images: Path, to: Path, options: RegionOptions) -> list[Path]:
     Raises:
         UserError: there are no images, one cannot be read, or what a detector needs is missing.
     """
+    contours, thin, ucm2 = folders = [to / "contours", to / "ridges", to / "ucm2"]
     paths = _images(images)
     detector = create_detector(options)
-    with alone(to, wait=True):
-        return _segmented(paths, to, detector, options)
-
-
-def _segmented(paths: Sequence[Path], to: Path, detector: Detector, options: RegionOptions) -> list[Path]:
-    contours, thin, ucm2 = folders = [to / "contours", to / "ridges", to / "ucm2"]
     for path in progress(paths, len(paths), "segment"):
         try:
             image = read_image(str(path))
