@@ -141,8 +141,8 @@ def fetch_into(
 def sound_bytes(partial: Path) -> int:
     """Returns how many bytes of a file that was arriving are to be trusted: those before the first block of zeros.
 
-    As such come back, after a power cut, what was written and had not reached the disk. A file that has them by right is
-    fetched anew from there.
+    As such comes back, after a power cut, what was written and had not reached the disk. A file that has them by right
+    is fetched anew from there.
     """
     position = 0
     with partial.open("rb") as file:

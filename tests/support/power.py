@@ -1,9 +1,9 @@
 """A power cut at any moment of a command: every state that the disk may be in afterwards.
 
-What POSIX promises, and no file system's kindness: the bytes of a file are there once the file was synced, and a name that
-was given, moved or removed is so once its folder was synced. Until then each such change has reached the disk or not, in
-whatever order they were made; of bytes that were written and not synced, all have, or half of them, or their room alone
-(zeros), or nothing.
+What POSIX promises, and no file system's kindness: the bytes of a file are there once the file was synced, and a name
+that was given, moved or removed is so once its folder was synced. Until then each such change has reached the disk or
+not, in whatever order they were made; of bytes that were written and not synced, all have, or half of them, or their
+room alone (zeros), or nothing.
 """
 
 import itertools
@@ -147,7 +147,7 @@ class Disk:
 
 def _differences(before: Names, after: Names) -> Names:
     """The names that lead elsewhere now; -1 where to nothing."""
-    gone = {place: -1 for place in before.keys() - after.keys()}
+    gone = dict.fromkeys(before.keys() - after.keys(), -1)
     return gone | {place: number for place, number in after.items() if before.get(place) != number}
 
 

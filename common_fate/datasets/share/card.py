@@ -105,7 +105,11 @@ def _files(folder: str) -> str:
 
 
 def _licences(shared: Shared, videos: Sequence[Video], publication: Publication) -> str:
-    whole = f"These shards as a whole: {', '.join(map(markdown, publication.licenses))}.\n\n" if publication.licenses else ""
+    whole = (
+        f"These shards as a whole: {', '.join(map(markdown, publication.licenses))}.\n\n"
+        if publication.licenses
+        else ""
+    )
     return f"{whole}{licence_table(videos)}\n\n{_attributions(shared)}"
 
 

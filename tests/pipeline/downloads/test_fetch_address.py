@@ -55,6 +55,16 @@ def test_what_is_there_is_gone_on_with(server: FaultyServer, tmp_path: Path):
     assert server.asked_for("file")[0] == "bytes=1000-"
 
 
+@pytest.mark.parametrize(("kept", "zeros"), [(500_000, 100_000), (8192, 100), (0, 5000), (2**20 + 4096, 2**20)])
+def test_what_a_power_cut_lost_is_fetched_again(server: FaultyServer, tmp_path: Path, kept: int, zeros: int):
+    """Of bytes that had not reached the disk their room is left: without a sum nothing else would tell."""
+    after = DATA[kept + zeros :][: zeros // 5]  # what came later may have reached it
+    (tmp_path / "to").write_bytes(DATA[:kept] + bytes(zeros) + (after if zeros > 4096 else b""))
+    fetch(server, tmp_path / "to")
+    assert (tmp_path / "to").read_bytes() == DATA
+    assert server.asked_for("file") == [f"bytes={kept}-" if kept else None]
+
+
 @pytest.mark.parametrize(
     ("fault", "kind", "reason", "requests"),
     [
