@@ -164,10 +164,12 @@ def stats(
 ) -> None:
     """Say what there is: samples, failures and drops by reason, motion, guidance points."""
     from common_fate.datasets import stats as statistics
+    from common_fate.shards.folders import alone
 
     names = ("columns", "shards", "failures", "dropped")
-    for name, table in zip(names, statistics.stats(folder), strict=False):
-        print_table(table, to and to / f"{name}.html")
+    with alone(*([to] if to else []), wait=True):
+        for name, table in zip(names, statistics.stats(folder), strict=False):
+            print_table(table, to and to / f"{name}.html")
 
 
 def print_table(table: "Table", page: Path | None) -> None:

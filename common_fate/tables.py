@@ -1,6 +1,7 @@
 """Tables of the report (HTML) and of the terminal (text)."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -57,10 +58,28 @@ def text_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return _table(columns, rows, "simple")
 
 
+class Markdown(str):
+    """Text that is Markdown already, and no data."""
+
+
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Returns a table for a README, aligned and rounded as in `text_table`."""
-    escaped = [[cell.replace("|", "\\|") if isinstance(cell, str) else cell for cell in row] for row in rows]
+    """Returns a table for a README, aligned and rounded as in `text_table`; text shows as it is, whatever it holds."""
+    escaped = [[markdown(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
     return _table(columns, escaped, "pipe")
+
+
+def markdown(text: str) -> str:
+    """Returns text as Markdown that shows it on one line: neither HTML nor a link, a picture or code of a stranger."""
+    if isinstance(text, Markdown):
+        return text
+    return re.sub(r"([\\`*\[\]|])", r"\\\1", escape(" ".join(printable(text).split()), quote=False))
+
+
+def markdown_code(text: str) -> str:
+    """Returns text as code within a line of Markdown."""
+    line = " ".join(printable(text).split())
+    fence = "`" * (max(map(len, re.findall("`+", line)), default=0) + 1)
+    return f"{fence} {line} {fence}" if "`" in line else f"`{line}`"
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], style: str) -> str:

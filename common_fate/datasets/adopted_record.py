@@ -1,6 +1,8 @@
 """Adopted datasets: those whose shards were made elsewhere. `adopted.json` says so, and which shards have come."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -8,6 +10,7 @@ from common_fate.datasets.catalog import read_plan
 from common_fate.errors import UserError
 from common_fate.foreign.files import parse_json, read_file
 from common_fate.shards.files import write_atomic
+from common_fate.shards.folders import alone
 from common_fate.shards.limits import MAX_LISTING_BYTES, MAX_SHARDS
 
 ADOPTED = "adopted.json"
@@ -47,6 +50,19 @@ def read_adopted(dataset: Path) -> Adopted | None:
 def write_adopted(dataset: Path, adopted: Adopted) -> None:
     """Writes adopted.json."""
     write_atomic(dataset / ADOPTED, (json.dumps(asdict(adopted), indent=1) + "\n").encode())
+
+
+@contextmanager
+def listing(dataset: Path) -> Iterator[None]:
+    """Keeps other commands out of a dataset while its catalog and plan are written; waits for one that is at work.
+
+    Raises:
+        UserError: it was adopted, perhaps since whoever asks looked.
+    """
+    with alone(dataset, wait=True):
+        if read_adopted(dataset):
+            raise UserError(f"{dataset}: was adopted, so no source is listed into it: give this dataset another name")
+        yield
 
 
 def shard_names(dataset: Path) -> list[str]:

@@ -202,6 +202,8 @@ def read_known(path: Path, ids: Collection[str] | None = None) -> dict[str, Vide
                     video = Video(*row)
                     if found.setdefault(video.video, video) is not video:
                         raise ValueError(f"the video {quoted(video.video)} stands twice")
+                    if "\0" in (video.uri or ""):
+                        raise ValueError(f"the video {quoted(video.video)} has a NUL character in its uri")
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path}: not a catalog ({error}): run `snakemake` to write it again") from error
     return found

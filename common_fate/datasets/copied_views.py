@@ -12,19 +12,18 @@ from typing import Any
 
 from common_fate.datasets.adopted_record import Adopted, write_adopted
 from common_fate.datasets.catalog import Plan, Video, read_catalog, read_plan, write_listing
-from common_fate.datasets.parts import CATALOG, PLAN
+from common_fate.datasets.parts import CATALOG, PLAN, TAKEN
 from common_fate.errors import ShardError, UserError
 from common_fate.manifest.tables import write_manifest
 from common_fate.progress import progress
 from common_fate.shards.codecs import encode
 from common_fate.shards.column import Members, Shard, sound_shard
+from common_fate.shards.files import tidy
 from common_fate.shards.keys import video_of
 from common_fate.shards.members import measured
 from common_fate.shards.record import Record, record_path, summary
 from common_fate.shards.tar import header
 from common_fate.shards.writer import write_shard
-
-TAKEN = ("report", "experiments")  # folders beside the datasets' own
 
 
 @dataclass(frozen=True)
@@ -189,6 +188,8 @@ def _copy(piece: Piece, tar: Path, extensions: Sequence[str]) -> None:
     source = Record.read(record_path(piece.tar))
     known = _facts(piece, source)
     if _stands(tar, known):
+        tidy(record_path(tar))
+        tidy(tar)
         return
     part = len(taken) < len(piece.planned)
     values: dict[str, list[float]] = {}

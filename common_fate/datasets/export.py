@@ -18,7 +18,8 @@ from common_fate.pictures import Picture, draw_flow_arrows, flow_to_color, typic
 from common_fate.pictures.contour_map import ultrametric_contour_map
 from common_fate.progress import progress
 from common_fate.shards.column import Members, sound_shard
-from common_fate.shards.files import write_atomic
+from common_fate.shards.files import tidy, write_atomic
+from common_fate.shards.folders import alone
 from common_fate.shards.limits import quoted
 from common_fate.shards.members import Geometry, member
 from common_fate.shards.record import Record, record_path
@@ -53,16 +54,21 @@ def export(source: Path, to: Path, keys: Sequence[str] = (), forms: Forms | None
 
     Raises:
         UserError: there are no samples, or not these; the folder is a dataset's, cannot be written, or holds another
-            file under one of the names.
+            file under one of the names, or is being written.
         ShardError: a shard or a member is damaged.
     """
+    with alone(to):
+        _check_elsewhere(to)
+        shards = _keys_by_shard(source, keys)
+        count = sum(map(len, shards.values()))
+        return sum(progress(_written(shards, to, forms or Forms()), count, f"export {source.name} (samples)"))
+
+
+def _check_elsewhere(to: Path) -> None:
     if any(
         (parent / PLAN).exists() for folder in (to.absolute(), to.resolve()) for parent in (folder, *folder.parents)
     ):
         raise UserError(f"{to}: lies in a dataset's own folder: name a folder elsewhere with --to")
-    shards = _keys_by_shard(source, keys)
-    count = sum(map(len, shards.values()))
-    return sum(progress(_written(shards, to, forms or Forms()), count, f"export {source.name} (samples)"))
 
 
 def _keys_by_shard(source: Path, keys: Sequence[str]) -> dict[Path, list[str]]:
@@ -154,5 +160,6 @@ def _write(path: Path, data: bytes) -> None:
     if os.path.lexists(path):
         if path.is_symlink() or not path.is_file() or path.stat().st_size != len(data) or path.read_bytes() != data:
             raise UserError(f"{path}: is there already, and is something else: name a new or empty folder with --to")
+        tidy(path)
         return
     write_atomic(path, data)

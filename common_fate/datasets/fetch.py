@@ -1,11 +1,8 @@
 """Copies of whole folders from other machines, and whether what they share is all there."""
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from common_fate.errors import ShardError, UserError
+from common_fate.errors import ShardError
 from common_fate.manifest.shards import SHARDS, read_shards
 from common_fate.manifest.sums import MAX_SUMS_BYTES, SUMS
 from common_fate.progress import progress
@@ -13,10 +10,9 @@ from common_fate.remote.address import checked_address
 from common_fate.remote.cache import Cache
 from common_fate.remote.fetch_file import Patience, fetch_file, remote_size
 from common_fate.remote.folder import open_folder, parse_sums
-from common_fate.shards.files import write_atomic
+from common_fate.shards.files import remove, write_atomic
+from common_fate.shards.folders import alone
 from common_fate.shards.record import Record, file_sha256, text_digest
-
-LOCK = ".fetch.lock"
 
 
 def fetch(place: str, to: Path, patience: Patience) -> int:
@@ -26,16 +22,16 @@ def fetch(place: str, to: Path, patience: Patience) -> int:
     comes last: where it stands, the copy is whole.
 
     Raises:
-        UserError: the address cannot be read, the folder not be written, or another process is writing it.
+        UserError: the address cannot be read, the folder not be written, or another command is writing it.
         ShardError: it lists no sums, or a file is not what they say.
     """
     address = checked_address(place)
-    listing = Cache(patience=patience).text(f"{address}/{SUMS}", MAX_SUMS_BYTES)
-    sums = parse_sums(listing, f"{address}/{SUMS}")
     fetched = 0
-    with _alone(to):
-        if not _has(to / SUMS, text_digest(listing)):
-            (to / SUMS).unlink(missing_ok=True)
+    with alone(to):
+        listing = Cache(patience=patience).text(f"{address}/{SUMS}", MAX_SUMS_BYTES)
+        sums = parse_sums(listing, f"{address}/{SUMS}")
+        if (to / SUMS).exists() and not _has(to / SUMS, text_digest(listing)):
+            remove(to / SUMS)
         # Records before tars: they say how large a tar may be.
         names = sorted(sums, key=lambda name: (name.endswith(".tar"), name))
         for name in progress(names, len(names), f"fetch {to.name} (files)"):
@@ -70,24 +66,6 @@ def faults(place: str, cache: Cache) -> list[str]:
         except ShardError as error:
             found.append(str(error))
     return found
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time copies into a folder."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / LOCK).open("ab")
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise UserError(f"{folder}: another process is fetching into it: wait until it is done") from None
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written: {error.strerror}") from error
-    with lock:
-        try:
-            yield
-        finally:
-            (folder / LOCK).unlink(missing_ok=True)
 
 
 def _has(path: Path, sha256: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from common_fate.datasets.copied_views import Origin, check_name, open_origin, pieces_of, write_set
 from common_fate.errors import UserError
+from common_fate.shards.folders import alone
 from common_fate.shards.record import Record
 
 
@@ -17,7 +18,7 @@ def merge(folders: Sequence[Path], dataset: Path) -> Path:
 
     Raises:
         UserError: there are fewer than two views, two are of datasets of one name, they do not go together, a shard is
-            damaged, or `dataset` is another dataset.
+            damaged, or `dataset` is another dataset or is being written.
     """
     check_name(dataset.name, "--dataset")
     if len(folders) < 2:
@@ -30,7 +31,8 @@ def merge(folders: Sequence[Path], dataset: Path) -> Path:
                 "same: give one of the datasets' folders another name"
             )
     pieces = [piece for o in origins for piece in pieces_of(o, lambda video: True, f"{o.dataset}__")]
-    return write_set(dataset, pieces)
+    with alone(dataset):
+        return write_set(dataset, pieces)
 
 
 def differences(folders: Sequence[Path]) -> list[str]:

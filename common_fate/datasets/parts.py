@@ -6,6 +6,8 @@ from pathlib import Path
 from common_fate.datasets.download_records import DOWNLOADED
 
 PLAN, CATALOG, VIEWS = "plan.json", "catalog.parquet", "shards"
+TAKEN = ("report", "experiments", VIEWS)
+"""What no dataset is called: folders beside the datasets' own, and the one of a dataset's views."""
 
 
 def is_column(folder: Path) -> bool:

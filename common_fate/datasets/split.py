@@ -6,6 +6,7 @@ from pathlib import Path
 from common_fate.datasets.copied_views import check_name, check_place, open_origin, pieces_of, write_set
 from common_fate.datasets.holdout import in_share
 from common_fate.errors import UserError
+from common_fate.shards.folders import alone
 
 
 def split(folder: Path, train: Path, val: Path, hold_out: float) -> tuple[Path, Path]:
@@ -19,7 +20,7 @@ def split(folder: Path, train: Path, val: Path, hold_out: float) -> tuple[Path, 
 
     Raises:
         UserError: a side would have no video, the names are no datasets' or one, a shard is damaged, or a folder is
-            another dataset's.
+            another dataset's or is being written.
     """
     check_name(train.name, "--train")
     check_name(val.name, "--val")
@@ -36,6 +37,7 @@ def split(folder: Path, train: Path, val: Path, hold_out: float) -> tuple[Path, 
         raise UserError(
             f"{folder}: {all_or_none} of {len(origin.videos)} videos held out: {turn} --hold-out {hold_out}"
         )
-    check_place(train, others)
-    check_place(val, held_out)
-    return write_set(train, others), write_set(val, held_out)
+    with alone(train, val):
+        check_place(train, others)
+        check_place(val, held_out)
+        return write_set(train, others), write_set(val, held_out)

@@ -9,6 +9,7 @@ from common_fate.manifest.shards import SHARDS
 from common_fate.manifest.sums import SUMS
 from common_fate.manifest.videos import VIDEOS, licence_table
 from common_fate.shards.members import in_order, member
+from common_fate.tables import markdown
 
 CARD = "README.md"
 ATTRIBUTIONS = (
@@ -22,7 +23,7 @@ def view_card(title: str, rows: list[dict[str, Any]], extensions: list[str], vid
     licences = f"\n## Licences\n\n{licence_table(videos)}\n\n{ATTRIBUTIONS}\n" if videos else ""
     own = [kind for extension in in_order(extensions) if (kind := member(extension)).name == extension]
     notes = "\n".join(f"- {kind.note}" for kind in own if kind.note)
-    return f"""# {title}
+    return f"""# {markdown(title)}
 
 {sum(row["samples"] for row in rows)} samples in {len(rows)} shards ({failures} failures, listed in
 `{SAMPLES}`), {sum(row["bytes"] for row in rows)} bytes. Each sample has the members

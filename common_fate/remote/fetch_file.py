@@ -15,7 +15,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from common_fate.errors import ShardError, UserError
 from common_fate.foreign.files import parse_json, read_file
 from common_fate.remote.transport import Arriving, TemporaryFault, Version, arriving, total_bytes
-from common_fate.shards.files import advice, sync_folder
+from common_fate.shards.files import advice, make_folder, sync_folder
 from common_fate.shards.record import file_sha256
 
 T = TypeVar("T")
@@ -24,6 +24,7 @@ Opening = Callable[[int, Version | None], AbstractContextManager[Arriving]]
 MAX_BYTES = 2**34
 """Of a file whose size nothing says beforehand."""
 CHUNK = 2**20
+BLOCK = 2**12  # what a file system writes at once
 PROGRESS = 2**20  # bytes that make an attempt worth while, however it ended
 SLOWEST = 1000  # bytes a second, over an attempt
 _log = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ def fetch_file(
     """
     partial = partial_path(to)
     try:
-        to.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(to.parent)
         with _explained(address, patience):
             fetch_into(
                 partial,
@@ -129,6 +130,8 @@ def fetch_into(
         Wrong: another file than expected, on a second try too; nothing stays.
         ShardError: there is no such file; nothing stays.
     """
+    if sha256 is None and partial.exists():
+        os.truncate(partial, sound_bytes(partial))
     for last in (False, True):
         partial.touch()
         try:
@@ -153,6 +156,24 @@ def discard(partial: Path) -> None:
     """Deletes what has arrived of a file."""
     partial.unlink(missing_ok=True)
     version_path(partial).unlink(missing_ok=True)
+
+
+def sound_bytes(partial: Path) -> int:
+    """Returns how many bytes of a file that was arriving are to be trusted: those before the first block of zeros.
+
+    As such comes back, after a power cut, what was written and had not reached the disk. A file that has them by right
+    is fetched anew from there.
+    """
+    position = 0
+    with partial.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            lost = chunk.find(bytes(BLOCK))
+            if lost < 0 and not chunk[len(chunk) - len(chunk) % BLOCK :].strip(b"\0"):
+                lost = len(chunk) - len(chunk) % BLOCK
+            if 0 <= lost < len(chunk):
+                return position + lost
+            position += len(chunk)
+    return position
 
 
 def _fetch_more(

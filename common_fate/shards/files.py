@@ -6,7 +6,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,11 +25,10 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with held(path) as was_held:
-            # A killed run leaves its lock as well. Without one nothing is looked for: that would list the whole folder.
-            for stale in path.parent.glob(f".{path.name}.*.tmp") if was_held else ():
-                stale.unlink(missing_ok=True)
+            if was_held:
+                _remove_stale(path)
             try:
                 with temporary.open("xb") as file:
                     yield file
@@ -43,24 +42,68 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
         raise UserError(f"{path}: cannot be written: {advice(error)}") from error
 
 
+def tidy(path: Path) -> None:
+    """Removes what a run that was killed left of a path whose file stands as it should, so that nobody writes it."""
+    if lock_of(path).exists():
+        with held(path):
+            _remove_stale(path)
+
+
+def _remove_stale(path: Path) -> None:
+    """Of a path that is held. A killed run leaves its lock as well: without one, nobody need list the whole folder."""
+    for stale in path.parent.glob(f".{path.name}.*.tmp"):
+        stale.unlink(missing_ok=True)
+
+
 @contextmanager
-def held(path: Path) -> Iterator[bool]:
+def held(path: Path, wait: bool = True) -> Iterator[bool]:
     """Holds a path for this process, and says whether another held it before, or was killed while it did.
 
     The kernel lets go of what a killed process held.
 
     Not by filelock, which leaves its files behind.
+
+    Raises:
+        BlockingIOError: another process holds it, and this one is not to wait.
     """
-    lock = path.with_name(f".{path.name}.tmp")
+    lock = lock_of(path)
     with ExitStack() as stack:
-        descriptor, was_held = _locked(lock, path)
-        stack.callback(os.close, descriptor)
+        descriptor, was_held = _locked(lock, path, wait)
+        stack.callback(_release, descriptor)
         # Comes first, while it is held: whoever waits for it sees that it is gone, and makes another.
         stack.callback(lock.unlink, missing_ok=True)
         yield was_held
 
 
-def _locked(lock: Path, path: Path) -> tuple[int, bool]:
+def _release(descriptor: int) -> None:
+    with suppress(OSError):  # a process that was forked meanwhile has it open, too: closing it here is not enough
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
+
+
+def is_held(path: Path) -> bool:
+    """Returns whether a process holds a path: what is temporary there is no leftover."""
+    try:
+        descriptor = os.open(lock_of(path), os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def lock_of(path: Path) -> Path:
+    """Returns the empty file by which a path is held."""
+    return path.with_name(f".{path.name}.tmp")
+
+
+def _locked(lock: Path, path: Path, wait: bool) -> tuple[int, bool]:
     """The lock, held, and whether there was one before."""
     while True:
         was_held = False
@@ -70,7 +113,7 @@ def _locked(lock: Path, path: Path) -> tuple[int, bool]:
             was_held = True
             descriptor = _opened(lock)
         try:
-            _lock(descriptor, path)
+            _lock(descriptor, path, wait)
             if os.fstat(descriptor).st_nlink:
                 return descriptor, was_held
         except BaseException:
@@ -87,10 +130,12 @@ def _opened(lock: Path) -> int:
         return os.open(lock, os.O_RDONLY)
 
 
-def _lock(descriptor: int, path: Path) -> None:
+def _lock(descriptor: int, path: Path, wait: bool) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        if not wait:
+            raise
         print(f"{path}: another process is writing it: waiting until it is done", file=sys.stderr, flush=True)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     except OSError as error:
@@ -120,6 +165,23 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and those in which it lies, so that they outlast a power cut."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        try:
+            folder.mkdir(exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from None
+        sync_folder(folder.parent)
+
+
+def remove(path: Path) -> None:
+    """Removes a file, if it is there, so that it does not come back after a power cut: before what replaces it."""
+    path.unlink(missing_ok=True)
+    sync_folder(path.parent)
 
 
 def write_atomic(path: Path, data: bytes) -> None:

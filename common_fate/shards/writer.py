@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from common_fate.errors import ShardError, UserError
-from common_fate.shards.files import atomic, sync
+from common_fate.shards.files import atomic, remove, sync, tidy
 from common_fate.shards.limits import MAX_SAMPLES
 from common_fate.shards.record import Record, file_sha256, record_bytes, record_path
 from common_fate.shards.runs import FEWER
@@ -51,7 +51,7 @@ def write_shard(
         # beside a newer tar, however short the moment.
         sync(file)
         sync(commit)
-        record_path(tar).unlink(missing_ok=True)
+        remove(record_path(tar))
     return record
 
 
@@ -107,8 +107,11 @@ def copy_shard(tar: Path, to: Path, told: Callable[[Record], Record] = lambda re
     """
     record = Record.read(record_path(tar))
     if not (to.exists() and to.stat().st_size == record.bytes and file_sha256(to) == record.sha256):
-        record_path(to).unlink(missing_ok=True)  # of another shard, which the new tar must never stand beside
+        if record_path(to).exists():  # of another shard, which the new tar must never stand beside
+            remove(record_path(to))
         _copy(tar, to, record.sha256)
+    else:
+        tidy(to)
     record = told(record)
     record.write(record_path(to))
     return record

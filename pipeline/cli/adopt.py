@@ -1,11 +1,11 @@
 """Taking over shards from elsewhere, on the command line."""
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from common_fate.datasets.copied_views import check_name
 from common_fate.datasets.share.description import read_shared
 from common_fate.errors import UserError
 
@@ -24,8 +24,7 @@ def adopt(
     from pipeline.sharing import adopt_columns as joining
     from pipeline.sharing.adopt_view import adopt as run
 
-    if not re.fullmatch("[A-Za-z0-9_]+", dataset) or dataset in ("report", "experiments"):
-        raise UserError(f"--dataset {dataset}: a name has letters, digits and _, and is not report or experiments")
+    check_name(dataset, "--dataset")
     place = Path("results") / dataset
     shared = read_shared(folder)
     if shared and shared.frames:

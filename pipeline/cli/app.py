@@ -12,6 +12,7 @@ import cv2
 import typer
 
 from common_fate import cli as common_fate_cli
+from common_fate.datasets.adopted_record import listing
 from common_fate.datasets.catalog import extended, read_catalog, read_plan, write_listing
 from common_fate.errors import UserError
 from common_fate.manifest.tables import write_manifest
@@ -105,8 +106,9 @@ def catalog(
     if kind is None:
         raise UserError(f"--source: kind should be one of {', '.join(SOURCES)}")
     videos = kind.videos(_built(kind.options, keys, "--source"), "--source")
-    plan = extended(read_plan(dataset / "plan.json"), (video.video for video in videos), videos_per_shard)
-    write_listing(dataset, videos, plan)
+    with listing(dataset):
+        plan = extended(read_plan(dataset / "plan.json"), (video.video for video in videos), videos_per_shard)
+        write_listing(dataset, videos, plan)
 
 
 @app.command()
@@ -188,6 +190,8 @@ def _json(text: str) -> dict[str, Any]:
         raise UserError(f"{text!r} is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise UserError(f"{text!r} should be a JSON object")
+    if "\\u0000" in text:
+        raise UserError(f"{text!r} should have no NUL character")
     return value
 
 

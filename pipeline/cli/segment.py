@@ -8,6 +8,7 @@ import typer
 
 from common_fate.errors import UserError
 from common_fate.shards.files import write_atomic
+from common_fate.shards.folders import alone
 
 Images = Annotated[Path, typer.Argument(help="A folder of images.")]
 
@@ -25,7 +26,8 @@ def segment(
     from pipeline.columns.regions.segment import segment as run
     from pipeline.columns.regions.stage import RegionOptions
 
-    done = run(images, to, _built(RegionOptions, options))
+    with alone(to, wait=True):
+        done = run(images, to, _built(RegionOptions, options))
     typer.echo(f"{to}: {done.made} images segmented" + (f", {done.stood} were there" if done.stood else ""))
     if failed := len(done.failures):
         raise UserError(f"{failed} of {failed + done.made + done.stood} images failed, as {to / FAILURES} says")

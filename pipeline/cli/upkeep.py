@@ -8,6 +8,7 @@ import typer
 
 from common_fate.datasets.download_records import DOWNLOADED
 from common_fate.errors import UserError
+from common_fate.shards.folders import alone
 from pipeline.cli.downloads import CONFIG, Config, downloading_of
 from pipeline.upkeep.snakemake_lock import check_unlocked
 
@@ -49,18 +50,19 @@ def gc(
         bool, typer.Option("--despite-lock", help="Delete although Snakemake's lock says that a run is going on.")
     ] = False,
 ) -> None:
-    """List what nothing needs: temporary files of runs that were killed, shards that no plan names."""
+    """List what nothing needs: temporary files and folders of runs that were killed, shards that no plan names."""
     from pipeline.upkeep import gc as collecting
 
     if delete and not despite_lock:
         is_dataset = (folder / collecting.PLAN).is_file()
         check_unlocked(folder.absolute().parent if is_dataset else folder, ", or add --despite-lock")
     count = size = 0
-    for leftover in list(collecting.leftovers(folder, time.time() - 3600 * older_than)):
-        typer.echo(leftover)
-        if delete:
-            collecting.delete(leftover)
-        count, size = count + 1, size + leftover.bytes
+    with alone(*(collecting.datasets_of(folder) if delete else [])):
+        for leftover in list(collecting.leftovers(folder, time.time() - 3600 * older_than)):
+            typer.echo(leftover)
+            if delete:
+                collecting.delete(leftover)
+            count, size = count + 1, size + leftover.bytes
     files = f"{count:,} file{'s' * (count != 1)}, {size:,} bytes"
     if delete:
         typer.echo(f"{folder}: deleted {files}")

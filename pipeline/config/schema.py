@@ -12,6 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
+from common_fate.datasets.parts import TAKEN
 from common_fate.errors import UserError
 from common_fate.shards.limits import quoted
 from pipeline.downloads.policy import DownloadPolicy
@@ -171,9 +172,7 @@ def datasets_schema(definitions: Definitions) -> Schema:
     }
     definitions["dataset"] = mapping_of(dataset, ["source"])
     made = named({"$ref": "#/$defs/dataset"}, "a dataset's name", minProperties=1)
-    made["propertyNames"]["not"] = {
-        "enum": ["report", "experiments", "shards"]
-    }  # folders beside or in the datasets' own
+    made["propertyNames"]["not"] = {"enum": list(TAKEN)}
     return made
 
 

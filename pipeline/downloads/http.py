@@ -60,7 +60,7 @@ def _opening(address: str, downloading: DownloadPolicy) -> Opening:
     """How the address is opened. Raises `Refused` where it is known not to be allowed."""
     access, parts = Access(downloading.allow_hosts, downloading.allow_paths), _parts(address)
     host = parts.hostname or ""
-    if parts.scheme == "file" and host in ("", "localhost"):
+    if parts.scheme == "file" and host in ("", "localhost") and "\0" not in unquote(parts.path):
         path = access.check_file(unquote(parts.path))
         return lambda start, _: _local(path, start)
     if parts.scheme == "s3":

@@ -18,7 +18,7 @@ from pathlib import Path
 from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError
 from common_fate.foreign.files import parse_json, read_file
-from common_fate.shards.files import advice, held, sync_folder, write_atomic
+from common_fate.shards.files import advice, held, make_folder, sync, sync_folder, write_atomic
 from common_fate.shards.record import file_sha256, is_sha256, text_digest
 
 _MOST_JSON = 2**16
@@ -81,7 +81,7 @@ class Store:
         with self._alone(self._claims(stored.sha256)):
             with arrived.open("rb") as file:
                 os.fsync(file.fileno())
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             self._claim(stored.sha256, claimant)
             os.replace(arrived, path)
             sync_folder(path.parent)
@@ -119,15 +119,18 @@ class Store:
 
     def _claim(self, sha256: str, claimant: str) -> None:
         path = self._claims(sha256) / text_digest(claimant)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         if not path.exists():
-            path.write_text(claimant)
+            with path.open("wb") as file:
+                file.write(claimant.encode())
+                sync(file)
+            sync_folder(path.parent)  # or, after a power cut, another job would delete the video
 
     @contextmanager
     def _alone(self, path: Path) -> Iterator[None]:
         """Lets one process at a time do something about a path. Raises `UserError` where the store fails."""
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             with held(path):
                 yield
         except OSError as error:

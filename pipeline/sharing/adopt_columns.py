@@ -1,7 +1,6 @@
 """Adopting columns without pixels: their frames come from the receiver's own copies of the videos."""
 
 import hashlib
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +13,13 @@ from common_fate.errors import ShardError, UserError
 from common_fate.manifest.tables import write_manifest
 from common_fate.progress import progress
 from common_fate.shards.codecs import decode
+from common_fate.shards.folders import alone, put, staged
 from common_fate.shards.keys import frame_key
 from common_fate.shards.record import Record
 from common_fate.shards.writer import copy_shard
 from pipeline.columns.frames import stage as frames
 from pipeline.registry import STAGES, VIEWS
-from pipeline.sharing.adopt_view import Adoption, check_place, check_shards, present, put
+from pipeline.sharing.adopt_view import Adoption, check_place, check_shards, present
 from pipeline.sharing.own_videos import own_copies
 from pipeline.stages.runner import run_stage
 from pipeline.stages.stage import Failure, Items, Outcome, Outcomes, Stage
@@ -60,16 +60,16 @@ def join(folder: Path, shared: Shared, dataset: Path, videos: str | None) -> tup
     """
     if unknown := [part for part in shared.parts if part not in STAGES]:
         raise ShardError(f"{folder}: has a column {unknown[0]!r}, which no stage here makes: nothing was adopted")
-    shards, missing = _present(folder, shared)
-    check_shards(folder, missing)
-    records = {part: {shard: Record.read(folder / part / f"{shard}.json") for shard in shards} for part in shared.parts}
-    check_place(dataset, records)
-    plan, wanted = _planned(folder, shards)
-    options = _options(folder, shared)
-    staging = dataset.with_name(f".{dataset.name}.adopt.tmp")
-    shutil.rmtree(staging, ignore_errors=True)
-    compared = Compared(wanted=wanted)
-    try:
+    with alone(dataset), staged(dataset) as staging:
+        shards, missing = _present(folder, shared)
+        check_shards(folder, missing)
+        records = {
+            part: {shard: Record.read(folder / part / f"{shard}.json") for shard in shards} for part in shared.parts
+        }
+        check_place(dataset, records)
+        plan, wanted = _planned(folder, shards)
+        options = _options(folder, shared)
+        compared = Compared(wanted=wanted)
         known = read_catalog(folder / CATALOG, [video for shard in plan for video in shard])
         own = own_copies(known, videos)
         compared.videos_absent = sum(video.kind == "adopted" for video in own)
@@ -92,9 +92,11 @@ def join(folder: Path, shared: Shared, dataset: Path, videos: str | None) -> tup
             _join(view, staging, shards, f"{dataset.name} ({view.name})", own)
         write_adopted(staging, Adopted(tuple(shards), shared.parts))
         put(staging, dataset)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return Adoption(shards, missing, [view.name for view in views]), compared
+
+
+def _records(folder: Path, shards: Sequence[str]) -> dict[str, Record]:
+    return {shard: Record.read(folder / f"{shard}.json") for shard in shards}
 
 
 def _present(folder: Path, shared: Shared) -> tuple[list[str], list[str]]:

@@ -1,7 +1,6 @@
 """Adopting: shards from elsewhere become a dataset here, which nothing builds again."""
 
 import re
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from common_fate.manifest.shards import read_shards
 from common_fate.manifest.tables import write_manifest
 from common_fate.manifest.videos import VIDEOS, read_videos
 from common_fate.progress import progress
-from common_fate.shards.files import sync_folder
+from common_fate.shards.folders import alone, put, staged
 from common_fate.shards.record import Record
 from common_fate.shards.writer import copy_shard
 from pipeline.registry import STAGES, VIEWS
@@ -46,19 +45,17 @@ def adopt(folder: Path, dataset: Path) -> Adoption:
         dataset: `results/NAME`; one adopted before is replaced where `folder` has all of its shards, unchanged.
 
     Raises:
-        UserError: the folder has no manifest, or `dataset` is something else.
+        UserError: the folder has no manifest, or `dataset` is something else, or another command is writing it.
         ShardError: a shard is damaged.
     """
-    shards, missing = present(folder)
-    check_shards(folder, missing)
-    records = {shard: Record.read(folder / f"{shard}.json") for shard in shards}
-    part = _part(folder, records.values())
-    check_place(dataset, {part: records})
-    plan = _planned(records)
-    videos = _videos(folder, plan)
-    staging = dataset.with_name(f".{dataset.name}.adopt.tmp")
-    shutil.rmtree(staging, ignore_errors=True)
-    try:
+    with alone(dataset), staged(dataset) as staging:
+        shards, missing = present(folder)
+        check_shards(folder, missing)
+        records = {shard: Record.read(folder / f"{shard}.json") for shard in shards}
+        part = _part(folder, records.values())
+        check_place(dataset, {part: records})
+        plan = _planned(records)
+        videos = _videos(folder, plan)
         for shard in progress(shards, len(shards), f"adopting {dataset.name}"):
             copy_shard(folder / f"{shard}.tar", staging / part / f"{shard}.tar")
         if part.startswith("shards/"):
@@ -67,8 +64,6 @@ def adopt(folder: Path, dataset: Path) -> Adoption:
         write_plan(staging / "plan.json", plan)
         write_adopted(staging, Adopted(tuple(shards), (part,)))
         put(staging, dataset)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return Adoption(shards, missing, [part.removeprefix("shards/")] if part.startswith("shards/") else [])
 
 
@@ -174,14 +169,3 @@ def _from_manifest(folder: Path, ids: Sequence[str]) -> dict[str, Video]:
     rows = read_videos(folder)
     known = rows.filter(pc.is_in(rows["video"], pa.array(ids, pa.string()))).to_pylist()
     return {row["video"]: Video(row["video"], "", "", license=row["license"], about=row["about"]) for row in known}
-
-
-def put(staging: Path, dataset: Path) -> None:
-    """Moves a whole dataset to its place, over an earlier one."""
-    old = dataset.with_name(f".{dataset.name}.old.tmp")
-    shutil.rmtree(old, ignore_errors=True)
-    if dataset.exists():
-        dataset.rename(old)
-    staging.rename(dataset)
-    sync_folder(dataset.parent)
-    shutil.rmtree(old, ignore_errors=True)

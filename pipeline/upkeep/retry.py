@@ -21,6 +21,7 @@ from common_fate.manifest.tables import write_manifest
 from common_fate.progress import progress
 from common_fate.shards.column import Shard
 from common_fate.shards.files import write_atomic
+from common_fate.shards.folders import alone
 from common_fate.shards.record import Record, record_path
 from common_fate.shards.runs import keys_of
 from common_fate.shards.writer import write_shard
@@ -75,8 +76,14 @@ def retry_failed(dataset: Path, min_success: float, downloading: DownloadPolicy 
 
     Raises:
         Blocked: a server turns us away.
-        UserError: the folder has no columns that a plan names or was adopted, or Snakemake is at work.
+        UserError: the folder has no columns that a plan names or was adopted, or Snakemake or another command is at
+            work.
     """
+    with alone(dataset):
+        yield from _retried(dataset, min_success, downloading)
+
+
+def _retried(dataset: Path, min_success: float, downloading: DownloadPolicy | None) -> Iterator[Retried]:
     if read_adopted(dataset):
         raise UserError(f"{dataset}: was adopted: what failed can be made again where it was made")
     plan = read_plan(dataset / PLAN)

@@ -106,6 +106,10 @@ def test_a_folder_that_cannot_be_written_is_one_line(data: Path, tmp_path: Path)
         (["guidance", "{data}/flow/000009.tar", "--to", "{tmp}/000009.tar"], "flow/000009.json: missing"),
         (["frames", "{data}/plan.json", "--to", "{tmp}/000009.tar"], "there is no shard 000009"),
         (["guidance", "{data}/flow/000000.tar", "--to", "{tmp}/0.tar", "--options", "{"], "is not JSON"),
+        (
+            ["regions", "{data}/frames/000000.tar", "--to", "{tmp}/0.tar", "--options", '{"maps": "a\\u0000b"}'],
+            "should have no NUL character",
+        ),
         (["guidance", "{data}/flow/000000.tar", "--to", "{tmp}/0.tar", "--options", '{"k": 1}'], "--options: "),
         (["view", "cpm", "{data}/flow/000000.tar", "--to", "{tmp}/0.tar"], "there is no view 'cpm'"),
         (["catalog", "{tmp}", "--source", '{"kind": "film"}'], "--source: kind should be one of videos"),

@@ -227,7 +227,7 @@ def test_a_read_only_results_folder_is_one_line(workspace: Workspace, locked: Pa
     (workspace.folder / "results").chmod(0o555)
     (workspace.folder / "results/a.mp4").unlink()
     workspace.configure({"small": SMALL})
-    refused(workspace, "results/small/catalog.parquet: cannot be written: no permission to write there")
+    refused(workspace, "results/small: cannot be written: no permission to write there")
 
 
 def test_a_damaged_shard_stops_what_would_be_made_from_it(built: Workspace):

@@ -17,6 +17,7 @@ from common_fate.errors import UserError
 from common_fate.manifest.sums import SUMS
 from common_fate.remote.cache import Cache
 from common_fate.shards.files import write_atomic
+from common_fate.shards.folders import alone
 from common_fate.shards.record import file_sha256
 from common_fate.torch.dataset import ShardDataset
 from trainers.data.split import Split
@@ -61,6 +62,23 @@ def train(
     Raises:
         UserError: weights or views cannot be read or lack what is needed, or see `trainers.engine.loop.fit`.
     """
+    # By the main process alone: a job that outlives its Snakemake trains on, and the next one waits and takes it up.
+    with alone(*([to] if is_main_process() else []), wait=True):
+        _train(method, views, validate, options, split, to, machine, start, teacher, cache)
+
+
+def _train(
+    method: Method,
+    views: Sequence[str | Path],
+    validate: Sequence[str | Path],
+    options: Any,
+    split: Split,
+    to: Path,
+    machine: Machine,
+    start: Path | None,
+    teacher: Path | None,
+    cache: Cache | None,
+) -> None:
     task = create_task(method, options, start, teacher)
     varied, centred = task.samples(train=True), task.samples(train=False)
     samples = open_views(views, varied, split, "train", needs=varied.needs, cache=cache)

@@ -4,7 +4,8 @@
 onstart:
     for dataset, (videos, plan) in LISTED.items():
         try:
-            write_listing(Path(f"results/{dataset}"), videos, plan)
+            with listing(Path(f"results/{dataset}")):
+                write_listing(Path(f"results/{dataset}"), videos, plan)
             check_writable(Path(f"results/{dataset}"))
         except UserError as error:
             refuse(error)

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
-from common_fate.datasets.adopted_record import shard_names
+from common_fate.datasets.adopted_record import listing, shard_names
 from common_fate.datasets.catalog import (
     about_digest,
     extended,

@@ -15,7 +15,7 @@ from common_fate.manifest.sums import SUMS
 from common_fate.manifest.videos import licence_table
 from common_fate.shards.members import described
 from common_fate.shards.record import Record
-from common_fate.tables import Table, markdown_table
+from common_fate.tables import Markdown, Table, markdown, markdown_code, markdown_table
 
 _PIXELS = f"""The frames themselves are not in here: `{RECIPE}` says which they are, and has fingerprints of each.
 Whoever has the videos adopts this with `python -m pipeline adopt DIR --dataset NAME --videos 'VIDEOS/*.mp4'`."""
@@ -88,7 +88,7 @@ def _introduction(shared: Shared, folders: Mapping[str, Sequence[Record]], pictu
     ]
     counts = f"{' in '.join(counted)}, {size:,} bytes, made with Common Fate."
     shown = [f"![Some of the samples]({name})" for name in pictures]
-    return "\n\n".join(filter(None, [f"# {shared.title}", counts, _PIXELS if shared.frames else "", *shown]))
+    return "\n\n".join(filter(None, [f"# {markdown(shared.title)}", counts, _PIXELS if shared.frames else "", *shown]))
 
 
 def _front(shared: Shared, folders: Mapping[str, Any]) -> str:
@@ -105,7 +105,11 @@ def _files(folder: str) -> str:
 
 
 def _licences(shared: Shared, videos: Sequence[Video], publication: Publication) -> str:
-    whole = f"These shards as a whole: {', '.join(publication.licenses)}.\n\n" if publication.licenses else ""
+    whole = (
+        f"These shards as a whole: {', '.join(map(markdown, publication.licenses))}.\n\n"
+        if publication.licenses
+        else ""
+    )
     return f"{whole}{licence_table(videos)}\n\n{_attributions(shared)}"
 
 
@@ -120,7 +124,7 @@ def _contents(folders: Mapping[str, Sequence[Record]]) -> str:
         for folder, records in folders.items()
     }
     rows = [
-        [f"`{folder}/`" if folder != "." else "", f"`.{name}`", described(name)]
+        [Markdown(f"`{folder}/`") if folder != "." else "", Markdown(f"`.{name}`"), described(name)]
         for folder, names in extensions.items()
         for name in names
     ]
@@ -154,8 +158,8 @@ def _making(shared: Shared, folders: Mapping[str, Sequence[Record]]) -> str:
         options |= first.options if first.joined else {part: first.options}  # a view's are those of its columns
         software |= first.software
         alike &= all(record.options == first.options for record in records)
-    lines = [f"- {name}: `{json.dumps(values)}`" for name, values in options.items()]
-    versions = ", ".join(f"{name} {version}" for name, version in sorted(software.items()))
+    lines = [f"- {markdown(name)}: {markdown_code(json.dumps(values))}" for name, values in options.items()]
+    versions = ", ".join(markdown(f"{name} {version}") for name, version in sorted(software.items()))
     lines += [f"- versions of what shapes the bytes: {versions}"] * bool(versions)
     lines += ["- shards differ in their options: see each one's record"] * (not alike)
     return "\n".join(lines)

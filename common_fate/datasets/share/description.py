@@ -13,7 +13,7 @@ from common_fate.errors import ShardError, UserError
 from common_fate.foreign.files import parse_json, read_file
 from common_fate.manifest.sums import SUMS
 from common_fate.manifest.tables import as_json
-from common_fate.shards.files import write_atomic
+from common_fate.shards.files import remove, write_atomic
 from common_fate.shards.limits import MAX_LISTING_BYTES, PART, quoted
 from common_fate.shards.record import Record
 
@@ -85,7 +85,8 @@ def begin(to: Path, shared: Shared) -> None:
         raise UserError(f"{to}: holds {earlier.title} already: {new}")
     if there and not earlier:
         raise UserError(f"{to}: holds something else ({there[0]}): {new}")
-    (to / SUMS).unlink(missing_ok=True)
+    if (to / SUMS).exists():
+        remove(to / SUMS)
     write_atomic(to / SHARE, as_json(asdict(shared)))
 
 

@@ -36,6 +36,7 @@ from common_fate.manifest.sums import SUMS, read_sums, shard_sums, sums_file, su
 from common_fate.manifest.tables import as_json, manifest_tables, members, write_manifest
 from common_fate.progress import progress
 from common_fate.shards.files import write_atomic
+from common_fate.shards.folders import alone
 from common_fate.shards.record import Record, file_sha256
 from common_fate.shards.writer import copy_shard
 from common_fate.tables import Table
@@ -55,15 +56,16 @@ def share(sources: Sequence[Path], to: Path, without_pixels: bool, publication: 
         without_pixels: of a view, the columns that it joins, but for the frames.
 
     Raises:
-        UserError: these cannot be shared together, or `to` holds something else.
+        UserError: these cannot be shared together, or `to` holds something else or is being written.
         ShardError: a shard is missing or damaged. What was written so far does not verify.
     """
-    home, parts = _parts(sources, without_pixels)
-    plan = read_plan(home / PLAN)
-    videos = [portable_video(video) for video in read_catalog(home / CATALOG, chain.from_iterable(plan))]
-    if _has_pixels(parts[0]):
-        return _share_pixels(home, parts[0], to, videos, publication)
-    return _share_columns(home, [part.name for part in parts], to, videos, publication)
+    with alone(to):
+        home, parts = _parts(sources, without_pixels)
+        plan = read_plan(home / PLAN)
+        videos = [portable_video(video) for video in read_catalog(home / CATALOG, chain.from_iterable(plan))]
+        if _has_pixels(parts[0]):
+            return _share_pixels(home, parts[0], to, videos, publication)
+        return _share_columns(home, [part.name for part in parts], to, videos, publication)
 
 
 def _parts(sources: Sequence[Path], without_pixels: bool) -> tuple[Path, list[Path]]:

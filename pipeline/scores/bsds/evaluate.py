@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from common_fate.errors import UserError
 from common_fate.progress import progress
 from common_fate.shards.files import write_atomic
+from common_fate.shards.folders import alone
 from common_fate.tables import text_table
 from pipeline.scores.bsds.contours import ContourCounts, ContourScores, best_f_measure, contour_counts, contour_scores
 from pipeline.scores.bsds.regions import RegionCounts, RegionScores, region_counts, region_scores
@@ -125,12 +126,13 @@ def write_scores(scores: Scores, folder: Path) -> None:
     for part in ("contours", "regions"):
         if (value := getattr(scores, part)) is not None:
             facts[part] = asdict(value)
-    write_atomic(folder / "scores.json", (json.dumps(facts, indent=2) + "\n").encode())
     text = io.StringIO()
     writer = csv.DictWriter(text, list(scores.images[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(scores.images)
-    write_atomic(folder / "images.csv", text.getvalue().encode())
+    with alone(folder, wait=True):
+        write_atomic(folder / "scores.json", (json.dumps(facts, indent=2) + "\n").encode())
+        write_atomic(folder / "images.csv", text.getvalue().encode())
 
 
 def _files(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError, printable
+from common_fate.remote.fetch_file import sound_bytes
 from common_fate.shards.files import advice
 from pipeline.downloads.policy import Blocked, DownloadPolicy, Gone, Later
 
@@ -70,6 +71,9 @@ def _try(wanted: dict[str, Any], downloading: DownloadPolicy, arriving: Path, to
     messages, access = Messages(), Access(downloading.allow_hosts)
     try:
         arriving.mkdir(parents=True, exist_ok=True)
+        for before in arriving.iterdir():
+            if before.is_file() and sound_bytes(before) < before.stat().st_size:
+                before.unlink()
         with GuardedYoutubeDL(_params(wanted, downloading, messages), access.check_address) as ydl:
             whole = _fetched(ydl, wanted, arriving)
         if section := wanted.get("section"):

@@ -129,6 +129,12 @@ def test_a_damaged_plan_is_refused(tmp_path: Path, text: str):
         read_plan(tmp_path / "plan.json")
 
 
+def test_a_catalog_with_a_nul_in_a_path_is_refused(tmp_path: Path):
+    write_catalog(tmp_path / "catalog.parquet", [Video("a", "videos", "a\0.mp4")])
+    with pytest.raises(UserError, match=r"catalog\.parquet: .*the video 'a' has a NUL character in its uri"):
+        read_catalog(tmp_path / "catalog.parquet", ["a"])
+
+
 def test_a_shard_whose_videos_are_all_gone_has_none(tmp_path: Path):
     write_catalog(tmp_path / "catalog.parquet", [Video("a", "videos", "a.mp4")])
     assert read_catalog(tmp_path / "catalog.parquet", []) == []

@@ -224,6 +224,7 @@ def renamed(results: Path, name: str) -> Path:
         (lambda r: (views(r, "near", "near"), "w"), "are both of a dataset near"),
         (lambda r: (views(r), "my-world"), "--dataset: 'my-world' cannot be a dataset's name"),
         (lambda r: (views(r), "report"), "--dataset: 'report' cannot be a dataset's name"),
+        (lambda r: (views(r), "shards"), "--dataset: 'shards' cannot be a dataset's name"),
         (lambda r: (views(r), "near"), "near: is a dataset of other videos: choose another name, or delete it"),
         (lambda r: ([r / "near/shards/none", r / "far" / VIEW], "w"), "not a view's folder"),
         (lambda r: ([r / "near/flow", r / "far" / VIEW], "w"), "not a view's folder"),

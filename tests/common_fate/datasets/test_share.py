@@ -6,12 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 
 from common_fate.datasets.catalog import Video, read_catalog, write_catalog
 from common_fate.datasets.share.card import card
@@ -21,7 +23,7 @@ from common_fate.shards.codecs import encode
 from common_fate.shards.record import Record
 from common_fate.shards.writer import write_shard
 from common_fate.torch import ShardDataset
-from tests.support.made_dataset import LOST, PAIRS, make_dataset, points, true_flow
+from tests.support.made_dataset import LOST, PAIRS, make_dataset, make_manifest, points, true_flow
 from tests.support.sharing_commands import Done, content, flip, pipeline
 from tests.support.workspace import ROOT
 
@@ -159,6 +161,29 @@ def test_the_card_counts_licences_by_source_and_tells_how_it_was_made(dataset: P
     assert re.search(rf"\| flow +\| not finite +\| +1 \| {LOST}", card)
     assert f"\n{MADE} samples in 3 shards" in card
     assert cv2.imread(str(tmp_path / "out/contact_sheet.jpg")).shape[1] <= 1200
+
+
+def test_what_strangers_wrote_is_text_on_the_cards(dataset: Path, tmp_path: Path):
+    """Licences come from web pages, reasons, options and versions from shards that were made elsewhere."""
+    evil = "<img src=x onerror=alert(1)> [a](https://b) ![c](https://d) `e` <!-- & |\n\n# f"
+    videos = [replace(video, license=evil) for video in read_catalog(dataset / "catalog.parquet")]
+    write_catalog(dataset / "catalog.parquet", videos)
+    for path in (dataset / "shards/cmp").glob("0*.json"):
+        record = Record.read(path)
+        failures = [row | {"reason": evil} for row in record.failures]
+        options = {"flow": {"estimator": f"`{evil}"}, evil: {}}
+        replace(record, options=options, failures=failures, software={"cv2": evil}).write(path)
+    make_manifest(dataset)
+    assert share(dataset / "shards/cmp", to=tmp_path / "out").returncode == 0
+    for path in (tmp_path / "out/README.md", dataset / "shards/cmp/README.md"):
+        tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(path.read_text().split("---\n")[-1])
+        inline = [token for block in tokens for token in block.children or []]
+        assert not [token.content for token in [*tokens, *inline] if token.type.startswith(("html", "link"))]
+        assert {token.attrs["src"] for token in inline if token.type == "image"} <= {"contact_sheet.jpg"}
+        shown = ["".join(token.content for token in block.children or []) for block in tokens]
+        assert " ".join(evil.split()) in shown
+        assert "f" not in shown
+    assert sum(" ".join(evil.split()) in text for text in shown) == 1
 
 
 def test_one_shard_is_counted_as_one(made: Path):

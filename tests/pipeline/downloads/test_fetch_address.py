@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from common_fate.remote.fetch_file import Patience
+from common_fate.remote.fetch_file import Patience, note_version, version_path
+from common_fate.remote.transport import Version
 from pipeline.downloads.http import fetch_address
 from pipeline.downloads.policy import DownloadPolicy, Gone, Later
 from tests.support.faulty_server import (
@@ -100,6 +101,17 @@ def test_a_part_of_unknown_origin_is_not_gone_on_with(server: FaultyServer, tmp_
     (tmp_path / "to").write_bytes(b"x" * 1000)
     fetch(server, tmp_path / "to")
     assert (tmp_path / "to").read_bytes() == DATA
+
+
+@pytest.mark.parametrize(("kept", "zeros"), [(500_000, 100_000), (8192, 100), (0, 5000), (2**20 + 4096, 2**20)])
+def test_what_a_power_cut_lost_is_fetched_again(server: FaultyServer, tmp_path: Path, kept: int, zeros: int):
+    """Of bytes that had not reached the disk their room is left: without a sum nothing else would tell."""
+    after = DATA[kept + zeros :][: zeros // 5]  # what came later may have reached it
+    (tmp_path / "to").write_bytes(DATA[:kept] + bytes(zeros) + (after if zeros > 4096 else b""))
+    note_version(version_path(tmp_path / "to"), Version(total=len(DATA)))
+    fetch(server, tmp_path / "to")
+    assert (tmp_path / "to").read_bytes() == DATA
+    assert server.asked_for("file") == [f"bytes={kept}-" if kept else None]
 
 
 @pytest.mark.parametrize(
@@ -195,6 +207,7 @@ def test_files_come_from_the_folders_that_are_named(tmp_path: Path):
     assert (tmp_path / "to").read_bytes() == DATA
     for address, kind in [
         (f"file://{tmp_path}/in/none", Gone),
+        (f"file://{tmp_path}/in/a%00b", Gone),
         ("file:///etc/passwd", Later),
         ("ftp://x/a", Gone),
         ("s3://bucket/a", Later),

@@ -13,8 +13,9 @@ from common_fate.datasets.catalog import read_catalog, read_plan
 from common_fate.datasets.verify import verify
 from common_fate.shards.record import file_sha256
 from common_fate.torch import ShardDataset
+from pipeline.sharing import adopt_view
 from tests.support.made_dataset import ABOUT, SHARDS, make_dataset
-from tests.support.sharing_commands import Done, flip, pipeline
+from tests.support.sharing_commands import Done, content, flip, pipeline
 from tests.support.workspace import SMALL, Workspace
 
 
@@ -137,13 +138,40 @@ def test_an_adoption_that_breaks_off_leaves_nothing_and_is_done_again(
     monkeypatch.setattr(os, "replace", full)
     assert "the disk is full: free some space" in adopt(received).stderr
     monkeypatch.undo()
-    assert not list((tmp_path / "results").iterdir())
-    killed = tmp_path / "results/.theirs.adopt.tmp"
-    (killed / "shards/cmp").mkdir(parents=True)
-    (killed / "shards/cmp/000007.tar").touch()
+    assert not (tmp_path / "results").exists()
+    for name in ("adopt.0123abcd", "adopt"):  # the latter of a former version
+        killed = tmp_path / f"results/.theirs.{name}.tmp"
+        (killed / "shards/cmp").mkdir(parents=True)
+        (killed / "shards/cmp/000007.tar").touch()
     assert adopt(received).returncode == 0
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["theirs"]
     assert verify(tmp_path / "results/theirs", full=True) == []
+
+
+def test_killed_between_two_moves_an_adoption_is_found_again(
+    received: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Then the older one is what there is: were it lost, so would be what this one lacks."""
+    assert adopt(received).returncode == 0
+    whole = content(tmp_path / "results/theirs")
+    rename, moves = os.rename, []
+
+    def killed(one: Path, other: Path) -> None:
+        moves.append(other)
+        if len(moves) > 1:
+            raise KeyboardInterrupt
+        rename(one, other)
+
+    monkeypatch.setattr(os, "rename", killed)
+    with pytest.raises(KeyboardInterrupt):
+        adopt_view.adopt(received, tmp_path / "results/theirs")
+    monkeypatch.undo()
+    assert not (tmp_path / "results/theirs").exists()
+    pipeline(tmp_path, "gc", "results", "--older-than", 0, "--delete")
+    (received / "000001.tar").unlink()
+    refused = adopt(received)
+    assert "results/theirs: holds a shard 000001 that is not among these" in refused.stderr
+    assert content(tmp_path / "results") == {f"theirs/{name}": data for name, data in whole.items()}
 
 
 def test_a_dataset_that_was_built_here_is_never_written_over(received: Path, tmp_path: Path):
@@ -154,11 +182,12 @@ def test_a_dataset_that_was_built_here_is_never_written_over(received: Path, tmp
     assert verify(tmp_path / "results/theirs", full=True) == []
 
 
-@pytest.mark.parametrize("name", ["a-b", "report", "../x"])
-def test_a_name_that_is_none_is_refused(received: Path, name: str):
+@pytest.mark.parametrize("name", ["a-b", "report", "shards", "one\n", "../x"])
+def test_a_name_that_is_none_is_refused(received: Path, tmp_path: Path, name: str):
     done = adopt(received, name)
     assert done.returncode == 1
-    assert f"--dataset {name}: a name has letters" in done.stderr
+    assert "cannot be a dataset's name: it should have letters, digits and _ only" in done.stderr
+    assert not (tmp_path / "results").exists()
 
 
 def test_what_is_no_shards_is_refused(tmp_path: Path):

@@ -1,6 +1,7 @@
 """What `gc` lists and deletes, and what it never touches."""
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -14,6 +15,8 @@ from typer.testing import CliRunner
 from common_fate.datasets.catalog import write_plan
 from common_fate.datasets.verify import verify
 from common_fate.errors import UserError
+from common_fate.shards.files import atomic
+from common_fate.shards.folders import alone
 from pipeline.cli.app import app
 from pipeline.upkeep.gc import leftovers
 from tests.support.made_dataset import make_dataset
@@ -169,6 +172,68 @@ def test_while_snakemake_holds_its_lock_nothing_is_deleted(results: Path, folder
     assert stale.exists()
     gc(results, folder, "--delete", "--despite-lock")
     assert not stale.exists()
+
+
+def test_what_a_job_is_writing_is_no_leftover_however_long_it_takes(results: Path):
+    """A record is opened first and written last: its temporary file is as old as the job."""
+    with atomic(results / "made/flow/000001.json"), alone(results / "made"), alone(results / "new"):
+        aged(*(results / "made/flow").glob(".*"), *results.glob(".*"))
+        staging = left(results / ".new.adopt.0123abcd.tmp/plan.json").parent
+        aged(staging)
+        assert len(list((results / "made/flow").glob(".*"))) == 2
+        assert found(results) == set()
+        with pytest.raises(UserError, match="results/made: another command is writing it: wait until it is done"):
+            gc(results, "results", "--delete")
+    assert found(results) == {staging.name}
+
+
+def killed_at(moment: int, *command: str) -> None:
+    """Runs a command in another process, which ends when it is about to move a file for the N-th time."""
+
+    def run() -> None:
+        moves = iter(range(moment))
+        os.replace, real = lambda *paths: real(*paths) if next(moves, None) is not None else os._exit(9), os.replace
+        CliRunner().invoke(app, command)
+
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    process.join()
+    assert process.exitcode == 9
+
+
+def test_what_a_killed_adoption_left_is_listed_and_deleted(results: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(results.parent)
+    killed_at(3, "adopt", "results/made/shards/cmp", "--dataset", "new")
+    (staging,) = results.glob(".new.adopt.*.tmp")
+    (lock,) = results.glob(".new.tmp")
+    assert found(results) == set(), "it is young"
+    aged(lock, staging, *staging.rglob("*"))
+    size = sum(path.stat().st_size for path in staging.rglob("*") if path.is_file())
+    listed = gc(results, "results", "--delete").splitlines()
+    assert listed == [
+        f"results/{staging.name}  {size:,} bytes, of an adoption that was killed",
+        f"results/{lock.name}  0 bytes, lock of a run that was killed",
+        f"results: deleted 2 files, {size:,} bytes",
+    ]
+    assert [path.name for path in results.iterdir()] == ["made"]
+
+
+def test_an_older_version_that_is_all_there_is_of_a_dataset_is_no_leftover(results: Path):
+    left(results / ".gone.old.0123abcd.tmp/plan.json")
+    left(results / ".made.old.0123abcd.tmp/plan.json")
+    aged(*results.glob(".*.tmp"))
+    assert found(results) == {".made.old.0123abcd.tmp"}
+
+
+def test_an_empty_lock_of_a_killed_run_is_a_leftover(results: Path):
+    """`merge` and `share` let a shard that stands be, and never come to its lock."""
+    locks = {"made/.plan.json.tmp", "made/shards/cmp/.000001.tar.tmp", "experiments/one/.train.json.tmp", ".made.tmp"}
+    for name in locks:
+        left(results / name).write_bytes(b"")
+    aged(*(results / name for name in locks))
+    assert found(results) == locks
+    gc(results, "results", "--delete")
+    assert not [name for name in tree(results) if name.endswith(".tmp")]
 
 
 def test_a_folder_that_is_no_results_is_refused(tmp_path: Path):

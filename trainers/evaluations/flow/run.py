@@ -16,7 +16,7 @@ from common_fate.torch.sample import Sample
 from pipeline.columns.flow.dis import dis
 from pipeline.columns.flow.networks.inference import estimator_of
 from trainers.data.split import Split
-from trainers.data.views import Views, open_views
+from trainers.data.views import Side, Views, open_views
 from trainers.engine.loaders import one_line_errors
 from trainers.evaluations.flow.gallery import Example, gallery
 from trainers.evaluations.job import Job
@@ -110,7 +110,7 @@ def run(job: Job) -> Result:
     for preset in job.options.dis:
         estimates[f"DIS {preset}"] = _dis(preset)
     split = Split(job.validation_share)
-    side = "all" if job.side == "all" else "held out"
+    side: Side = "all" if job.side == "all" else "held out"
     opened = open_views(job.views, Members(), split, side, needs=Members.needs, cache=job.cache)
     parts = {
         _dataset(view.folder.manifest): Views([view], [rows])

@@ -28,7 +28,7 @@ class _TileProducts(torch.autograd.Function):
         return _wanted(products, radius).contiguous()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         tiles, windows = ctx.saved_tensors
         products = gradient.new_zeros(len(tiles), tiles.shape[1], windows.shape[1])
         _wanted(products, ctx.radius).copy_(gradient)
@@ -65,7 +65,7 @@ def cost_volume(first: Tensor, second: Tensor, radius: int) -> Tensor:
     around = functional.pad(second, (radius, radius + right, radius, radius + down))
     windows = around.unfold(2, _SIDE + 2 * radius, _SIDE).unfold(3, _SIDE + 2 * radius, _SIDE)
     windows = windows.permute(0, 2, 3, 4, 5, 1).reshape(len(tiles), -1, channels)
-    products: Tensor = _TileProducts.apply(tiles, windows, radius)  # type: ignore[no-untyped-call]
+    products: Tensor = _TileProducts.apply(tiles, windows, radius)
     products = products.reshape(batch, rows, columns, _SIDE, _SIDE, -1).permute(0, 5, 1, 3, 2, 4)
     return products.reshape(batch, -1, height + down, width + right)[:, :, :height, :width]
 

@@ -104,7 +104,7 @@ class SelFlow(nn.Module):
         levels = []
         for layers in self.pyramid:
             images = layers(images)
-            each = images.unflatten(0, (batch, self.frames))
+            each = images.reshape(batch, self.frames, *images.shape[1:])
             levels.append((each[:, self.frames - 2], [each[:, -1], each[:, 0]][: self.frames - 1]))
         return levels
 
