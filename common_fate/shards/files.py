@@ -43,7 +43,7 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
 
 
 def tidy(path: Path) -> None:
-    """Removes what a run that was killed left of a path whose file stands as it should, so that nobody writes it."""
+    """Deletes what a run that was killed left of a path whose file stands as it should, so that nobody writes it."""
     if lock_of(path).exists():
         with held(path):
             _remove_stale(path)
@@ -179,7 +179,7 @@ def make_folder(folder: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Removes a file, if it is there, so that it does not come back after a power cut: before what replaces it."""
+    """Deletes a file, if it is there, so that it does not come back after a power cut: before what replaces it."""
     path.unlink(missing_ok=True)
     sync_folder(path.parent)
 
