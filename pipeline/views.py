@@ -91,7 +91,7 @@ def build_view(view: View, inputs: Mapping[str, Path], to: Path) -> Record:
                     yield key, _joined(view, columns, keys)
                 elif key not in known and all(part not in left_out[stage] for stage, part in lacking):
                     stage, part = lacking[0]
-                    what = "such sample" if part == key else part
+                    what = "such sample" if part == key else "sample of a frame that belongs to it"
                     failures.append({"key": key, "stage": stage, "reason": f"no {what} in this column"})
 
         def facts() -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from common_fate.datasets.catalog import read_plan
 from common_fate.datasets.parts import PLAN, VIEWS, in_made_order, is_column, shards_in
+from common_fate.datasets.reasons import counted_as
 from common_fate.datasets.stats_columns import POINTS, Records, StatsColumn, least_of, most_of, stats_columns
 from common_fate.errors import UserError
 from common_fate.shards.keys import video_of
@@ -172,7 +173,9 @@ def _failed(held: Holdings, shards: Iterable[str]) -> Iterator[tuple[str, str, s
 
 
 def _failures(held: Holdings) -> Table:
-    failed = sorted(set(_failed(held, list(held.videos))))
+    found = sorted(set(_failed(held, list(held.videos))))
+    told = counted_as(reason for _, reason, _ in found)
+    failed = [(stage, told[reason], key) for stage, reason, key in found]
     example = {(stage, reason): key for stage, reason, key in reversed(failed)}
     counts = Counter((stage, reason) for stage, reason, _ in failed).most_common(MOST_REASONS)
     rows: list[list[Any]] = [[stage, reason, count, example[stage, reason]] for (stage, reason), count in counts]

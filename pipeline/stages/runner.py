@@ -13,6 +13,7 @@ from typing import Any
 
 from common_fate.datasets.catalog import Video, read_catalog, read_planned, shard_digests
 from common_fate.datasets.download_records import DOWNLOADED
+from common_fate.datasets.reasons import counted_as
 from common_fate.errors import ShardError, UserError
 from common_fate.progress import progress
 from common_fate.shards.codecs import encode
@@ -40,7 +41,7 @@ def run_stage(
         inputs: each of `stage.reads`: a column's tar, or for `source` the dataset's plan.json (its catalog.parquet
             stands beside it).
         to: the tar to write; its name is the shard's number.
-        min_success: the share of samples that must be made.
+        min_success: the share of samples that must be made, and of videos that must give some.
         store: where videos from the web are.
 
     Raises:
@@ -51,7 +52,7 @@ def run_stage(
         items = progress(items_of(stage, read, read.keys, options), len(read.keys), f"{stage.name} {to.stem}")
 
         def facts() -> dict[str, Any]:
-            tally.check(min_success)
+            tally.check(min_success, len(read.keys))
             return facts_of(stage, options, read, tally)
 
         return write_shard(to, tally.encoded(stage.run(items, options)), facts)
@@ -265,16 +266,21 @@ class Tally:
                 self._measures.setdefault(name, []).append(float(value))
             yield key, members
 
-    def check(self, min_success: float) -> None:
-        """Raises UserError, with the reasons by count, where too few samples were made."""
-        total = self._made + len(self.failures)
-        if not self.failures or self._made >= min_success * total:
-            return
-        reasons = Counter(failure.reason for failure in self.failures).most_common(10)
-        listed = "".join(f"\n  {count} x {reason}" for reason, count in reasons)
-        raise UserError(
-            f"{self._stage.name}: {len(self.failures)} of {total} failed, and min_success is {min_success}:{listed}"
-        )
+    def check(self, min_success: float, items: int) -> None:
+        """Raises UserError, with the reasons by count, where too few samples were made, or too few of the items gave
+        any: what a video that cannot be opened would have given, nobody knows.
+        """
+        lost = sum(failure.lost or 0 for failure in self.failures)
+        whole = len({failure.key for failure in self.failures if failure.lost is None})
+        shares = ((whole, items, " videos"), (lost, self._made + lost, ""))
+        for failed, total, what in shares:
+            if failed and total - failed < min_success * total:
+                told = counted_as(failure.reason for failure in self.failures)
+                reasons = Counter(told[failure.reason] for failure in self.failures).most_common(10)
+                listed = "".join(f"\n  {count} x {reason}" for reason, count in reasons)
+                raise UserError(
+                    f"{self._stage.name}: {failed} of {total}{what} failed, and min_success is {min_success}:{listed}"
+                )
 
     def dropped(self) -> dict[str, list[str]]:
         """Returns the keys of what was dropped, by reason."""

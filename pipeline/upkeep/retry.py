@@ -209,7 +209,7 @@ def _written(
         again = [item for item in place if item in redo]
         items = progress(items_of(stage, read, again, options), len(again), f"{stage.name} {tar.stem}")
         kept = ((key, shard[key]) for key in shard if _item(stage, key) not in redo)
-        still = (Failure(f["key"], f["reason"]) for f in old.failures if _item(stage, f["key"]) not in redo)
+        still = _failing(stage, old, redo)
         dropped = _dropped(stage, old, {item: number for item, number in place.items() if item not in redo})
         made_now = stage.run(items, options)
         outcomes = heapq.merge(kept, still, dropped, made_now, key=lambda outcome: place[_item(stage, _key(outcome))])
@@ -222,7 +222,7 @@ def _written(
                 yield key, members
 
         def facts() -> dict[str, Any]:
-            tally.check(min_success)
+            tally.check(min_success, len(read.keys))
             _check_kept(tar, old, made, tally.failures)
             return facts_of(stage, options, read, tally)
 
@@ -230,6 +230,16 @@ def _written(
     if new != old:
         changes[stage.name] = _Change(old.sha256, changed | (set(old.keys) - made))
     return new
+
+
+def _failing(stage: Stage, old: Record, redo: set[str]) -> Outcomes:
+    """What failed of the items that are not made again."""
+    with_samples = {_item(stage, key) for key in old.keys}
+    for row in old.failures:
+        key, item = row["key"], _item(stage, row["key"])
+        if item not in redo:
+            nothing = stage.reads == (SOURCE,) and key == item and item not in with_samples
+            yield Failure(key, row["reason"], None if nothing else 1)
 
 
 def _dropped(stage: Stage, old: Record, place: Mapping[str, int]) -> Outcomes:
