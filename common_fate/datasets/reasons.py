@@ -16,7 +16,7 @@ def counted_as(reasons: Iterable[str]) -> dict[str, str]:
     alike: dict[str, dict[str, list[str]]] = {}
     for reason in dict.fromkeys(reasons):
         alike.setdefault(_NUMBER.sub("0", reason), {})[reason] = _NUMBER.split(reason)
-    told = {}
+    told: dict[str, str] = {}
     for group in alike.values():
         common = "".join(parts[0] if len(set(parts)) == 1 else "…" for parts in zip(*group.values(), strict=True))
         told |= {reason: common if len(group) > MANY else reason for reason in group}
