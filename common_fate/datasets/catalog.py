@@ -88,8 +88,8 @@ def shard_digests(plan: Plan, videos: Iterable[Video]) -> list[str]:
 
 
 def _first_listed(video: Video) -> dict[str, Any]:
-    row = {"video": video.video, "kind": video.kind, "bytes": video.bytes}
-    return row | {"uri": video.uri, "license": video.license} | json.loads(video.listed or "{}")
+    row = {name: getattr(video, name) for name in ("video", "kind", "bytes", "uri", "license")}
+    return row | json.loads(video.listed) if video.listed else row
 
 
 def _check_listed(texts: Iterable[str | None]) -> None:
