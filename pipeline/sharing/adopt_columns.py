@@ -117,10 +117,23 @@ def _records(folder: Path, shards: Sequence[str]) -> dict[str, Record]:
     sample: `share` leaves those out.
     """
     there = {shard: Record.read(path) for shard in shards if (path := folder / f"{shard}.json").exists()}
-    none = {"samples": 0, "extensions": [], "keys": [], "sizes": [], "failures": [], "statistics": {}, "dropped": {}}
-    tar = {"bytes": len(END), "sha256": hashlib.sha256(END).hexdigest()}
     like = next(iter(there.values()))
-    return {shard: there.get(shard) or replace(like, shard=shard, inputs={}, **none, **tar) for shard in shards}
+    none = Record(
+        like.stage,
+        like.version,
+        shard="",
+        options=like.options,
+        inputs={},
+        sha256=hashlib.sha256(END).hexdigest(),
+        bytes=len(END),
+        samples=0,
+        extensions=[],
+        keys=[],
+        sizes=[],
+        software=like.software,
+        provenance=like.provenance,
+    )
+    return {shard: there.get(shard) or replace(none, shard=shard) for shard in shards}
 
 
 def _copy(tar: Path, to: Path, record: Record) -> None:

@@ -162,8 +162,10 @@ def _videos(folder: Path, plan: Plan) -> list[Video]:
         if not isinstance(video.uri, str) or not isinstance(video.license, str | None):
             raise ShardError(f"{path}: {video.video}: uri and license must be text")
     ids = [video for shard in plan for video in shard]
-    bare = {"kind": "adopted", "bytes": None, "modified": None, "listed": None}
-    return [replace(known.get(video, Video(video, "", "")), **bare) for video in dict.fromkeys(ids)]
+    return [
+        replace(known.get(video, Video(video, "", "")), kind="adopted", bytes=None, modified=None, listed=None)
+        for video in dict.fromkeys(ids)
+    ]
 
 
 def _from_manifest(folder: Path) -> list[Video]:
