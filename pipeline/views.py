@@ -103,7 +103,7 @@ def build_view(view: View, inputs: Mapping[str, Path], to: Path) -> Record:
                     yield key, _joined(view, columns, keys)
                 elif key not in known and all(part not in left_out[stage] for stage, part in lacking):
                     stage, part = lacking[0]
-                    what = "such sample" if part == key else part
+                    what = "such sample" if part == key else "sample of a frame that belongs to it"
                     failures.add((stage, f"no {what} in this column"), key)
 
         def facts() -> dict[str, Any]:

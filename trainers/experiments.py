@@ -14,6 +14,7 @@ from common_fate.errors import UserError
 from common_fate.shards.limits import quoted
 from pipeline.config.load import Dataset
 from pipeline.config.schema import as_key, check, closest
+from pipeline.config.values import with_paths
 from trainers.data.split import Split
 from trainers.declarations import Evaluation, Method, entry_point
 from trainers.engine.options import build, merged
@@ -174,7 +175,7 @@ def load(
     """
     config = {**config, "experiments": _spelt(config.get("experiments", {}))}
     _check_evaluations(config, file)
-    config = check({"experiments": config["experiments"]}, experiments_validator(), file)
+    config = with_paths(check({"experiments": config["experiments"]}, experiments_validator(), file))
     given = {one.name: one for one in _given(config["experiments"], file)}
     networks = trained_for(datasets, given)
     experiments = {name: _experiment(one, given, datasets) for name, one in given.items()}

@@ -3,10 +3,11 @@
 import hashlib
 import io
 import json
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,6 +28,10 @@ class Video:
     determines the rendering), `bytes` its size where the listing knows it (a changed size rebuilds the shard). `about`
     is a JSON object of what else the source knows, such as title and attribution: it goes with the video and shapes
     nothing.
+
+    `modified` are the time stamps of its files, summed, by which it is known again in another place. `listed` is a JSON
+    object of the `uri` and `license` that it was listed with first, where those are others now: digests keep to them,
+    so that a video that was moved, or given a licence, is the same video.
     """
 
     video: str
@@ -35,6 +40,8 @@ class Video:
     license: str | None = None
     bytes: int | None = None
     about: str | None = None
+    modified: int | None = None
+    listed: str | None = None
 
 
 Plan = list[list[str]]
@@ -48,12 +55,14 @@ _SCHEMA = pa.schema(
         ("license", pa.string()),
         ("bytes", pa.int64()),
         ("about", pa.string()),
+        ("modified", pa.int64()),
+        ("listed", pa.string()),
     ]
 )
 
 _FIELDS = [field.name for field in fields(Video)]
 _COLUMNS = dict(zip(_SCHEMA.names, _SCHEMA.types, strict=True))
-_LATER = {"about"}  # columns, the last ones, that catalogs of former versions lack
+_LATER = {"about", "modified", "listed"}  # columns, the last ones, that catalogs of former versions lack
 _FIRST = b'{"shards": [\n'  # line of plan.json
 _GROUP = 2**16  # rows of the catalog: what a job reads to find its shard's videos, which stand together
 
@@ -71,10 +80,31 @@ def extended(plan: Plan, videos: Iterable[str], videos_per_shard: int) -> Plan:
 
 
 def shard_digests(plan: Plan, videos: Iterable[Video]) -> list[str]:
-    """Returns one digest a shard, of all the catalog says that shapes it: it changes when the shard must be rebuilt."""
+    """Returns one digest a shard, of the catalog's rows as its videos were first listed: it changes when the shard must
+    be rebuilt.
+    """
     by_id = {video.video: video for video in videos}
-    shaping = [name for name in _FIELDS if name != "about"]
-    return [_digest([{name: getattr(by_id[video], name) for name in shaping} for video in shard]) for shard in plan]
+    return [_digest([_first_listed(by_id[video]) for video in shard]) for shard in plan]
+
+
+def _first_listed(video: Video) -> dict[str, Any]:
+    row = {name: getattr(video, name) for name in ("video", "kind", "bytes", "uri", "license")}
+    return row | json.loads(video.listed) if video.listed else row
+
+
+def _check_listed(texts: Iterable[str | None]) -> None:
+    """Raises ValueError where one is not what `known_again` writes."""
+    for text in filter(None, texts):
+        values = parse_json(text.encode(), 16)
+        if not isinstance(values, dict) or not values.keys() <= {"uri", "license"}:
+            raise ValueError(f"{quoted(text)} is not how a video was listed before")
+
+
+def known_again(video: Video, before: Video) -> Video:
+    """Returns a video that is the same as one of an earlier listing, so that its digest stays."""
+    now, first = ({"license": one.license, "uri": one.uri} for one in (video, before))
+    first |= json.loads(before.listed or "{}")
+    return replace(video, listed=None if first == now else json.dumps(first, ensure_ascii=False, sort_keys=True))
 
 
 def about_digest(videos: Iterable[Video]) -> str:
@@ -134,8 +164,13 @@ def read_planned(path: Path, shard: int) -> list[str]:
         pass  # it is read whole, and `read_plan` says what is wrong
     plan = read_plan(path)
     if shard >= len(plan):
-        raise UserError(f"{path}: plans {len(plan)} shards; there is no shard {shard:06d}")
+        raise not_planned(path, plan, shard)
     return plan[shard]
+
+
+def not_planned(path: Path, plan: Sequence[object], shard: int) -> UserError:
+    """Returns what to raise for a shard beyond the plan at `path`."""
+    return UserError(f"{path}: plans {len(plan)} shard{'s' * (len(plan) != 1)}; there is no shard {shard:06d}")
 
 
 def write_plan(path: Path, plan: Plan) -> None:
@@ -198,6 +233,8 @@ def read_known(path: Path, ids: Collection[str] | None = None) -> dict[str, Vide
                 return {}
             parts = table.parts(columns) if ids is None else [table.read(columns, among=("video", ids))]
             for rows in parts:
+                if "listed" in columns:
+                    _check_listed(rows["listed"].unique().to_pylist())
                 for row in zip(*(rows[name].to_pylist() for name in columns), strict=True):
                     video = Video(*row)
                     if found.setdefault(video.video, video) is not video:
@@ -217,7 +254,7 @@ def read_told(path: Path) -> Iterator[pa.Table]:
         with opened(path) as file:
             table = ParquetFile(file, MAX_ROWS)
             table.check({name: kind for name, kind in _COLUMNS.items() if name not in _LATER or name in table.names})
-            names = ["video", "license", *_LATER.intersection(table.names)]
+            names = ["video", "license", *({"about"} & set(table.names))]
             yield from table.parts({name: _COLUMNS[name] for name in names})
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path}: not a catalog ({error}): run `snakemake` to write it again") from error

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from common_fate.datasets.catalog import read_plan
 from common_fate.datasets.parts import PLAN, VIEWS, in_made_order, is_column, shards_in
+from common_fate.datasets.reasons import counted_as
 from common_fate.datasets.stats_columns import POINTS, Records, StatsColumn, least_of, most_of, stats_columns
 from common_fate.errors import UserError
 from common_fate.shards.keys import video_of
@@ -192,7 +193,9 @@ def _failed(held: Holdings, shards: Iterable[str]) -> Iterator[tuple[str, str, s
 
 
 def _failures(held: Holdings) -> Table:
-    failed = sorted(_failed(held, list(held.videos)))
+    failed = sorted({*_failed(held, list(held.videos))})
+    told = counted_as(reason for _, reason, _ in failed)
+    failed = [(stage, told[reason], text) for stage, reason, text in failed]
     example = {(stage, reason): first_key(text) for stage, reason, text in reversed(failed)}
     counts = Counter[tuple[str, str]]()
     for stage, reason, text in failed:

@@ -19,6 +19,7 @@ from common_fate.foreign.thrift import Fields, read_struct
 from common_fate.shards.limits import quoted
 
 _MAX_COLUMNS = 256
+_DEEPEST = 16  # columns within columns; a list of texts is three
 _MAX_FOOTER_BYTES = 2**25
 _MAX_PAGE_BYTES = 2**26
 _MAX_PAGES = 2**18
@@ -33,7 +34,7 @@ _SPARE_BYTES, _UNPACKED_A_BYTE = 2**26, 64
 # The type of a page, in its first field, and the field that has what is of this type alone.
 _DICTIONARY = 2
 _PAGES = {0: 5, _DICTIONARY: 7, 3: 8}
-# Of a schema's depth nothing is said: one that is not flat never reaches PyArrow.
+# Of a schema's depth nothing is said: one that is too deep never reaches PyArrow.
 _SAFE: dict[str, Any] = {
     "thrift_string_size_limit": _MAX_THRIFT,
     "thrift_container_size_limit": _MAX_THRIFT,
@@ -46,14 +47,15 @@ Columns = Mapping[str, pa.DataType]
 
 
 class ParquetFile:
-    """A table of texts and whole numbers whose claims have been looked into: `names` of its columns, `read`.
+    """A table of which columns of texts and whole numbers are read, whose claims have been looked into: `names` of its
+    columns, `read`. What its other columns hold does not matter: they may be of any type, lists and structs as well.
 
     Args:
         file: of which nothing but the footer and the pages' headers is read.
         most_rows: how many rows such a table may have.
 
     Raises:
-        ValueError: it is no such table, or would take far more memory than its bytes are worth.
+        ValueError: it is no table, or claims more than there can be.
     """
 
     def __init__(self, file: BinaryIO, most_rows: int) -> None:
@@ -62,29 +64,24 @@ class ParquetFile:
         rows = _number(footer, 3)
         if not 0 <= rows <= min(most_rows, _SPARE_ROWS + _ROWS_A_BYTE * self._size):
             raise ValueError(f"it claims {rows} rows in {self._size} bytes: far more than there can be")
-        _, *columns = _structs(footer, 2)
-        if len(columns) > _MAX_COLUMNS or any(column.get(5) for column in columns):
-            raise ValueError(f"it has columns within columns, or more than {_MAX_COLUMNS}")
-        self._groups = groups = _structs(footer, 4)
-        if rows != sum(_number(group, 3) for group in groups):
+        places = _places(_structs(footer, 2))
+        self._groups = _structs(footer, 4)
+        if rows != sum(_number(group, 3) for group in self._groups):
             raise ValueError("its rows are not those of its groups")
-        pages, room = _MAX_PAGES, _SPARE_BYTES + _UNPACKED_A_BYTE * self._size
-        for group in groups:
-            chunks = _structs(group, 1)
-            if len(chunks) != len(columns):
-                raise ValueError("a group of rows has other columns than the table")
-            for chunk in chunks:
-                count, unpacked = _pages(file, chunk, _number(group, 3), self._size)
-                pages, room = pages - count, room - unpacked
-                if pages < 0 or room < 0:
-                    raise ValueError("its pages are too many, or unpack to far more than the file has bytes")
+        if any(len(_structs(group, 1)) != len(places) for group in self._groups):
+            raise ValueError("a group of rows has other columns than the table")
         try:
-            self._schema = pq.ParquetFile(file, **_SAFE).schema_arrow
-        except (OSError, pa.ArrowException) as error:
+            opened = pq.ParquetFile(file, **_SAFE)
+            self._schema = opened.schema_arrow
+            paths = [opened.schema.column(number).path for number in range(len(places))]
+        except (OSError, IndexError, pa.ArrowException) as error:
             raise ValueError(_line(error)) from error
         self.names: list[str] = self._schema.names
-        if len(self.names) != len(columns) or len(set(self.names)) != len(self.names):
+        if len(self.names) != len(set(places)) or len(set(self.names)) != len(self.names):
             raise ValueError("it has two columns of one name")
+        self._chunk = {self.names[place]: number for number, place in enumerate(places)}
+        # PyArrow takes a dot in a name for a column within a column, and would read those, too.
+        self._dotted = [path for path in paths if "." in path]
 
     def check(self, columns: Columns) -> None:
         """Raises ValueError where a column is missing or of another type."""
@@ -95,9 +92,12 @@ class ParquetFile:
             if not (_is_text(found) if kind == pa.string() else pa.types.is_integer(found)):
                 what = "text" if kind == pa.string() else "whole numbers"
                 raise ValueError(f"its column {quoted(name)} is of {quoted(str(found))} and not of {what}")
-        # PyArrow would read those, too: a dot in a name is to it a column within a column.
+        parts = tuple(f"{name}." for name in columns)
         if odd := [
-            name for name in self.names if name not in columns and name.startswith(tuple(f"{n}." for n in columns))
+            path
+            for path in self._dotted
+            if (path not in columns and path.startswith(parts))
+            or (path in columns and (path not in self.names or self._dotted.count(path) > 1))
         ]:
             raise ValueError(f"it has the column {quoted(odd[0])}, which looks like a part of another")
 
@@ -113,8 +113,8 @@ class ParquetFile:
         if among is None:
             whole = (file.read_row_groups(groups, list(columns), use_threads=False) for groups in [[*every]])
             return next(self._checked(whole, columns))
-        column, values = self.names.index(among[0]), pa.array(among[1], pa.string())
-        groups = [group for group in every if _may_have(_structs(self._groups[group], 1)[column], among[1])]
+        place, values = self._chunk[among[0]], pa.array(among[1], pa.string())
+        groups = [group for group in every if _may_have(_structs(self._groups[group], 1)[place], among[1])]
         found = [part.filter(pc.is_in(part[among[0]], values)) for part in self._parts(file, groups, columns)]
         return pa.concat_tables([pa.schema(list(columns.items())).empty_table(), *found])
 
@@ -129,12 +129,24 @@ class ParquetFile:
 
     def _opened(self, columns: Columns) -> pq.ParquetFile:
         self.check(columns)
+        self._check_pages(columns)
         text = [name for name, kind in columns.items() if kind == pa.string()]
         try:
             # Not `pq.read_table(filters=)`: its threads outlive it with the Python file in hand, and abort at exit.
             return pq.ParquetFile(self._file, read_dictionary=text, **_SAFE)
         except (OSError, pa.ArrowException) as error:
             raise ValueError(_line(error)) from error
+
+    def _check_pages(self, columns: Columns) -> None:
+        """Raises ValueError where reading these would take far more memory than the file's bytes are worth."""
+        pages, room = _MAX_PAGES, _SPARE_BYTES + _UNPACKED_A_BYTE * self._size
+        for group in self._groups:
+            chunks = _structs(group, 1)
+            for name in columns:
+                count, unpacked = _pages(self._file, chunks[self._chunk[name]], _number(group, 3), self._size)
+                pages, room = pages - count, room - unpacked
+                if pages < 0 or room < 0:
+                    raise ValueError("its pages are too many, or unpack to far more than the file has bytes")
 
     def _checked(self, tables: Iterator[pa.Table], columns: Columns) -> Iterator[pa.Table]:
         """Tables as they are read, with their texts written out once it is known how long all of them are."""
@@ -223,6 +235,43 @@ def _structs(fields: Fields, field: int) -> list[Fields]:
     if not isinstance(value := fields.get(field), list):
         raise ValueError("a header lacks a list")
     return value
+
+
+def _places(schema: list[Fields]) -> list[int]:
+    """To which of the table's columns each chunk of a group belongs: of one that has columns within it, several do.
+
+    Args:
+        schema: Parquet's SchemaElements: the root, and depth first what is in it.
+
+    Raises:
+        ValueError: they are no tree, or a large or deep one.
+    """
+    if not schema:
+        raise ValueError("it has no columns")
+    places, left, top = list[int](), [_children(schema[0])], -1
+    for element in schema[1:]:
+        while left and not left[-1]:
+            left.pop()
+        if not left:
+            raise ValueError("its columns are more than it says")
+        left[-1] -= 1
+        top += len(left) == 1
+        if children := _children(element):
+            left.append(children)
+        else:
+            places.append(top)
+        if len(left) > _DEEPEST or top >= _MAX_COLUMNS or len(places) > 4 * _MAX_COLUMNS:
+            raise ValueError(f"it has columns within columns, deep or many of them, or more than {_MAX_COLUMNS}")
+    if any(left):
+        raise ValueError("its columns are fewer than it says")
+    return places
+
+
+def _children(element: Fields) -> int:
+    children = element.get(5, 0)
+    if not isinstance(children, int) or children < 0:
+        raise ValueError("a header lacks a number")
+    return children
 
 
 def _pages(file: BinaryIO, chunk: Fields, rows: int, size: int) -> tuple[int, int]:

@@ -82,6 +82,8 @@ def _records(folder: Path, shards: list[str]) -> Iterator[Record]:
 
 
 def _timm_split(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The shards that have samples: its reader is to open no other."""
+    rows = [row for row in rows if row["samples"]]
     return {
         "name": "train",
         "num_samples": sum(row["samples"] for row in rows),

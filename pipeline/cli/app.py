@@ -29,6 +29,7 @@ from pipeline.downloads.stored_videos import release
 from pipeline.registry import STAGES, VIEWS
 from pipeline.scores.flow_error import flow_errors
 from pipeline.sources import SOURCES
+from pipeline.sources.relisting import relisted
 from pipeline.stages.runner import SOURCE, advised, run_stage
 from pipeline.stages.stage import Stage
 from pipeline.views import build_view
@@ -105,8 +106,9 @@ def catalog(
     kind = SOURCES.get(keys.pop("kind", ""))
     if kind is None:
         raise UserError(f"--source: kind should be one of {', '.join(SOURCES)}")
-    videos = kind.videos(_built(kind.options, keys, "--source"), "--source")
+    found = kind.videos(_built(kind.options, keys, "--source"), "--source")
     with listing(dataset):
+        videos = relisted(dataset, found, kind)
         plan = extended(read_plan(dataset / "plan.json"), (video.video for video in videos), videos_per_shard)
         write_listing(dataset, videos, plan)
 

@@ -15,7 +15,7 @@ from common_fate.manifest.samples import SAMPLES
 from pipeline.columns.flow.estimator_families import at_its_path, family_of
 from pipeline.columns.frames.filters import FILTERS
 from pipeline.config.schema import check, datasets_validator
-from pipeline.config.values import check_values
+from pipeline.config.values import check_values, with_paths
 from pipeline.downloads.policy import DownloadPolicy
 from pipeline.registry import STAGES, VIEWS, columns_of
 from pipeline.sources import SOURCES
@@ -74,7 +74,9 @@ def load(config: Mapping[str, Any], file: str = "config.yaml", results: Path = P
     check_values(config, file)
     config = check(config, datasets_validator(), file)
     return {
-        name: _dataset(name, values, f"{file}: datasets.{name}", results / str(name))
+        name: _dataset(
+            name, with_paths(values) | {"source": values["source"]}, f"{file}: datasets.{name}", results / str(name)
+        )
         for name, values in config["datasets"].items()
     }
 

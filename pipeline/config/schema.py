@@ -164,7 +164,7 @@ def datasets_schema(definitions: Definitions) -> Schema:
             "minimum": 1,
         },
         "min_success": {
-            "description": "The share of a shard's samples that must succeed, or its job fails.",
+            "description": "The share of a shard's samples, and of its videos, that must succeed, or its job fails.",
             "type": "number",
             "minimum": 0,
             "maximum": 1,

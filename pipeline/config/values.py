@@ -7,6 +7,7 @@ from typing import Any
 from common_fate.errors import UserError
 from common_fate.shards.limits import quoted
 from pipeline.config.schema import as_key
+from pipeline.sources.listing import expanded
 
 LARGEST = 2**63
 LONGEST = 4096  # characters of a text; paths are the longest there are
@@ -21,6 +22,20 @@ def check_values(config: Any, file: str) -> None:
     for path, key, value in _scalars(config, "", "", set()):
         if said := _wrong(key, value):
             raise UserError(f"{file}: {path or 'it'} {said}")
+
+
+def with_paths(value: Any) -> Any:
+    """Returns a value of config.yaml with `~`, `$NAME` and `${NAME}` in its texts expanded, as the shell does it in
+    paths; of `network:PATH`, in the path. Sources expand their own, and say them as they were written.
+    """
+    if isinstance(value, Mapping):
+        return {name: with_paths(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [with_paths(inner) for inner in value]
+    if not isinstance(value, str):
+        return value
+    family, colon, path = value.partition(":")
+    return f"{family}:{expanded(path)}" if colon and family == "network" else expanded(value)
 
 
 def _wrong(key: str, value: Any) -> str | None:

@@ -13,9 +13,11 @@ from common_fate.errors import ShardError, UserError
 from common_fate.manifest.tables import write_manifest
 from common_fate.progress import progress
 from common_fate.shards.codecs import decode
+from common_fate.shards.files import write_atomic
 from common_fate.shards.folders import alone, put, staged
 from common_fate.shards.keys import frame_key
-from common_fate.shards.record import Record
+from common_fate.shards.record import Record, record_path
+from common_fate.shards.tar import END
 from common_fate.shards.writer import copy_shard
 from pipeline.columns.frames import stage as frames
 from pipeline.registry import STAGES, VIEWS
@@ -63,9 +65,7 @@ def join(folder: Path, shared: Shared, dataset: Path, videos: str | None) -> tup
     with alone(dataset), staged(dataset) as staging:
         shards, missing = _present(folder, shared)
         check_shards(folder, missing)
-        records = {
-            part: {shard: Record.read(folder / part / f"{shard}.json") for shard in shards} for part in shared.parts
-        }
+        records = {part: _records(folder / part, shards) for part in shared.parts}
         check_place(dataset, records)
         plan, wanted = _planned(folder, shards)
         options = _options(folder, shared)
@@ -78,7 +78,7 @@ def join(folder: Path, shared: Shared, dataset: Path, videos: str | None) -> tup
         recipe = progress(read_recipe(folder, shards), len(shards), f"adopting {dataset.name}")
         for shard, rows in recipe:
             for part in shared.parts:
-                copy_shard(folder / part / f"{shard}.tar", staging / part / f"{shard}.tar")
+                _copy(folder / part / f"{shard}.tar", staging / part / f"{shard}.tar", records[part][shard])
             stage = _checked(rows, compared)
             run_stage(stage, {"source": staging / "plan.json"}, staging / "frames" / f"{shard}.tar", options, 0)
         if not compared.exact + compared.alike:
@@ -95,18 +95,46 @@ def join(folder: Path, shared: Shared, dataset: Path, videos: str | None) -> tup
     return Adoption(shards, missing, [view.name for view in views]), compared
 
 
-def _records(folder: Path, shards: Sequence[str]) -> dict[str, Record]:
-    return {shard: Record.read(folder / f"{shard}.json") for shard in shards}
-
-
 def _present(folder: Path, shared: Shared) -> tuple[list[str], list[str]]:
-    """The shards that every column has here, and those that one of them lacks."""
+    """The shards that every column has here, and those that one of them lacks, though its manifest names it."""
     by_part = [present(folder / part) for part in shared.parts]
     names = sorted({name for found in by_part for names in found for name in names})
-    here = set(names).intersection(*(found for found, _ in by_part))
+    here = set(names).difference(*(lacking for _, lacking in by_part))
     if not here:
         raise UserError(f"{folder}: has no shard of which all of {', '.join(shared.parts)} are there")
     return [name for name in names if name in here], [name for name in names if name not in here]
+
+
+def _records(folder: Path, shards: Sequence[str]) -> dict[str, Record]:
+    """The records of a column's shards. One that its manifest does not name, though another column's does, has no
+    sample: `share` leaves those out.
+    """
+    there = {shard: Record.read(path) for shard in shards if (path := folder / f"{shard}.json").exists()}
+    like = next(iter(there.values()))
+    none = Record(
+        like.stage,
+        like.version,
+        shard="",
+        options=like.options,
+        inputs={},
+        sha256=hashlib.sha256(END).hexdigest(),
+        bytes=len(END),
+        samples=0,
+        extensions=[],
+        keys=[],
+        sizes=[],
+        software=like.software,
+        provenance=like.provenance,
+    )
+    return {shard: there.get(shard) or replace(none, shard=shard) for shard in shards}
+
+
+def _copy(tar: Path, to: Path, record: Record) -> None:
+    if tar.exists():
+        copy_shard(tar, to)
+    else:
+        write_atomic(to, END)
+        record.write(record_path(to))
 
 
 def _options(folder: Path, shared: Shared) -> frames.FramesOptions:

@@ -159,7 +159,10 @@ def _videos(folder: Path, plan: Plan) -> list[Video]:
     for video in known.values():
         if not isinstance(video.uri, str) or not isinstance(video.license, str | None):
             raise ShardError(f"{path}: {video.video}: uri and license must be text")
-    return [replace(known.get(video, Video(video, "", "")), kind="adopted", bytes=None) for video in ids]
+    return [
+        replace(known.get(video, Video(video, "", "")), kind="adopted", bytes=None, modified=None, listed=None)
+        for video in ids
+    ]
 
 
 def _from_manifest(folder: Path, ids: Sequence[str]) -> dict[str, Video]:

@@ -4,7 +4,7 @@ import io
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,12 @@ def place_of(video: Video) -> Place:
     """Reads a uri."""
     values: dict[str, Any] = json.loads(video.uri)
     return Place(**values | {"roots": tuple((path, inside) for path, inside in values["roots"])})
+
+
+def within(video: Video) -> str:
+    """Returns all of a uri but where the roots lie, see `Source.within`."""
+    place = place_of(video)
+    return replace(place, roots=tuple(("", inside) for _, inside in place.roots)).uri()
 
 
 def place_bytes(place: Place) -> int:

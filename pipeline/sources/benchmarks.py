@@ -426,6 +426,7 @@ def _source(name: str, options: type[Any], listing: Callable[[Any, str], Iterato
         return [found[video] for video in sorted(found)]
 
     reading: dict[str, Any] = {"numbers": archived.numbers, "read": archived.read, "state": archived.state}
+    reading["within"] = archived.within
     return Source(
         **{"name": name, "options": options, "videos": videos, "truth": None, "select": "all", **reading, **more}
     )

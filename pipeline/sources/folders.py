@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -88,19 +88,37 @@ def _scanned(folder: str, where: str) -> tuple[int, list[str]]:
         raise UserError(f"{where}.path: cannot read {error.filename!r}: {error.strerror}") from error
 
 
-def _statuses(entries: Iterable[os.DirEntry[str]]) -> list[os.stat_result]:
-    return [entry.stat() for entry in entries if is_image(entry.name)]
+def _statuses(entries: Iterable[os.DirEntry[str]], wanted: Callable[[str], bool] = is_image) -> list[os.stat_result]:
+    return [entry.stat() for entry in entries if wanted(entry.name)]
+
+
+def _statuses_in(folder: str, wanted: Callable[[str], bool] = is_image) -> list[os.stat_result]:
+    with os.scandir(folder) as entries:
+        return _statuses(entries, wanted)
 
 
 def _state(video: Video) -> State:
-    folder, _ = _opened(video)
+    folder, flow = _opened(video)
     try:
-        with os.scandir(folder) as entries:
-            statuses = _statuses(entries)
+        frames = _statuses_in(folder)
+        truth = [status for place in _truth_folders(folder, flow) for status in _statuses_in(place, _is_truth)]
     except OSError as error:
         check_machine(error, folder)
         return 0, 0
-    return sum(status.st_size for status in statuses), sum(status.st_mtime_ns for status in statuses)
+    return sum(status.st_size for status in frames), sum(status.st_mtime_ns for status in (*frames, *truth))
+
+
+def _is_truth(name: str) -> bool:
+    return name.endswith((".flo", ".png"))
+
+
+def _truth_folders(folder: str, flow: str | None) -> list[str]:
+    """The folders that hold a video's ground truth, as far as they are there."""
+    if flow is None:
+        return []
+    name, beside = os.path.basename(os.path.normpath(folder)), os.path.dirname(os.path.normpath(flow))
+    roots = (flow, os.path.join(beside, "invalid"), os.path.join(beside, "occlusions"))
+    return [place for root in roots if os.path.isdir(place := os.path.join(root, name))]
 
 
 def _uri(folder: str, flow: str | None) -> str:
@@ -228,4 +246,5 @@ SOURCE = Source(
     truth=_truth,
     select="all",
     state=_state,
+    within=lambda video: " ".join(json.loads(video.uri)),
 )

@@ -53,5 +53,6 @@ SOURCE = Source(
     truth=None,
     select="all",
     state=lambda video: file_state(video.uri),
+    within=lambda video: "",
     single=True,
 )

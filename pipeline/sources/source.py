@@ -49,11 +49,16 @@ class Truth:
 
 
 State = tuple[int | None, int]
-"""A video's bytes, as the catalog has them, and the time stamps of its files, in nanoseconds and summed."""
+"""A video's bytes, as the catalog has them, and the time stamps of its files, in nanoseconds and summed; 0 where it has
+none."""
 
 
 def _never_changes(video: Video) -> State:
     return video.bytes, 0
+
+
+def _whole_uri(video: Video) -> str:
+    return video.uri
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ class Source:
         truth: ground truth from one frame to another, or None where there is none.
         select: the frames taken when config.yaml does not say.
         state: what changes when a video does; of one that is gone, `(0, 0)`.
+        within: what is left of a uri wherever its files lie.
         fetch: of videos on the web: brings one into the file that the path names, which holds what came of it
             before, if anything. Raises `Gone`, `Later` or `Blocked`. `numbers` and `read` are then those of the file,
             and the filters for web video are on where config.yaml does not say.
@@ -88,6 +94,7 @@ class Source:
     truth: Callable[[Video, int, int], Truth | None] | None
     select: Any
     state: Callable[[Video], State] = _never_changes
+    within: Callable[[Video], str] = _whole_uri
     fetch: Callable[[Video, DownloadPolicy, Path], None] | None = None
     masks: Callable[[Video, int], NDArray[np.uint8] | None] | None = None
     single: bool = False

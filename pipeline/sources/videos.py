@@ -144,5 +144,6 @@ SOURCE = Source(
     truth=None,
     select={"every": 5},
     state=lambda video: file_state(video.uri),
+    within=lambda video: "",
     deinterlaced=_deinterlaced,
 )

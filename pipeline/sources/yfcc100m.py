@@ -96,7 +96,9 @@ def _videos(options: Yfcc100mOptions, where: str) -> list[Video]:
     known = asdict(options)
     del known["cache"], known["path"], known["places"]
     try:
-        taken = remembered(Path(options.cache), known, [*paths, *beside], lambda: _selected(paths, options, where))
+        taken = remembered(
+            Path(expanded(options.cache)), known, [*paths, *beside], lambda: _selected(paths, options, where)
+        )
     except OSError as error:
         raise UserError(f"{where}: cannot read {error.filename!r}: {error.strerror}") from error
     if not taken:

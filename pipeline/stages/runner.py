@@ -13,6 +13,7 @@ from typing import Any
 
 from common_fate.datasets.catalog import Video, read_catalog, read_planned, shard_digests
 from common_fate.datasets.download_records import DOWNLOADED
+from common_fate.datasets.reasons import counted_as
 from common_fate.errors import ShardError, UserError
 from common_fate.progress import progress
 from common_fate.shards.codecs import encode
@@ -41,7 +42,7 @@ def run_stage(
         inputs: each of `stage.reads`: a column's tar, or for `source` the dataset's plan.json (its catalog.parquet
             stands beside it).
         to: the tar to write; its name is the shard's number.
-        min_success: the share of samples that must be made.
+        min_success: the share of samples that must be made, and of videos that must give some.
         store: where videos from the web are.
 
     Raises:
@@ -52,7 +53,7 @@ def run_stage(
         items = progress(items_of(stage, read, read.keys, options), len(read.keys), f"{stage.name} {to.stem}")
 
         def facts() -> dict[str, Any]:
-            tally.check(min_success)
+            tally.check(min_success, len(read.keys))
             return facts_of(stage, options, read, tally)
 
         return write_shard(to, tally.encoded(stage.run(items, options)), facts)
@@ -237,6 +238,8 @@ class Tally:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._made = 0
+        self._lost = 0  # samples that failures stand for
+        self._whole: set[str] = set()  # items that gave nothing
         self._measures: dict[str, list[float]] = {}
         self._dropped = Listed[str]()
         self.failures = Listed[str]()
@@ -268,18 +271,27 @@ class Tally:
 
     def _fail(self, failed: Failure) -> None:
         self.failures.add(failed.reason[:MAX_TEXT], failed.key)
+        if failed.lost is None:
+            self._whole.add(failed.key)
+        else:
+            self._lost += failed.lost
 
-    def check(self, min_success: float) -> None:
-        """Raises UserError, with the reasons by count, where too few samples were made."""
-        failed = self.failures.count
-        total = self._made + failed
-        if not failed or self._made >= min_success * total:
-            return
-        reasons = Counter[str]()
-        for reason, key in self.failures.rows():
-            reasons[reason] += count([key])
-        listed = "".join(f"\n  {many} x {reason}" for reason, many in reasons.most_common(10))
-        raise UserError(f"{self._stage.name}: {failed} of {total} failed, and min_success is {min_success}:{listed}")
+    def check(self, min_success: float, items: int) -> None:
+        """Raises UserError, with the reasons by count, where too few samples were made, or too few of the items gave
+        any: what a video that cannot be opened would have given, nobody knows.
+        """
+        shares = ((len(self._whole), items, " videos"), (self._lost, self._made + self._lost, ""))
+        for failed, total, what in shares:
+            if failed and total - failed < min_success * total:
+                rows = self.failures.rows()
+                told = counted_as(reason for reason, _ in rows)
+                reasons = Counter[str]()
+                for reason, key in rows:
+                    reasons[told[reason]] += count([key])
+                listed = "".join(f"\n  {many} x {reason}" for reason, many in reasons.most_common(10))
+                raise UserError(
+                    f"{self._stage.name}: {failed} of {total}{what} failed, and min_success is {min_success}:{listed}"
+                )
 
     def dropped(self) -> dict[str, list[str]]:
         """Returns the keys of what was dropped, by reason."""

@@ -18,10 +18,14 @@ encoded itself.
 
 @dataclass(frozen=True)
 class Failure:
-    """A sample that could not be made, and why."""
+    """A sample that could not be made, and why.
+
+    `lost` is how many samples it stands for; None of an item that gives nothing, such as a video that cannot be opened.
+    """
 
     key: str
     reason: str
+    lost: int | None = 1
 
 
 @dataclass(frozen=True)
@@ -125,10 +129,10 @@ def reason_of(error: Exception) -> str:
     return str(error) if isinstance(error, SampleError) else f"{type(error).__name__}: {error}"
 
 
-def failure(key: str, error: Exception) -> Failure:
+def failure(key: str, error: Exception, lost: int | None = 1) -> Failure:
     """Returns the failure row of an error. Raises UserError where the machine failed, not the sample."""
     check_machine(error, key)
-    return Failure(key, reason_of(error))
+    return Failure(key, reason_of(error), lost)
 
 
 def each(annotate: Callable[[Sample, Any], Sample | None]) -> Callable[[Items, Any], Outcomes]:

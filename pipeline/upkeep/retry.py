@@ -218,7 +218,7 @@ def _written(
         items = progress(items_of(stage, read, again, options), len(again), f"{stage.name} {tar.stem}")
         kept = ((key, shard[key]) for key in shard if _item(stage, key) not in redo)
         stay = {item: number for item, number in place.items() if item not in redo}
-        still = (Failure(key, reason) for key, reason in _left_out(stage, _failed(old), stay))
+        still = _failing(stage, old, stay)
         dropped = (Dropped(key, reason) for key, reason in _left_out(stage, _dropped(old), stay))
         made_now = stage.run(items, options)
         outcomes = heapq.merge(kept, still, dropped, made_now, key=lambda outcome: place[_item(stage, _key(outcome))])
@@ -231,7 +231,7 @@ def _written(
                 yield key, members
 
         def facts() -> dict[str, Any]:
-            tally.check(min_success)
+            tally.check(min_success, len(read.keys))
             _check_kept(tar, old, made, tally.failures.rows())
             return facts_of(stage, options, read, tally)
 
@@ -241,8 +241,13 @@ def _written(
     return new
 
 
-def _failed(old: Record) -> Iterator[tuple[str, str]]:
-    return ((row["key"], row["reason"]) for row in old.failures)
+def _failing(stage: Stage, old: Record, place: Mapping[str, int]) -> Iterator[Failure]:
+    """What failed of the items that are not made again, in the order of their places."""
+    with_samples = {_item(stage, key) for key in old.keys}
+    for key, reason in _left_out(stage, ((row["key"], row["reason"]) for row in old.failures), place):
+        item = _item(stage, key)
+        nothing = stage.reads == (SOURCE,) and key == item and item not in with_samples
+        yield Failure(key, reason, None if nothing else 1)
 
 
 def _dropped(old: Record) -> Iterator[tuple[str, str]]:
@@ -273,7 +278,7 @@ def _to_redo(stage: Stage, read: Inputs, old: Record, options: Any, changes: Map
             changed |= changes[name].keys if name in changes else set()
     if not known:
         return set(read.keys)
-    failed = {item for text, _ in _failed(old) for item in _items(stage, text)}
+    failed = {item for row in old.failures for item in _items(stage, row["key"])}
     if read.copies:  # of a video that is deleted once its frames are made, what failed stays so
         failed = {item for item in failed if not read.copies.away(item)}
     return failed | changed | _neighbours(stage.neighbours(options), read, changed)

@@ -135,7 +135,7 @@ def test_too_many_failures_are_listed_by_reason(tmp_path: Path):
         *("frames", tmp_path / "data/plan.json", "--to", tmp_path / "data/frames/000000.tar", "--min-success", "0.5")
     )
     assert done.returncode == 1
-    assert "frames: 2 of 2 failed, and min_success is 0.5" in done.stderr
+    assert "frames: 2 of 2 videos failed, and min_success is 0.5" in done.stderr
     assert "2 x " in done.stderr
     assert not (tmp_path / "data/frames/000000.tar").exists()
 

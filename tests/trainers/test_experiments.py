@@ -168,6 +168,15 @@ def images(tmp_path: Path) -> dict[str, Any]:
     return {"kind": "folder", "images": str(tmp_path), "masks": str(tmp_path), "classes": ["a", "b"], "hold_out": 0.5}
 
 
+def test_paths_of_experiments_are_expanded_as_the_shell_does_it(
+    images: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    written = images | {"images": "~", "masks": "${HOME}"}
+    entries = [one(evaluate={"segmentation": {"data": data}}) for data in (written, images)]
+    assert entries[0].evaluations == entries[1].evaluations
+
+
 def test_an_evaluation_of_the_encoder_starts_from_it_and_from_scratch(images: dict[str, Any]):
     entry = {"data": images, "training": {"iterations": 7}}
     experiment = one(recipe="alexnet", evaluate={"segmentation": entry})

@@ -95,7 +95,7 @@ def test_ready_made_contours_are_taken(workspace: Workspace):
     assert np.unique(sample["regions.png"][:, 21:]).tolist() == [1]
     [failure] = regions.record.failures
     assert failure["key"] == "other-000000"
-    assert "no contours: maps has no other-000000.png" in failure["reason"]
+    assert "no contours: maps has no map called KEY.png or VIDEO.png" in failure["reason"]
     assert regions.record.provenance == {"heights": "ultrametric contour map, [0, 1]"}
 
 

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from common_fate.datasets.verify import verify
 from tests.support.workspace import ROOT, SMALL, Workspace, changed, jobs
 
 pytestmark = pytest.mark.slow
@@ -69,7 +70,7 @@ def test_growing_a_dataset_makes_new_shards_only(built: Workspace):
     assert not built.planned()
 
 
-def test_removing_a_video_rebuilds_its_shard_only(built: Workspace, tmp_path: Path):
+def test_removing_a_video_rebuilds_its_shard_only_and_moving_all_none(built: Workspace, tmp_path: Path):
     frames = tmp_path / "frames"
     images(frames, ["ape", "yak", "zebra"])
     dataset = {"source": {"kind": "frames", "path": f"{frames}/*"}, "videos_per_shard": 2, "min_success": 0}
@@ -83,6 +84,14 @@ def test_removing_a_video_rebuilds_its_shard_only(built: Workspace, tmp_path: Pa
     assert after["animals/frames/000001.tar"] == before["animals/frames/000001.tar"]
     assert b"yak" in before["animals/frames/000000.tar"]
     assert b"yak" not in b"".join(data for name, data in after.items() if name.startswith("animals/"))
+    frames.rename(built.folder / "moved")
+    dataset["source"] = {"kind": "frames", "path": "moved/*", "license": "CC0"}
+    built.configure({"animals": dataset})
+    assert set(built.planned()) & {"manifest", "frames_shard", "view_shard"} == {"manifest"}
+    del dataset["source"]["license"]
+    built.configure({"animals": dataset})
+    assert not built.planned()
+    assert not verify(built.folder / "results/animals", full=False)
 
 
 def images(folder: Path, videos: list[str], count: int = 3) -> None:
@@ -93,6 +102,15 @@ def images(folder: Path, videos: list[str], count: int = 3) -> None:
         still = cv2.resize(noise, (96, 64), interpolation=cv2.INTER_CUBIC)
         for frame in range(count):
             cv2.imwrite(str(folder / video / f"{frame:05d}.png"), np.roll(still, 2 * frame, axis=1))
+
+
+def test_a_shard_beyond_the_plan_is_refused_in_one_line(built: Workspace):
+    for target in ("flow/000017.tar", "frames/000017.json", "shards/cmp/000017.tar"):
+        done = built.snakemake("--dry-run", "--force", f"results/small/{target}")
+        assert done.returncode != 0
+        said = done.stderr + done.stdout
+        assert "error: results/small/plan.json: plans 3 shards; there is no shard 000017" in said
+        assert "Traceback" not in said
 
 
 def test_a_second_run_at_once_says_so_and_stops(built: Workspace):

@@ -9,6 +9,7 @@ from common_fate.datasets.adopted_record import listing, shard_names
 from common_fate.datasets.catalog import (
     about_digest,
     extended,
+    not_planned,
     read_catalog,
     read_plan,
     read_planned,
@@ -18,6 +19,7 @@ from common_fate.datasets.catalog import (
 from common_fate.shards.files import check_writable
 from common_fate.shards.record import file_sha256
 from pipeline.registry import STAGES, VIEWS
+from pipeline.sources.relisting import note_places, relisted
 from pipeline.stages.runner import SOURCE
 from pipeline.stages.stage import Stage
 from pipeline.upkeep.timestamps import in_order, none_ahead
@@ -32,9 +34,12 @@ LISTED = {}
 if workflow.is_main_process:
     try:
         for name in BUILT:
-            videos = DATASETS[name].videos()
-            old = read_plan(Path(f"results/{name}/plan.json"))
-            LISTED[name] = videos, extended(old, (video.video for video in videos), DATASETS[name].videos_per_shard)
+            place = Path(f"results/{name}")
+            videos = relisted(place, DATASETS[name].videos(), DATASETS[name].source)
+            old = read_plan(place / "plan.json")
+            plan = extended(old, (video.video for video in videos), DATASETS[name].videos_per_shard)
+            note_places(place, videos, plan)
+            LISTED[name] = videos, plan
     except UserError as error:
         refuse(error)
 
@@ -66,10 +71,12 @@ if workflow.is_main_process:
 def shard_digest(wildcards):
     """Changes when the shard's videos do, so that the shard is made again."""
     dataset, shard = wildcards.dataset, int(wildcards.shard)
-    if dataset in LISTED:
-        return digests(dataset)[shard]
-    ids = read_planned(Path(f"results/{dataset}/plan.json"), shard)
-    return shard_digests([ids], read_catalog(Path(f"results/{dataset}/catalog.parquet"), ids))[0]
+    if dataset not in LISTED:
+        ids = read_planned(Path(f"results/{dataset}/plan.json"), shard)
+        return shard_digests([ids], read_catalog(Path(f"results/{dataset}/catalog.parquet"), ids))[0]
+    if shard >= len(digests(dataset)):
+        refuse(not_planned(Path(f"results/{dataset}/plan.json"), digests(dataset), shard))
+    return digests(dataset)[shard]
 
 
 def known_of_videos(wildcards):

@@ -112,8 +112,9 @@ def bare(value: Any) -> Any:
 
 
 def portable_video(video: Video) -> Video:
-    """Returns a row of the catalog without its place: what is rendered, and what an address leads to, can be had
-    anywhere.
+    """Returns a row of the catalog without its place, and how it was listed before: what is rendered, and what an
+    address leads to, can be had anywhere.
     """
     anywhere = video.kind == "synthetic" or _ADDRESS.match(video.uri)
+    video = replace(video, modified=None, listed=None)
     return video if anywhere else replace(video, uri="", bytes=None)

@@ -6,6 +6,7 @@ as whole, and sharing again goes on with it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path, PurePath
 from typing import Any
@@ -48,7 +49,8 @@ SAMPLES_DRAWN = 6
 def share(sources: Sequence[Path], to: Path, without_pixels: bool, publication: Publication) -> Shared:
     """Writes a view, the frames, or columns without pixels to a folder, with all that another lab needs to use them.
 
-    Shards are copied and their sums compared on the way. Records, catalog and card name no place on this machine.
+    Shards are copied and their sums compared on the way; those without a sample are left out, and what failed in them
+    stands in the record of the shard before. Records, catalog and card name no place on this machine.
     Sharing the same again brings the folder up to date.
 
     Args:
@@ -56,7 +58,7 @@ def share(sources: Sequence[Path], to: Path, without_pixels: bool, publication: 
         without_pixels: of a view, the columns that it joins, but for the frames.
 
     Raises:
-        UserError: these cannot be shared together, or `to` holds something else or is being written.
+        UserError: these cannot be shared together, have no sample, or `to` holds something else or is being written.
         ShardError: a shard is missing or damaged. What was written so far does not verify.
     """
     with alone(to):
@@ -131,7 +133,8 @@ def _share_columns(home: Path, parts: Sequence[str], to: Path, videos: list[Vide
     folders, sums = dict[str, list[Record]](), dict[str, str]()
     for part in parts:
         folders[part] = _copied(home / part, shards, to / part)
-        write_manifest(to / part, shards, f"{home.name} ({part})", videos)
+        kept = [record.shard for record in folders[part]]
+        write_manifest(to / part, kept, f"{home.name} ({part})", videos)
         sums |= {f"{part}/{name}": digest for name, digest in read_sums(to / part / SUMS).items()}
         sums[f"{part}/{SUMS}"] = file_sha256(to / part / SUMS)
     files |= _pictures(shared.title, {f"contact_sheet_{part}.png": to / part for part in parts})
@@ -190,8 +193,43 @@ def numbers(folders: Mapping[str, Path]) -> list[Table]:
 
 
 def _copied(source: Path, shards: Sequence[str], to: Path) -> list[Record]:
-    watched = progress(shards, len(shards), f"sharing {source.name}")
-    return [copy_shard(source / f"{shard}.tar", to / f"{shard}.tar", portable_record) for shard in watched]
+    """Copies the shards that have samples: readers of others stumble over a tar without any."""
+    kept = _with_samples(source, shards)
+    for shard in shards:
+        if shard not in kept:  # an earlier share may have it
+            for suffix in (".json", ".tar"):
+                (to / f"{shard}{suffix}").unlink(missing_ok=True)
+    return [
+        copy_shard(source / f"{shard}.tar", to / f"{shard}.tar", partial(_telling, empty))
+        for shard, empty in progress(list(kept.items()), len(kept), f"sharing {source.name}")
+    ]
+
+
+def _with_samples(source: Path, shards: Sequence[str]) -> dict[str, list[Record]]:
+    """The shards that have samples, each with the records of those after it that have none; the first also with those
+    before it.
+    """
+    kept: dict[str, list[Record]] = {}
+    empty: list[Record] = []
+    for shard in shards:
+        record = Record.read(source / f"{shard}.json")
+        if record.samples:
+            kept[shard] = empty = [] if kept else empty
+        else:
+            empty.append(record)
+    if not kept:
+        raise UserError(f"{source}: has no sample in any of its shards: there is nothing to share")
+    return kept
+
+
+def _telling(empty: Sequence[Record], record: Record) -> Record:
+    """A record to pass on, which also says what failed and was dropped in shards that stay here."""
+    failures = [*record.failures, *(row for other in empty for row in other.failures)]
+    dropped = {reason: list(keys) for reason, keys in record.dropped.items()}
+    for other in empty:
+        for reason, keys in other.dropped.items():
+            dropped.setdefault(reason, []).extend(keys)
+    return portable_record(replace(record, failures=failures, dropped=dropped))
 
 
 def _extraction(frames: Path, shards: Sequence[str]) -> dict[str, Any]:

@@ -114,14 +114,9 @@ def _wrong_rows(rows: pa.Table, record: Record) -> str:
 
 
 def _counts(folder: Path, records: Sequence[Record]) -> Problems:
-    """What timm and open_clip read against the records."""
+    """What timm and open_clip read against the records. Former versions had timm read shards without samples, too."""
     samples = {f"{record.shard}.tar": record.samples for record in records}
-    split = {
-        "name": "train",
-        "num_samples": sum(samples.values()),
-        "filenames": list(samples),
-        "shard_lengths": list(samples.values()),
-    }
+    splits = [_timm_split(samples), _timm_split({file: count for file, count in samples.items() if count})]
     for name in (INFO, SIZES):
         path = folder / name
         if not path.exists():
@@ -129,11 +124,20 @@ def _counts(folder: Path, records: Sequence[Record]) -> Problems:
         try:
             found = parse_json(read_file(path, MAX_LISTING_BYTES), _most_values(len(records)))
             # Of that very split and no other: whoever asks for one by its name opens the files that it lists.
-            right = found == (samples if name == SIZES else {"splits": {"train": split}})
+            right = found == samples if name == SIZES else found in [{"splits": {"train": split}} for split in splits]
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             right = False
         if not right:
             yield Problem(path, "does not give the samples of each shard that the records do", how_to_replace(path))
+
+
+def _timm_split(samples: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "name": "train",
+        "num_samples": sum(samples.values()),
+        "filenames": list(samples),
+        "shard_lengths": list(samples.values()),
+    }
 
 
 def _described(folder: Path, shards: Sequence[str]) -> Problems:

@@ -124,7 +124,7 @@ def resized_shape(height: int, width: int, shorter_side: int | None) -> tuple[in
 def _run(items: Items, options: FramesOptions) -> Outcomes:
     for video, sample in items:
         if "missing" in sample:  # it is on the web, and did not come
-            yield Failure(video, sample["missing"])
+            yield Failure(video, sample["missing"], None)
             continue
         yield from _video(video, sample["video"], options)
 
@@ -147,10 +147,10 @@ def _outcomes(name: str, video: Video, source: Source, options: FramesOptions) -
         choose = partial(select, numbers, options.select, options.pairs, options.triplets, options.seed, name)
         chosen = choose()
     except Exception as error:
-        yield failure(name, error)
+        yield failure(name, error, None)
         return
     if options.pairs != "none" and not chosen.next:
-        yield Failure(name, _why_no_pair(len(numbers), options))
+        yield Failure(name, _why_no_pair(len(numbers), options), None)
     read = partial(source.deinterlaced if options.deinterlace and source.deinterlaced else source.read, video)
     if options.filters:
         yield from _filtered(name, numbers, choose, read, options)
@@ -289,7 +289,8 @@ def _samples(name: str, chosen: Selection, frames: Iterator[_Stored | Unreadable
     except Exception as error:
         check_machine(error, name)
         yield from map(outcome, waiting.values())
-        yield Failure(name, f"{reason_of(error)}{_REST_LOST if read >= 0 else ''}")
+        lost = max(1, sum(number > read for number in chosen.frames))
+        yield Failure(name, f"{reason_of(error)}{_REST_LOST if read >= 0 else ''}", lost if read >= 0 else None)
         return
     yield from map(outcome, waiting.values())
 

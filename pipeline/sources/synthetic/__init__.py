@@ -92,7 +92,7 @@ def _read(video: Video, wanted: Sequence[int]) -> Iterator[Frame | Unreadable]:
 def _truth(video: Video, first: int, second: int) -> Truth:
     there = _numbers(video)
     if first not in there or second not in there:
-        raise SampleError(f"no truth from frame {first} to {second}: the video has {len(there)} frames")
+        raise SampleError(f"no truth from one of these frames to the other: the video has {len(there)} frames")
     return flow_between(_scene(video.uri), first, second)
 
 

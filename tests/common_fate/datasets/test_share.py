@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,16 @@ import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 
-from common_fate.datasets.catalog import Video, read_catalog, write_catalog
+from common_fate.datasets.catalog import Video, read_catalog, read_plan, write_catalog
 from common_fate.datasets.share.card import card
 from common_fate.datasets.share.description import Shared
 from common_fate.manifest.croissant import Publication
+from common_fate.manifest.samples import read_samples
 from common_fate.shards.codecs import encode
-from common_fate.shards.record import Record
+from common_fate.shards.record import Record, record_path
 from common_fate.shards.writer import write_shard
 from common_fate.torch import ShardDataset
-from tests.support.made_dataset import LOST, PAIRS, make_dataset, make_manifest, points, true_flow
+from tests.support.made_dataset import LOST, PAIRS, SHARDS, VIDEOS, make_dataset, make_manifest, points, true_flow
 from tests.support.sharing_commands import Done, content, flip, pipeline
 from tests.support.workspace import ROOT
 
@@ -98,6 +100,61 @@ def test_timm_reads_it_as_the_document_says(shared: Path):
     assert found["dataset"].reader.split_info.shard_lengths == (4, 3, 4)
     assert [target for _, target in read] == [0, 1, 2, 3, 0, 2, 3, 0, 1, 2, 3]
     assert {image.size for image, _ in read} == {(64, 48)}
+
+
+@pytest.mark.parametrize("shard", [0, 1])
+def test_a_shard_without_samples_stays_and_what_is_shared_loads_everywhere(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shard: int
+):
+    import webdataset
+    from datasets import load_dataset
+    from open_clip_train.data import get_dataset_size
+    from timm.data.readers.reader_wds import ReaderWds
+
+    out, gone = tmp_path / "out", {"key": VIDEOS[shard], "stage": "frames", "reason": "the file is empty"}
+    assert share(dataset / "shards/cmp", to=out).returncode == 0
+    empty(dataset, shard, gone)
+    assert len(list(ReaderWds(str(dataset / "shards/cmp"), split="train", target_key="frame"))) in (7, 8)
+    assert share(dataset / "shards/cmp", to=out).returncode == 0
+    kept = [name for number, name in enumerate(SHARDS) if number != shard]
+    assert sorted(path.stem for path in out.glob("*.tar")) == kept
+    assert pipeline(tmp_path, "verify", "--full", "out").returncode == 0
+    keys = ShardDataset(out, check_sums=True).keys.to_pylist()
+    assert {key.partition("-")[0] for key in keys} == {*VIDEOS} - {VIDEOS[shard]}
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    stream = {"streaming": True, "split": "train", "cache_dir": str(tmp_path)}
+    assert [sample["__key__"] for sample in load_dataset("webdataset", data_files=f"{out}/*.tar", **stream)] == keys
+    assert [sample["__key__"] for sample in load_dataset(str(out), **stream)] == keys
+    tars = sorted(map(str, out.glob("*.tar")))
+    assert [sample["__key__"] for sample in webdataset.WebDataset(tars, shardshuffle=False)] == keys
+    assert len(list(ReaderWds(str(out), split="train", target_key="frame"))) == len(keys)
+    assert get_dataset_size(f"{out}/{{{','.join(kept)}}}.tar") == (len(keys), 2)
+
+    rows = [row for row in read_samples(out).to_pylist() if row["failure"]]
+    assert (VIDEOS[shard], "frames", "the file is empty") in [(r["key"], r["stage"], r["failure"]) for r in rows]
+    assert re.search(rf"\| frames +\| the file is empty +\| +1 \| {VIDEOS[shard]}", (out / "README.md").read_text())
+    assert pipeline(tmp_path, "adopt", out, "--dataset", "theirs").returncode == 0
+    assert pipeline(tmp_path, "verify", "--full", "results/theirs").returncode == 0
+    assert VIDEOS[shard] in chain.from_iterable(read_plan(tmp_path / "results/theirs/plan.json"))
+
+
+def empty(dataset: Path, shard: int, gone: dict[str, str]) -> None:
+    """A shard whose video is gone, in every column and the view."""
+    for part in ("frames", "flow", "guidance", "truth", "shards/cmp"):
+        tar = dataset / part / f"{SHARDS[shard]}.tar"
+        old = Record.read(record_path(tar))
+        facts = {name: getattr(old, name) for name in ("stage", "version", "options", "inputs")}
+        told = [gone] if part in ("frames", "shards/cmp") else []
+        write_shard(tar, (), lambda facts=facts, told=told: facts | {"failures": told})
+    make_manifest(dataset)
+
+
+def test_nothing_is_shared_of_a_view_without_samples(dataset: Path, tmp_path: Path):
+    for shard in range(3):
+        empty(dataset, shard, {"key": VIDEOS[shard], "stage": "frames", "reason": "the file is empty"})
+    done = share(dataset / "shards/cmp", to=tmp_path / "out")
+    assert done.stderr.endswith("cmp: has no sample in any of its shards: there is nothing to share")
 
 
 def test_our_reader_reads_it(shared: Path, made: Path):

@@ -72,12 +72,14 @@ def test_a_failure_is_counted_once_though_the_view_lists_it_again(dataset: Path)
 
 def test_failures_are_counted_by_stage_and_reason_and_rare_ones_together(tmp_path: Path):
     failures = [{"key": f"v{i}", "stage": "frames", "reason": "no video stream"} for i in range(3)]
-    failures += [{"key": f"w{i}", "stage": "frames", "reason": f"damaged after frame {i}"} for i in range(100)]
+    failures += [{"key": f"w{i}", "stage": "frames", "reason": f"damaged after frame {i}"} for i in range(9)]
+    failures += [{"key": f"x{i}", "stage": "frames", "reason": f"damaged{'!' * i}"} for i in range(100)]
     facts = {"stage": "frames", "version": 1, "options": {}, "inputs": {}, "failures": failures}
     write_shard(tmp_path / "frames/000000.tar", [], lambda: facts)
     table = stats(tmp_path / "frames")[2]
-    assert table.rows[0] == ["frames", "no video stream", 3, "v0"]
-    assert f"{103 - sum(row[2] for row in table.rows)} more failed" in table.note
+    numbered = ["frames", "damaged after frame …", 9, "w0"]
+    assert table.rows[:2] == [numbered, ["frames", "no video stream", 3, "v0"]]
+    assert f"{112 - sum(row[2] for row in table.rows)} more failed" in table.note
     assert len(table.rows) == 40
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from common_fate.datasets.verify import verify
 from common_fate.errors import ShardError
 from common_fate.manifest.samples import read_samples
 from common_fate.manifest.shards import read_shards
@@ -28,6 +29,7 @@ from tests.support.made_dataset import (
     true_flow,
     view_tar,
 )
+from tests.support.small_view import make_view
 
 MADE = 3 * PAIRS - 1
 
@@ -101,6 +103,22 @@ def test_sha256sum_accepts_every_file_and_misses_none(view: Path):
     assert done.returncode == 0, done.stdout + done.stderr
     checked = {line.removesuffix(": OK") for line in done.stdout.splitlines()}
     assert checked == {path.name for path in view.iterdir()} - {"SHA256SUMS"}
+
+
+def test_timm_is_told_of_shards_with_samples_alone(tmp_path: Path):
+    folder = make_view(tmp_path / "cmp", counts=(2, 0, 1)).folder
+    info = json.loads((folder / "_info.json").read_text())
+    split = info["splits"]["train"]
+    assert (split["filenames"], split["shard_lengths"]) == (["000000.tar", "000002.tar"], [2, 1])
+    assert not verify(folder, full=True)
+
+    def found(files: list[str], lengths: list[int]) -> list[str]:
+        split.update(filenames=files, shard_lengths=lengths, num_samples=sum(lengths))
+        (folder / "_info.json").write_text(json.dumps(info))
+        return [problem.path.name for problem in verify(folder, full=False)]
+
+    assert not found(["000000.tar", "000001.tar", "000002.tar"], [2, 0, 1]), "as former versions wrote it"
+    assert found(["000000.tar", "000002.tar"], [2, 2]) == ["_info.json"]
 
 
 def test_open_clip_counts_the_samples(view: Path):

@@ -221,6 +221,26 @@ def test_whole_numbers_written_as_floats_are_integers():
         load(one(videos_per_shard=2.5))
 
 
+def test_paths_are_expanded_as_the_shell_does_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETS", f"{tmp_path}/nets")
+    keys: dict[str, Any] = {
+        "flow": {"estimator": "network:~/own.safetensors"},
+        "regions": {"forest": "$NETS/forest.yml.gz"},
+    }
+    dataset = load(one(**keys))["x"]
+    assert dataset.stages["flow"].estimator == f"network:{tmp_path}/own.safetensors"
+    assert dataset.stages["regions"].forest == f"{tmp_path}/nets/forest.yml.gz"
+    (tmp_path / "t.csv").write_text("url\nhttps://x.org/a.mp4\n")
+    source = {"kind": "urls", "path": "~/t.csv"}
+    web = load({"datasets": {"x": {"source": source, "download": {"store": "${NETS}/../videos"}}}})["x"]
+    assert web.downloading is not None
+    assert web.downloading.store == f"{tmp_path}/nets/../videos"
+    assert len(web.videos()) == 1
+    with pytest.raises(UserError, match=r"x\.source\.path '~/\*\.mp4' matches no file"):  # as it was written
+        load({"datasets": {"x": {"source": {"kind": "videos", "path": "~/*.mp4"}}}})["x"].videos()
+
+
 def test_a_pattern_that_matches_nothing_names_its_key(tmp_path: Path):
     config = {"datasets": {"mylab": {"source": {"kind": "videos", "path": f"{tmp_path}/*.mp4"}}}}
     with pytest.raises(UserError) as refused:

@@ -19,7 +19,8 @@ from common_fate.datasets.catalog import read_catalog
 from common_fate.datasets.verify import verify
 from common_fate.errors import UserError
 from common_fate.shards.column import Shard
-from common_fate.shards.record import Record
+from common_fate.shards.record import Record, record_path
+from common_fate.shards.writer import write_shard
 from common_fate.torch import ShardDataset
 from pipeline.sharing.adopt_view import check_shards
 from pipeline.sharing.own_videos import own_copies
@@ -162,6 +163,26 @@ def test_hugging_face_streams_each_column(lab: Path, tmp_path: Path, monkeypatch
         read = list(stream)
         assert len(read) == 12
         assert member in read[0]
+
+
+def test_a_shard_without_samples_in_one_column_is_left_out_there_and_adopted_as_it_was(lab: Path, tmp_path: Path):
+    zoo = shutil.copytree(lab / "results/zoo", tmp_path / "results/zoo")
+    tar = sorted((zoo / "guidance").glob("*.tar"))[-1]
+    old = Record.read(record_path(tar))
+    facts = {name: getattr(old, name) for name in ("stage", "version", "options", "inputs")}
+    write_shard(tar, (), lambda: facts)
+    shared = tmp_path / "shared"
+    done = pipeline(tmp_path, "share", zoo / "flow", zoo / "guidance", "--to", shared)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [(shared / part / tar.name).exists() for part in ("flow", "guidance")] == [True, False]
+    assert pipeline(tmp_path, "verify", "--full", shared).returncode == 0
+    shutil.rmtree(tmp_path / "results")
+    done = adopt(shared, f"{lab}/clips/*")
+    assert (done.returncode, done.stderr) == (0, "")
+    adopted = Shard(tmp_path / "results/zoo/guidance" / tar.name)
+    assert (len(adopted), adopted.record.options) == (0, old.options)
+    assert len(Shard(tmp_path / "results/zoo/flow" / tar.name)) > 0
+    assert pipeline(tmp_path, "verify", "--full", "results/zoo").returncode == 0
 
 
 def test_no_byte_of_a_frame_and_no_place_on_the_machine_is_in_it(lab: Path):

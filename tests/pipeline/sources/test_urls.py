@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from common_fate.datasets.catalog import Video, read_catalog, write_catalog
 from common_fate.errors import SampleError, UserError
+from common_fate.foreign.parquet import read_parquet
 from pipeline.config.load import load
 from pipeline.downloads.policy import DownloadPolicy
 from pipeline.sources.urls import SOURCE
@@ -134,13 +135,29 @@ def test_what_is_wrong_is_one_line_with_the_row(
     assert len(str(raised.value)) < 400 + len(str(tmp_path))
 
 
+def test_a_table_of_which_other_columns_cannot_be_read_is_read(tmp_path: Path, shared_data: Path):
+    assert len(listed(shared_data / "faults/tables/panda70m.parquet")) == 3
+    large = pa.table({"url": [HTTP], "pictures": [[bytes(10**8)]], "score": [0.25]})  # far more than is unpacked
+    pq.write_table(large, tmp_path / "t.parquet", compression="zstd", use_dictionary=False)
+    assert [video.about for video in listed(tmp_path / "t.parquet")] == [None]
+
+
+def test_a_column_within_another_is_not_taken_for_one_of_its_name(tmp_path: Path):
+    pq.write_table(pa.table({"a": [{"url": "x"}], "a.url": [HTTP], "b": ["y"]}), tmp_path / "t.parquet")
+    with pytest.raises(ValueError, match=r"it has the column 'a\.url', which looks like a part of another"):
+        read_parquet(tmp_path / "t.parquet", {"a.url": pa.string()}, 9)
+    assert read_parquet(tmp_path / "t.parquet", {"b": pa.string()}, 9).to_pylist() == [{"b": "y"}]
+
+
 def test_columns_of_other_types_are_left_out_where_nobody_asks_for_them(tmp_path: Path):
     row = {"url": HTTP, "n": 3, "score": 0.5, "kept": True, "at": datetime(2024, 1, 15, tzinfo=UTC), "raw": b"x"}
+    row |= {"timestamp": ["0:01", "0:02"], "where": {"url": "x", "spans": [{"from": 0.5}]}}
     path = table(tmp_path, "t.parquet", [row])  # type: ignore[dict-item]
     [video] = listed(path)
     assert json.loads(video.about or "") == {"n": "3"}
-    with pytest.raises(UserError, match="its column 'score' has neither text nor whole numbers: write it as text"):
-        listed(path, id="score")
+    for name in ("score", "timestamp", "where"):
+        with pytest.raises(UserError, match=f"its column '{name}' has neither text nor whole numbers: write it as"):
+            listed(path, id=name)
     with pytest.raises(UserError, match=r"t\.csv': cannot be read: No such file"):
         listed(tmp_path / "t.csv")
 

@@ -2,6 +2,7 @@
 
 import errno
 import json
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from common_fate.datasets.catalog import Video, write_catalog, write_plan
+from common_fate.datasets.catalog import Video, write_catalog, write_listing, write_plan
 from common_fate.datasets.share.share import share
 from common_fate.datasets.split import split
 from common_fate.datasets.stats import stats
@@ -81,6 +82,26 @@ def test_too_many_failures_fail_the_shard_with_the_reasons_by_count(tmp_path: Pa
     with pytest.raises(UserError, match=r"1 of 4 failed, and min_success is 0\.9:\s+1 x three is refused"):
         run_stage(DOUBLE, {"numbers": column(tmp_path, "numbers", numbers(4))}, tar, Options(), 0.9)
     assert list(tar.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "says"),
+    [
+        # Nine of thirteen videos cannot be opened; of the others there are more samples than min_success needs.
+        ([Failure(f"v{video}", "empty", None) for video in range(9)], "9 of 13 videos failed, .*:\n  9 x empty$"),
+        ([Failure("v0", "cut; the rest of the video is lost with it", 500)], "500 of 900 failed, .*:\n  1 x cut"),
+        ([Failure("v0", "one frame only", None), Failure("v0", "again", None)], None),
+    ],
+)
+def test_what_is_lost_with_a_video_counts(tmp_path: Path, outcomes: list[Failure], says: str | None):
+    videos = [f"v{video}" for video in range(13)]
+    write_listing(tmp_path, [Video(video, "videos", video) for video in videos], [videos])
+    samples = [(f"v12-{number:06d}", {"json": {}}) for number in range(400)]
+    stage = Stage("f", 1, ("source",), Options, lambda items, options: iter([*outcomes, *samples]))
+    refused = pytest.raises(UserError, match=f"^f: {says}") if says else nullcontext()
+    with refused:
+        run_stage(stage, {"source": tmp_path / "plan.json"}, tmp_path / "f/000000.tar", Options(), 0.9)
+    assert (tmp_path / "f/000000.tar").exists() == (says is None)
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path):

@@ -72,18 +72,19 @@ def _maps(options: ContourOptions) -> Detector:
     def read(sample: Mapping[str, Any]) -> Strength:
         facts = sample["json"]
         path = map_path(options, facts)
-        if path is None:
-            raise SampleError(f"no contours: {folder} has no {frame_key(facts['video'], facts['frame'])}.png")
+        if path is None:  # its key is in no reason: reasons are counted
+            raise SampleError(f"no contours: {folder} has no map called KEY.png or VIDEO.png")
         try:
             values = decode("png", path.read_bytes())
         except ValueError as error:
-            raise SampleError(f"{path}: {error}") from error
+            raise SampleError(f"the map of its contours does not decode: {error}") from error
         strength = values.astype(np.float32) / np.iinfo(values.dtype).max
         height, width = sample["jpg"].shape[:2]
         if strength.shape == (height, width):
             return strength
         if abs(strength.shape[0] * width - strength.shape[1] * height) > max(height, width, *strength.shape):
-            raise SampleError(f"{path}: {strength.shape[1]}x{strength.shape[0]} is not the shape of {width}x{height}")
+            size = f"{strength.shape[1]}x{strength.shape[0]}"
+            raise SampleError(f"the map of its contours is {size}, which is not the shape of {width}x{height}")
         smaller = strength.shape[0] > height
         return cv2.resize(strength, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
 

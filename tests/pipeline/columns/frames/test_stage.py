@@ -181,7 +181,7 @@ def test_a_video_that_cannot_be_read_is_a_row_and_the_next_one_goes_on(tmp_path:
         ("b", {"video": Video("b", "videos", str(clip))}),
     ]
     failure, *made = STAGE.run(iter(videos), FramesOptions())
-    assert failure == Failure("a", "the file is empty")
+    assert failure == Failure("a", "the file is empty", lost=None)
     assert [key for key, _ in made] == ["b-000000", "b-000001"]
 
 
@@ -210,7 +210,7 @@ def test_a_source_that_dies_midway_keeps_what_it_gave(run, monkeypatch: pytest.M
     monkeypatch.setitem(sources.SOURCES, "scripted", scripted(6, dies_at=3))
     *made, failure = STAGE.run(iter([("v", {"video": Video("v", "scripted", "")})]), FramesOptions())
     assert [sample["json"]["next"] for _, sample in made] == [1, 2, None]
-    assert failure == Failure("v", "the disk went; the rest of the video is lost with it")
+    assert failure == Failure("v", "the disk went; the rest of the video is lost with it", lost=3)
 
 
 def test_a_real_clip_stores_the_frames_that_were_asked_for(tmp_path: Path):
