@@ -11,7 +11,7 @@ _FEW = 128  # arcs: a region with more waits for the heap
 
 
 def merge_order(
-    basins: NDArray[np.int32], right: NDArray[np.float64], below: NDArray[np.float64]
+    basins: NDArray[np.int32], right: NDArray[np.floating], below: NDArray[np.floating] | None = None
 ) -> NDArray[np.float64]:
     """Returns the whole hierarchy over the basins.
 
@@ -23,7 +23,8 @@ def merge_order(
 
     Args:
         basins: `(H, W)`, labels 0 to N - 1, each connected.
-        right, below: `(H, W)`, the strength between each pixel and the next in its line, and the one below it.
+        right, below: `(H, W)`, the strength between each pixel and the next in its line, and the one below it. Without
+            `below`, `right` is the strength of the pixels, and that between two is their mean.
 
     Returns:
         `(N - 1, 4)` rows of a linkage matrix as SciPy has it: the children, the smaller first (below N a basin, from N
@@ -32,7 +33,7 @@ def merge_order(
     count = int(basins.max(initial=-1)) + 1
     areas = np.zeros(count, np.int64)  # all less than 1, as they stay
     children, height, rank, leaves = _merges(
-        np.ascontiguousarray(basins, np.int32), np.ascontiguousarray(right), np.ascontiguousarray(below), areas, 1
+        np.ascontiguousarray(basins, np.int32), _strengths(right), _strengths(below), areas, 1
     )
     order = np.lexsort((rank, height))
     row_of = np.empty_like(order)
@@ -42,6 +43,13 @@ def merge_order(
     children[made] = count + row_of[children[made] - count]
     children.sort(axis=1)
     return np.column_stack([children, height[order], leaves[order]]).astype(np.float64)
+
+
+def _strengths(values: NDArray[np.floating] | None) -> NDArray[np.floating] | None:
+    """In single precision, if they are, or in double."""
+    if values is None:
+        return None
+    return np.ascontiguousarray(values, np.float32 if values.dtype == np.float32 else np.float64)
 
 
 # Arcs (boundaries between two regions) are numbered in the order they are met. The arcs of a region are a ring of sides
@@ -80,8 +88,8 @@ def _arc_between(
 @njit(cache=True)
 def _boundaries(
     basins: NDArray[np.int32],
-    right: NDArray[np.float64],
-    below: NDArray[np.float64],
+    right: NDArray[np.floating],
+    below: NDArray[np.floating] | None,
     after: NDArray[np.int32],
     before: NDArray[np.int32],
     ends: NDArray[np.int32],
@@ -118,14 +126,18 @@ def _boundaries(
                         degree[here] += 1
                         degree[there] += 1
                     previous[run] = arc
-                total[arc] += right[y, x] if side == 0 else below[y, x]
+                if below is not None:
+                    total[arc] += right[y, x] if side == 0 else below[y, x]
+                else:
+                    other = right[y, x + 1] if side == 0 else right[y + 1, x]
+                    total[arc] += 0.5 * (np.float64(right[y, x]) + np.float64(other))
                 length[arc] += 1
     return arcs
 
 
 @njit(cache=True)
 def _arcs(
-    basins: NDArray[np.int32], right: NDArray[np.float64], below: NDArray[np.float64], count: int
+    basins: NDArray[np.int32], right: NDArray[np.floating], below: NDArray[np.floating] | None, count: int
 ) -> tuple[
     NDArray[np.int32],
     NDArray[np.int32],
@@ -295,8 +307,8 @@ def _join(
 @njit(cache=True)
 def _merges(
     basins: NDArray[np.int32],
-    right: NDArray[np.float64],
-    below: NDArray[np.float64],
+    right: NDArray[np.floating],
+    below: NDArray[np.floating] | None,
     area: NDArray[np.int64],
     min_area: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int32], NDArray[np.int64]]:
@@ -403,7 +415,7 @@ def _merges(
 
 
 def without_small(
-    basins: NDArray[np.int32], right: NDArray[np.float64], below: NDArray[np.float64], min_area: int
+    basins: NDArray[np.int32], right: NDArray[np.floating], below: NDArray[np.floating] | None, min_area: int
 ) -> NDArray[np.int32]:
     """Merges each basin that has less than an area with a neighbour.
 
@@ -419,7 +431,7 @@ def without_small(
     """
     basins = np.ascontiguousarray(basins, np.int32)
     areas = np.bincount(basins.ravel())
-    children, *_ = _merges(basins, np.ascontiguousarray(right), np.ascontiguousarray(below), areas, min_area)
+    children, *_ = _merges(basins, _strengths(right), _strengths(below), areas, min_area)
     labels, _ = _merged(basins, children, len(areas))
     return labels
 
