@@ -170,7 +170,7 @@ def forest_leaves(
                     )
             _sort_by_node(waiting, at, where, sorted_at, sorted_where, ends)
             for a in range(0, waiting, _GROUP):
-                count = _U(min(_GROUP, waiting - a))
+                count = min(_U(_GROUP), waiting - _U(a))
                 _descend(
                     values, splits, cuts, left[tree], places, count, sorted_at[a:], sorted_where[a:], len(splits), flat
                 )
