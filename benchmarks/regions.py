@@ -23,27 +23,49 @@ from pipeline.kernels.orientation import boundary_orientation
 BSDS = Path(__file__).resolve().parents[2] / "shared" / "data" / "bsds500" / "images" / "val"
 HEIGHT, WIDTH = 321, 481
 LEAVES = 40
+SIZES = (192, 384, 768, 1536)  # sides of the squares that growth is measured on
 
 Image = NDArray[np.uint8]
 Strength = NDArray[np.float32]
 
 
 def run() -> list[dict[str, Any]]:
-    """Milliseconds an image: detection, the tree without and with the orientation of its contours, and the stage."""
+    """Milliseconds an image: detection, the tree without and with the orientation of its contours, and the stage; and
+    milliseconds a megapixel of small and large images."""
     origin, images = photographs(16)
     forest = load_forest(SHIPPED)
+    opencv = _opencv()
     strengths = [detect(forest, image) for image in images]
     orientations = [boundary_orientation(strength) for strength in strengths]
     what = f"contours to a tree of {LEAVES} regions: {WIDTH}x{HEIGHT}, {origin}"
     return [
-        *_detection(forest, images[:6]),
+        *_detection(forest, opencv, images[:6]),
         _row(what, "12 ms, 8x", *_times(ours, by_higra, [(strength,) for strength in strengths[:6]])),
         _row(f"{what}, oriented", "8x", *_times(ours, by_higra, list(zip(strengths, orientations, strict=True))[:6])),
-        _growth("contours by a forest", partial(detect, forest), None, images),
-        _growth("contours' spectral signal", reinforced, None, strengths),
-        _growth("region tree", ours, by_higra, strengths),
-        _growth("regions, the whole stage", partial(stage, forest), None, images),
+        *_growths(forest, opencv, [cv2.resize(image, (384, 384)) for image in images]),
     ]
+
+
+def _growths(forest: Forest, opencv: Callable[[Image], Strength], images: list[Image]) -> list[dict[str, Any]]:
+    """Each part of the stage, and all of it, on the same pixels in small and in large images."""
+    strengths = [detect(forest, image) for image in images]
+    return [
+        _growth("contours by a forest, OpenCV's", partial(detect, forest), opencv, images),
+        _growth("contours' spectral signal", reinforced, None, strengths),
+        _growth("region tree, Higra's", tree_of_stage, by_higra, strengths),
+        _growth("regions, the whole stage", partial(stage, forest), lambda image: by_higra(opencv(image)), images),
+    ]
+
+
+def _opencv() -> Callable[[Image], Strength]:
+    """OpenCV's detector of the same file."""
+    detector = cv2.ximgproc.createStructuredEdgeDetection(str(SHIPPED))
+    return lambda image: np.clip(detector.detectEdges(image.astype(np.float32) / np.float32(255)), 0, 1)
+
+
+def tree_of_stage(strength: Strength) -> object:
+    """The tree as the stage makes it."""
+    return regions_of(strength, RegionOptions())
 
 
 def ours(strength: Strength, orientation: Strength | None = None) -> object:
@@ -76,12 +98,8 @@ def photographs(count: int) -> tuple[str, list[Image]]:
     return ("BSDS500" if paths else "photographs"), [sized[i % len(sized)] for i in range(count)]
 
 
-def _detection(forest: Forest, images: list[Image]) -> list[dict[str, Any]]:
+def _detection(forest: Forest, opencv: Callable[[Image], Strength], images: list[Image]) -> list[dict[str, Any]]:
     """The forest against OpenCV's detector of the same file, and the stage against OpenCV's and Higra's together."""
-    opencv = cv2.ximgproc.createStructuredEdgeDetection(str(SHIPPED))
-
-    def by_opencv(image: Image) -> Strength:
-        return opencv.detectEdges(image.astype(np.float32) / np.float32(255))
 
     def half(image: Image) -> object:
         return detect(forest, image, ForestOptions(scale=0.5))
@@ -92,13 +110,13 @@ def _detection(forest: Forest, images: list[Image]) -> list[dict[str, Any]]:
         _row(
             f"contours by a forest: {WIDTH}x{HEIGHT}, OpenCV's",
             "34 ms",
-            *_times(partial(detect, forest), by_opencv, inputs),
+            *_times(partial(detect, forest), opencv, inputs),
         ),
-        _row("contours at half resolution", "", *_times(half, by_opencv, inputs)),
+        _row("contours at half resolution", "", *_times(half, opencv, inputs)),
         _row(
             "regions, the whole stage: 384x384",
             "35 ms",
-            *_times(partial(stage, forest), lambda image: by_higra(np.clip(by_opencv(image), 0, 1)), squares),
+            *_times(partial(stage, forest), lambda image: by_higra(opencv(image)), squares),
         ),
     ]
 
@@ -123,26 +141,29 @@ def _milliseconds(run: Callable[..., object], inputs: tuple[Any, ...]) -> float:
 def _growth(
     what: str, run: Callable[..., object], peer: Callable[..., object] | None, maps: list[Any]
 ) -> dict[str, Any]:
-    """Sixteen maps one by one, in four mosaics of four, and in one of all: the same pixels in each."""
-    fours = [_mosaic(maps[i : i + 4], 2) for i in range(0, 16, 4)]
-    groups = [maps, fours, [_mosaic(maps, 4)]]
-    mine = [_mean_time(run, group, 5) for group in groups]
-    theirs = [_mean_time(peer, group, 1) for group in groups] if peer else []
+    """Sixteen maps `(384, 384)`, as one mosaic, as it is, and cut into smaller squares: the same pixels in each."""
+    mosaic = np.vstack([np.hstack(maps[i : i + 4]) for i in range(0, 16, 4)])
+    run(maps[0])
+    mine = [_per_megapixel(run, _cut(mosaic, side), 4) for side in SIZES]
+    theirs = [_per_megapixel(peer, _cut(mosaic, side), 1) for side in SIZES] if peer else []
     return {
-        "what": f"{what}: 1x, 4x, 16x the pixels (ms); the ratio is ours, 16x by 1x",
-        "ours": ", ".join(f"{each:.1f}" for each in mine),
+        "what": f"{what}: {', '.join(map(str, SIZES))} squared (ms a megapixel); the ratio is ours, {SIZES[-1]} by 384",
+        "ours": ", ".join(f"{each:.0f}" for each in mine),
         "peer": ", ".join(f"{each:.0f}" for each in theirs) or "-",
-        "ratio": f"{mine[2] / mine[0]:.1f}",
-        "reach": "16",
+        "ratio": f"{mine[-1] / mine[SIZES.index(384)]:.2f}",
+        "reach": "1",
     }
 
 
-def _mosaic(maps: list[Any], side: int) -> Any:
-    return np.vstack([np.hstack(maps[i : i + side]) for i in range(0, len(maps), side)])
+def _cut(mosaic: Any, side: int) -> list[Any]:
+    """Squares of a mosaic, each an array of its own."""
+    steps = range(0, len(mosaic), side)
+    return [np.ascontiguousarray(mosaic[y : y + side, x : x + side]) for y in steps for x in steps]
 
 
-def _mean_time(run: Callable[..., object], maps: list[Any], repeats: int) -> float:
-    return statistics.mean(min(_milliseconds(run, (each,)) for _ in range(repeats)) for each in maps)
+def _per_megapixel(run: Callable[..., object], maps: list[Any], repeats: int) -> float:
+    pixels = sum(each.shape[0] * each.shape[1] for each in maps)
+    return 1e6 * sum(min(_milliseconds(run, (each,)) for _ in range(repeats)) for each in maps) / pixels
 
 
 def _row(what: str, reach: str, ours: float, peer: float) -> dict[str, Any]:

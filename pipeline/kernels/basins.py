@@ -33,8 +33,12 @@ def _basin_graph(
     stretches = 0
     previous = np.full(width + 1, -1)  # the last stretch that ran down column x, and last, the one along the line
     for y in range(height):
+        a, whole = basins[y, 0], degree[basins[y, 0]]  # of the basin at hand, for memory takes longer than to add
         for x in range(width):
-            a = basins[y, x]
+            if basins[y, x] != a:
+                degree[a] = whole
+                a = basins[y, x]
+                whole = degree[a]
             for side in range(2):
                 if side == 0:
                     if x + 1 == width:
@@ -44,16 +48,18 @@ def _basin_graph(
                     if y + 1 == height:
                         continue
                     b, alike, run = basins[y + 1, x], min(alone[y, x], alone[y + 1, x]), width
-                degree[a] += alike
-                degree[b] += alike
+                whole += alike
                 if a == b:
+                    whole += alike
                     continue
+                degree[b] += alike
                 last = previous[run]
                 if last < 0 or ends[0, last] != a or ends[1, last] != b:
                     last = previous[run] = stretches
                     ends[0, last], ends[1, last], likeness[last] = a, b, 0
                     stretches += 1
                 likeness[last] += alike
+        degree[a] = whole
     return degree, ends[:, :stretches].copy(), likeness[:stretches].copy()
 
 

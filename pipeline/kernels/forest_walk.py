@@ -10,7 +10,11 @@ from common_fate.compiled import njit
 
 _FEATURE_BITS, _CHILD_BITS = 13, 17  # of a packed node; then two that say which children are leaves, and the threshold
 MOST_NODES = 2 << _CHILD_BITS  # of a tree, of which less than half have children of their own
-_ROWS, _COLUMNS = 4, 256  # of patches that go down a tree together
+_ROWS, _COLUMNS = 4, 256  # of patches that go down the first levels of a tree together
+_LEVELS = 8
+_PATCHES = 5000  # that are sorted by where they are after these levels
+_GROUP = 256  # of them go down the rest together
+_BUCKET = 4  # bits: so many neighbouring nodes are one to the sorting
 _LINE = 64  # bytes of the processor's cache that come together
 
 _U = np.uint64  # numba looks whether a signed index counts from the end, which would take a third of a walk
@@ -20,6 +24,8 @@ def packed_trees(
     child: NDArray[np.int32], feature: NDArray[np.int32], threshold: NDArray[np.float32]
 ) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
     """Packs the trees as `forest_leaves` walks them: without their leaves, so that a tree fits into the cache.
+
+    Nodes that a walk comes by lie close together, see `_packing_order`.
 
     Args:
         child, feature, threshold: `(T, N)`, as a `Forest` has them.
@@ -31,16 +37,17 @@ def packed_trees(
     """
     trees, size = child.shape
     inner = child > 0
-    most = max(1, int(inner.sum(axis=1).max(initial=0)))
+    orders = [_packing_order(each) for each in np.ascontiguousarray(child, np.int32)]
+    most = max(1, *map(len, orders))
     nodes, left = np.zeros((trees, most), np.uint64), np.zeros((trees, most), np.int32)
     # A tree that is one leaf: nothing is as high as infinity, so all go left, to what is said to be a leaf.
     nodes[:, 0] = (_U(np.float32(np.inf).view(np.uint32)) << _U(32)) | (_U(3) << _U(_FEATURE_BITS + _CHILD_BITS))
     left[:, 0] = size * np.arange(trees)
-    for tree in range(trees):
-        rows = np.flatnonzero(inner[tree])
+    place = np.zeros(size, np.int64)
+    for tree, rows in enumerate(orders):
         first = child[tree, rows]
         ends = ~inner[tree, first], ~inner[tree, first + 1]
-        place = np.cumsum(inner[tree]) - 1
+        place[rows] = np.arange(len(rows))
         onward = np.where(ends[0], place[first + 1], place[first])
         onward[ends[0] & ends[1]] = 0
         words = np.ascontiguousarray(threshold[tree, rows]).view(np.uint32).astype(np.uint64)
@@ -49,6 +56,39 @@ def packed_trees(
         nodes[tree, : len(rows)] = words
         left[tree, : len(rows)] = tree * size + first
     return nodes, left
+
+
+@njit(cache=True)
+def _packing_order(child: NDArray[np.int32]) -> NDArray[np.int64]:
+    """The nodes of a tree that have children: the first levels breadth first, then each subtree depth first.
+
+    Two such nodes of one parent follow each other.
+    """
+    order = np.empty(len(child), np.int64)
+    stack = np.empty(len(child), np.int64)
+    order[0], begin, end = 0, 0, int(child[0] > 0)
+    for _ in range(_LEVELS):
+        level = order[begin:end]
+        begin = end
+        for node in level:
+            for below in range(child[node], child[node] + 2):
+                if child[below] > 0:
+                    order[end] = below
+                    end += 1
+    for root in order[begin:end].copy():
+        stack[0], waiting = root, 1
+        while waiting:
+            waiting -= 1
+            first = child[stack[waiting]]
+            for below in range(first, first + 2):
+                if child[below] > 0:
+                    order[end] = below
+                    end += 1
+            for below in range(first + 1, first - 1, -1):
+                if child[below] > 0:
+                    stack[waiting] = below
+                    waiting += 1
+    return order[:end]
 
 
 @njit(cache=True)
@@ -65,8 +105,9 @@ def forest_leaves(
 
     Patch (i, j) starts at pixel (i, j) of the channels; tree `(i + j) mod 2 voters` and the next ones look at it, so
     that neighbours ask different trees. A walk waits for memory most of its time. So: tree by tree, since a tree fits
-    into the cache and the forest does not; what a few lines of patches will look at is read beforehand, in order; and
-    these patches go side by side, level by level and without branches, so that they wait together.
+    into the cache and the forest does not; what a few lines of patches will look at is read beforehand, in order; these
+    patches go side by side, level by level and without branches, so that they wait together. After some levels the
+    patches of some more lines are sorted by where they are, since a tree has grown too wide for the fastest cache.
 
     Args:
         planes: `(P, H, W)`, the channels and a last one of zeros, finite; `H = rows + 16`, `W = columns + 16`.
@@ -82,34 +123,58 @@ def forest_leaves(
     leaves = np.empty((rows, columns, voters), np.int32)
     values, flat = planes.ravel(), leaves.ravel()
     line = planes.shape[2]
-    most = _ROWS * _COLUMNS
-    at = np.empty(most, np.uint64)
-    where = np.empty(most, np.uint64)
-    target = np.empty(most, np.int64)
+    strip = max(_PATCHES // max(columns, 1) // _ROWS, 1) * _ROWS
+    most = min(strip, rows) * columns + 1
+    at, sorted_at = np.empty(most, np.uint64), np.empty(most, np.uint64)
+    where, sorted_where = np.empty(most, np.uint64), np.empty(most, np.uint64)
+    ends = np.empty((nodes.shape[1] >> _BUCKET) + 2, np.int64)
+    slots = np.empty(2 * voters, np.int64)
     read = 0.0
     for tree in range(len(nodes)):
         splits = nodes[tree]
         cuts = splits.view(np.float32)
         for node in range(0, len(splits), _LINE // 8):
             read += cuts[2 * node]
-        for first in range(0, columns, _COLUMNS):
-            last = min(first + _COLUMNS, columns)
-            for top in range(0, rows, _ROWS):
-                bottom = min(top + _ROWS, rows)
-                for plane in planes:
-                    for y in range(top + 16 if top else 0, bottom + 16):
-                        for x in range(first, last + 16, _LINE // 4):
-                            read += plane[y, x]
-                live = 0
-                for i in range(top, bottom):
-                    for j in range(first, last):
-                        slot = (tree - (i + j) % (2 * voters)) % len(nodes)
-                        if slot < voters:
+        for turn in range(2 * voters):
+            slots[turn] = (tree - turn) % len(nodes)
+        for begin in range(0, rows, strip):
+            end = min(begin + strip, rows)
+            waiting = _U(0)
+            for first in range(0, columns, _COLUMNS):
+                last = min(first + _COLUMNS, columns)
+                for top in range(begin, end, _ROWS):
+                    bottom = min(top + _ROWS, end)
+                    for plane in planes:
+                        for y in range(top + 16 if top else 0, bottom + 16):
+                            for x in range(first, last + 16, _LINE // 4):
+                                read += plane[y, x]
+                    live = waiting
+                    for i in range(top, bottom):
+                        turn = (i + first) % (2 * voters)
+                        for j in range(first, last):
+                            slot = slots[turn]
+                            turn = turn + 1 if turn + 1 < 2 * voters else 0
                             at[live] = 0
-                            where[live] = (live << 32) | (i * line + j)
-                            target[live] = (i * columns + j) * voters + slot
-                            live += 1
-                _descend(values, splits, cuts, left[tree], places, _U(live), at, where, target, flat)
+                            where[live] = (((i * columns + j) * voters + slot) << 32) | (i * line + j)
+                            live += _U(slot < voters)
+                    waiting += _descend(
+                        values,
+                        splits,
+                        cuts,
+                        left[tree],
+                        places,
+                        live - waiting,
+                        at[waiting:],
+                        where[waiting:],
+                        _LEVELS,
+                        flat,
+                    )
+            _sort_by_node(waiting, at, where, sorted_at, sorted_where, ends)
+            for a in range(0, waiting, _GROUP):
+                count = min(_U(_GROUP), waiting - _U(a))
+                _descend(
+                    values, splits, cuts, left[tree], places, count, sorted_at[a:], sorted_where[a:], len(splits), flat
+                )
     if np.isinf(read):  # never: but what is not used would not be read
         leaves[0, 0, 0] = -1
     return leaves
@@ -125,15 +190,16 @@ def _descend(
     live: np.uint64,
     at: NDArray[np.uint64],
     where: NDArray[np.uint64],
-    target: NDArray[np.int64],
+    levels: int,
     leaves: NDArray[np.int32],
-) -> None:
-    """Walk the first `live` patches down a tree, from their nodes `at`.
+) -> np.uint64:
+    """Walk the first `live` patches so many levels down a tree, from their nodes `at`; how many are still on their way.
 
-    `where` has a patch's place in `values` and, times 2^32, its number, by which `target` says where its leaf goes.
+    `where` has a patch's place in `values` and, times 2^32, where its leaf goes. Those on their way come to be first.
     """
     low = _U(0xFFFFFFFF)
-    while live > _U(0):
+    while live > _U(0) and levels > 0:
+        levels -= 1
         going = _U(0)
         for a in range(live):
             node, patch = at[a], where[a]
@@ -147,10 +213,34 @@ def _descend(
             at[going] = onward + (right & ~ends)
             where[going] = patch
             if (ends >> right) & _U(1):
-                leaves[_U(target[patch >> _U(32)])] = left[node] + np.int32(right)
+                leaves[patch >> _U(32)] = left[node] + np.int32(right)
             else:
                 going += _U(1)
         live = going
+    return live
+
+
+@njit(cache=True)
+def _sort_by_node(
+    count: np.uint64,
+    at: NDArray[np.uint64],
+    where: NDArray[np.uint64],
+    sorted_at: NDArray[np.uint64],
+    sorted_where: NDArray[np.uint64],
+    ends: NDArray[np.int64],
+) -> None:
+    """Sort the first `count` patches by their nodes, in buckets, as they come; `ends` is room for the buckets' ends."""
+    bucket = _U(_BUCKET)
+    ends[:] = 0
+    for a in range(count):
+        ends[(at[a] >> bucket) + _U(1)] += 1
+    for b in range(1, len(ends)):
+        ends[b] += ends[b - 1]
+    for a in range(count):
+        b = at[a] >> bucket
+        to = _U(ends[b])
+        sorted_at[to], sorted_where[to] = at[a], where[a]
+        ends[b] += 1
 
 
 @njit(cache=True)
@@ -174,10 +264,12 @@ def edge_votes(
     offset = np.empty(256, np.int64)
     for b in range(256):
         offset[b] = (b % 16) * width + b // 16
-    # The leaves of a line that have edges, first: to look for them waits for memory, and so it is done side by side.
+    # First the leaves of a line that have edges, then where the edges are: looking for that waits for memory, and so it
+    # is done side by side.
     first = np.empty(columns * voters, np.int32)
     last = np.empty(columns * voters, np.int32)
     corner = np.empty(columns * voters, np.int64)
+    read = 0
     for i in range(rows):
         count = 0
         for j in range(columns):
@@ -187,8 +279,12 @@ def edge_votes(
                 corner[count] = 2 * i * width + 2 * j
                 count += first[count] < last[count]
         for n in range(count):
+            read += edge_bins[_U(first[n])] + edge_bins[_U(last[n] - 1)]
+        for n in range(count):
             for e in range(_U(first[n]), _U(last[n])):
                 flat[_U(corner[n] + offset[edge_bins[e]])] += 1
+    if read < 0:  # never: but what is not used would not be read
+        votes[0, 0] = -1
     return votes
 
 

@@ -149,3 +149,18 @@ def write_shares(
             for j in range(size * y, size * y + size):
                 for i in range(size * x, size * x + size):
                     pixel[first + orientation[j, i]] += magnitude[j, i] * share
+
+
+@njit(cache=True)
+def write_planes(pixels: NDArray[np.float32], to: NDArray[np.float32]) -> None:
+    """Writes the channels of pixels `(H, W, C)` one after the other, `(C, H, W)`.
+
+    Line by line: NumPy goes through the whole image for each channel, which takes longer than its pixels.
+    """
+    height, width, channels = pixels.shape
+    for y in range(height):
+        line = pixels[y]
+        for c in range(channels):
+            row = to[c, y]
+            for x in range(width):
+                row[x] = line[x, c]

@@ -12,7 +12,7 @@ _FEW = 128  # arcs: a region with more waits for the heap
 
 
 def merge_order(
-    basins: NDArray[np.int32], right: NDArray[np.float64], below: NDArray[np.float64]
+    basins: NDArray[np.int32], right: NDArray[np.floating], below: NDArray[np.floating] | None = None
 ) -> NDArray[np.float64]:
     """Returns the whole hierarchy over the basins.
 
@@ -24,15 +24,17 @@ def merge_order(
 
     Args:
         basins: `(H, W)`, labels 0 to N - 1, each connected.
-        right, below: `(H, W)`, the strength between each pixel and the next in its line, and the one below it.
+        right, below: `(H, W)`, the strength between each pixel and the next in its line, and the one below it. Without
+            `below`, `right` is the strength of the pixels, and that between two is their mean.
 
     Returns:
         `(N - 1, 4)` rows of a linkage matrix as SciPy has it: the children, the smaller first (below N a basin, from N
         on the region that row `child - N` makes), the height, and the number of basins. Heights never fall.
     """
     count = int(basins.max(initial=-1)) + 1
+    areas = np.zeros(count, np.int64)  # all less than 1, as they stay
     children, height, rank, leaves = _merges(
-        np.ascontiguousarray(basins, np.int32), np.ascontiguousarray(right), np.ascontiguousarray(below), count
+        np.ascontiguousarray(basins, np.int32), _strengths(right), _strengths(below), areas, 1
     )
     order = np.lexsort((rank, height))
     row_of = np.empty_like(order)
@@ -42,6 +44,13 @@ def merge_order(
     children[made] = count + row_of[children[made] - count]
     children.sort(axis=1)
     return np.column_stack([children, height[order], leaves[order]]).astype(np.float64)
+
+
+def _strengths(values: NDArray[np.floating] | None) -> NDArray[np.floating] | None:
+    """In single precision, if they are, or in double."""
+    if values is None:
+        return None
+    return np.ascontiguousarray(values, np.float32 if values.dtype == np.float32 else np.float64)
 
 
 # Arcs (boundaries between two regions) are numbered in the order they are met. The arcs of a region are a ring of sides
@@ -80,8 +89,8 @@ def _arc_between(
 @njit(cache=True)
 def _boundaries(
     basins: NDArray[np.int32],
-    right: NDArray[np.float64],
-    below: NDArray[np.float64],
+    right: NDArray[np.floating],
+    below: NDArray[np.floating] | None,
     after: NDArray[np.int32],
     before: NDArray[np.int32],
     ends: NDArray[np.int32],
@@ -118,14 +127,18 @@ def _boundaries(
                         degree[here] += 1
                         degree[there] += 1
                     previous[run] = arc
-                total[arc] += right[y, x] if side == 0 else below[y, x]
+                if below is not None:
+                    total[arc] += right[y, x] if side == 0 else below[y, x]
+                else:
+                    other = right[y, x + 1] if side == 0 else right[y + 1, x]
+                    total[arc] += 0.5 * (np.float64(right[y, x]) + np.float64(other))
                 length[arc] += 1
     return arcs
 
 
 @njit(cache=True)
 def _arcs(
-    basins: NDArray[np.int32], right: NDArray[np.float64], below: NDArray[np.float64], count: int
+    basins: NDArray[np.int32], right: NDArray[np.floating], below: NDArray[np.floating] | None, count: int
 ) -> tuple[
     NDArray[np.int32],
     NDArray[np.int32],
@@ -294,16 +307,24 @@ def _join(
 
 @njit(cache=True)
 def _merges(
-    basins: NDArray[np.int32], right: NDArray[np.float64], below: NDArray[np.float64], count: int
+    basins: NDArray[np.int32],
+    right: NDArray[np.floating],
+    below: NDArray[np.floating] | None,
+    area: NDArray[np.int64],
+    min_area: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int32], NDArray[np.int64]]:
     """Children, height, rank and number of basins of every merge, in an order in which children come first.
+
+    Boundaries count that have a region under the area on a side. `area` has that of each basin, and grows.
 
     A mean over two boundaries is no less than the weaker, so two regions that are each other's weakest neighbour merge
     whatever happens elsewhere first. Such pairs are found by following weakest neighbours from region to region
     (Murtagh, "A Survey of Recent Advances in Hierarchical Clustering Algorithms", 1983), which stays in one part of the
     image and so in the processor's cache. To look through the arcs of a region with very many again and again would
-    be slow: what leads to one is left, and merged by a heap in the end.
+    be slow: what leads to one is left, and merged by a heap in the end. A boundary that does not count never will, for
+    regions grow; and the weakest of two regions' boundaries that count keeps counting until it goes.
     """
+    count = len(area)
     after, before, ends, degree, total, length, mean = _arcs(basins, right, below, count)
     first, arcs = 2 * len(ends), len(mean)
     rank = np.arange(arcs).astype(np.int32)
@@ -330,7 +351,7 @@ def _merges(
         weakest = -1
         while weakest < 0 and begin < count:
             if links == 0:
-                if degree[begin] and not left_alone[begin]:
+                if degree[begin] and area[begin] < min_area and not left_alone[begin]:
                     chain[0] = begin
                     links = 1
                 else:
@@ -347,9 +368,12 @@ def _merges(
                 continue
             best = -1
             side = after[first + region]
+            small = area[region] < min_area
             while side < first:
                 arc = side >> 1
-                if best < 0 or mean[arc] < mean[best] or (mean[arc] == mean[best] and rank[arc] < rank[best]):
+                if (small or area[ends[arc, 1 - (side & 1)]] < min_area) and (
+                    best < 0 or mean[arc] < mean[best] or (mean[arc] == mean[best] and rank[arc] < rank[best])
+                ):
                     best = arc
                 side = after[side]
             neighbour = ends[best, 0] + ends[best, 1] - region
@@ -363,13 +387,19 @@ def _merges(
             if len(heap) == 0:
                 heap = np.empty(arcs, np.int32)
                 size = _heaped(heap, place, mean, rank, length > 0)
-            weakest = heap[0]
-            size = _remove(heap, place, mean, rank, weakest, size)
+            while size and weakest < 0:
+                arc = heap[0]
+                size = _remove(heap, place, mean, rank, arc, size)
+                if min(area[ends[arc, 0]], area[ends[arc, 1]]) < min_area:
+                    weakest = arc
+            if weakest < 0:
+                break
 
         into, gone = ends[weakest, 0], ends[weakest, 1]
         if degree[into] < degree[gone]:
             into, gone = gone, into  # an arc moves at most log N times
         children[row, 0], children[row, 1] = node[into], node[gone]
+        area[into] += area[gone]
         leaves[into] += leaves[gone]
         sizes[row] = leaves[into]
         # Means do not fall from child to parent, but for rounding.
@@ -382,11 +412,11 @@ def _merges(
         row += 1
 
         size = _join(after, before, ends, degree, total, length, mean, rank, heap, place, size, weakest, into, gone)
-    return children, heights, ranks, sizes
+    return children[:row], heights[:row], ranks[:row], sizes[:row]
 
 
 def without_small(
-    basins: NDArray[np.int32], right: NDArray[np.float64], below: NDArray[np.float64], min_area: int
+    basins: NDArray[np.int32], right: NDArray[np.floating], below: NDArray[np.floating] | None, min_area: int
 ) -> NDArray[np.int32]:
     """Merges each basin that has less than an area with a neighbour.
 
@@ -400,53 +430,34 @@ def without_small(
     Returns:
         `(H, W)` labels 0 to R - 1 by the regions' first pixels, line by line; each is connected.
     """
-    count = int(basins.max(initial=-1)) + 1
     basins = np.ascontiguousarray(basins, np.int32)
-    return _without_small(basins, np.ascontiguousarray(right), np.ascontiguousarray(below), count, min_area)
+    areas = np.bincount(basins.ravel())
+    children, *_ = _merges(basins, _strengths(right), _strengths(below), areas, min_area)
+    labels, _ = _merged(basins, children, len(areas))
+    return labels
 
 
 @njit(cache=True)
-def _without_small(
-    basins: NDArray[np.int32], right: NDArray[np.float64], below: NDArray[np.float64], count: int, min_area: int
-) -> NDArray[np.int32]:
-    after, before, ends, degree, total, length, mean = _arcs(basins, right, below, count)
-    rank = np.arange(len(mean)).astype(np.int32)
-    area = np.zeros(count, np.int64)
-    for basin in basins.ravel():
-        area[basin] += 1
-    chosen = np.empty(len(mean), np.bool_)
-    for arc in range(len(mean)):
-        chosen[arc] = area[ends[arc, 0]] < min_area or area[ends[arc, 1]] < min_area
-    heap = np.empty(len(mean), np.int32)
-    place = np.full(len(mean), np.int32(-1))
-    size = _heaped(heap, place, mean, rank, chosen)
-    parent = np.arange(count)
-    while size:
-        weakest = heap[0]
-        size = _remove(heap, place, mean, rank, weakest, size)
-        into, gone = ends[weakest, 0], ends[weakest, 1]
-        if area[into] >= min_area and area[gone] >= min_area:  # they have grown since
-            continue
-        if degree[into] < degree[gone]:
-            into, gone = gone, into
-        area[into] += area[gone]
-        parent[gone] = into
-        size = _join(after, before, ends, degree, total, length, mean, rank, heap, place, size, weakest, into, gone)
-
-    label = np.full(count, -1)
+def _merged(
+    basins: NDArray[np.int32], children: NDArray[np.int64], count: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """The labels of the pixels after the merges, by the regions' first pixels, and of all nodes that are regions."""
+    parent = np.arange(count + len(children))
+    for row in range(len(children)):
+        parent[children[row, 0]] = parent[children[row, 1]] = count + row
+    for node in range(len(parent) - 1, -1, -1):
+        parent[node] = parent[parent[node]]  # from the top: the region of each node
+    label = np.full(len(parent), -1)
     labels = np.empty_like(basins)
     found = 0
     for y in range(basins.shape[0]):
         for x in range(basins.shape[1]):
-            region = basins[y, x]
-            while parent[region] != region:
-                parent[region] = parent[parent[region]]
-                region = parent[region]
+            region = parent[basins[y, x]]
             if label[region] < 0:
                 label[region] = found
                 found += 1
             labels[y, x] = label[region]
-    return labels
+    return labels, label
 
 
 def cut(
@@ -470,34 +481,17 @@ def cut(
 def _cut(
     basins: NDArray[np.int32], merges: NDArray[np.float64], leaves: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    height, width = basins.shape
     count = len(merges) + 1
     regions = min(count, leaves)
     lower = count - regions  # the merges below the cut
-    parent = np.arange(2 * count - 1)
-    for row in range(lower):
-        parent[np.int64(merges[row, 0])] = parent[np.int64(merges[row, 1])] = count + row
-    for node in range(count + lower - 1, -1, -1):
-        parent[node] = parent[parent[node]]  # from the top: the region of each node
-
-    label = np.full(2 * count - 1, -1)
-    labels = np.empty((height, width), np.int32)
-    found = 0
-    for y in range(height):
-        for x in range(width):
-            region = parent[basins[y, x]]
-            if label[region] < 0:
-                label[region] = found
-                found += 1
-            labels[y, x] = label[region]
-
+    children = merges[:, :2].astype(np.int64)
+    labels, label = _merged(basins, children[:lower], count)
+    label = np.concatenate((label, np.arange(regions, 2 * regions - 1)))  # of those above it, too
     rows = np.empty((regions - 1, 4), np.float64)
     size = np.ones(2 * regions - 1)
     for row in range(regions - 1):
-        a, b = label[np.int64(merges[lower + row, 0])], label[np.int64(merges[lower + row, 1])]
-        made = regions + row
-        label[count + lower + row] = made
-        size[made] = size[a] + size[b]
+        a, b = label[children[lower + row, 0]], label[children[lower + row, 1]]
+        size[regions + row] = size[a] + size[b]
         rows[row, 0], rows[row, 1] = min(a, b), max(a, b)
-        rows[row, 2], rows[row, 3] = merges[lower + row, 2], size[made]
+        rows[row, 2], rows[row, 3] = merges[lower + row, 2], size[regions + row]
     return labels, rows

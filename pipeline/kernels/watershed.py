@@ -42,32 +42,37 @@ def _watershed(strength: NDArray[np.floating]) -> NDArray[np.int32]:
             vertical = up[x] if up[x] < down[x] else down[x]
             horizontal = here[x - 1] if here[x - 1] < here[x + 1] else here[x + 1]
             low[x] = vertical if vertical < horizontal else horizontal
-    downhill = _downhill(level.ravel(), lowest.ravel(), height, width)
+    downhill = _downhill(level, lowest)
     return _ends_of_descent(downhill, height, width)
 
 
 @njit(cache=True)
-def _downhill(level: NDArray[np.floating], lowest: NDArray[np.floating], height: int, width: int) -> NDArray[np.int32]:
+def _downhill(padded: NDArray[np.floating], lowest_around: NDArray[np.floating]) -> NDArray[np.int32]:
     """For every pixel of the padded image the neighbour that it drains to; a minimum's first pixel drains to itself.
 
     An edge is the weakest of both its ends exactly if each is the other's lowest neighbour; a pixel that has only such
     edges to go by lies on a plateau, or in a minimum.
     """
-    stride = width + 2
+    height, stride = padded.shape
     steps = (-stride, -1, 1, stride)
-    downhill = np.empty(len(level), np.int32)
-    flat = np.empty(height * width, np.int32)
+    to = np.empty((height, stride), np.int32)
+    for y in range(1, height - 1):
+        up, here, down = padded[y - 1], padded[y], padded[y + 1]
+        low_up, low, low_down, way = lowest_around[y - 1], lowest_around[y], lowest_around[y + 1], to[y]
+        for x in range(1, stride - 1):
+            at = np.int32(y * stride + x)
+            lower = at  # the first of `steps` has the last word
+            lower = at + np.int32(stride) if (down[x] == low[x]) & (low_down[x] < here[x]) else lower
+            lower = at + np.int32(1) if (here[x + 1] == low[x]) & (low[x + 1] < here[x]) else lower
+            lower = at - np.int32(1) if (here[x - 1] == low[x]) & (low[x - 1] < here[x]) else lower
+            way[x] = at - np.int32(stride) if (up[x] == low[x]) & (low_up[x] < here[x]) else lower
+    level, lowest, downhill = padded.ravel(), lowest_around.ravel(), to.ravel()
+    flat = np.empty(len(level), np.int32)
     flats = 0
-    for y in range(1, height + 1):
-        for v in range(y * stride + 1, y * stride + 1 + width):
-            lower = v
-            for step in (stride, 1, -1, -stride):  # the first of `steps` has the last word
-                u = np.uint64(v + step)
-                lower = v + step if (level[u] == lowest[v]) & (lowest[u] < level[v]) else lower
-            downhill[v] = lower
-            if lower == v:
-                flat[flats] = v
-                flats += 1
+    for y in range(1, height - 1):
+        for v in range(y * stride + 1, (y + 1) * stride - 1):
+            flat[flats] = v
+            flats += downhill[v] == v
     # From the shores of each plateau inwards.
     queue = np.empty(flats, np.int32)
     shore = np.empty(flats, np.int32)
@@ -113,22 +118,25 @@ def _ends_of_descent(downhill: NDArray[np.int32], height: int, width: int) -> ND
     """The number of each pixel's basin. Where it is known, `downhill` comes to hold it, inverted (so below 0)."""
     stride = width + 2
     basins = np.empty((height, width), np.int32)
-    count = 0
+    count = np.int32(0)
     for y in range(height):
+        row = basins[y]
         for x in range(width):
-            v = (y + 1) * stride + x + 1
-            end = v
-            while downhill[end] >= 0 and downhill[end] != end:
-                end = downhill[end]
-            if downhill[end] >= 0:
-                downhill[end] = ~count
-                count += 1
-            basin = ~downhill[end]
-            while downhill[v] >= 0:
-                lower = downhill[v]
-                downhill[v] = ~basin
-                v = lower
-            basins[y, x] = basin
+            v = np.uint32((y + 1) * stride + x + 1)  # unsigned, so that numba does not look whether it is below 0
+            end, lower = v, downhill[v]
+            while lower >= 0 and np.uint32(lower) != end:
+                end = np.uint32(lower)
+                lower = downhill[end]
+            if lower >= 0:
+                lower = ~count
+                downhill[end] = lower
+                count += np.int32(1)
+            row[x] = ~lower
+            onward = downhill[v]
+            while onward >= 0:
+                downhill[v] = lower
+                v = np.uint32(onward)
+                onward = downhill[v]
     return basins
 
 

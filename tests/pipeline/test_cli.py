@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from common_fate.shards.column import Shard
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = {"kind": "synthetic", "videos": 2, "frames": 16, "height": 160, "width": 200, "objects": 3}
 
@@ -73,6 +75,30 @@ def test_killed_at_any_moment_and_run_again_the_tree_is_the_same(data: Path):
         )
         assert pipeline(*arguments, "--to", to).returncode == 0
         assert tree(data) == undisturbed
+
+
+def test_pairs_whose_flow_back_does_not_agree_are_left_out_and_counted(data: Path, tmp_path: Path):
+    frames = data / "frames/000000.tar"
+
+    def flow(name: str, **options: Any) -> tuple[dict[str, dict[str, bytes]], dict[str, Any]]:
+        to = tmp_path / name / "000000.tar"
+        done = pipeline("flow", frames, "--to", to, "--options", json.dumps(options), "--min-success", 1)
+        assert done.returncode == 0, done.stderr
+        with Shard(to) as shard:
+            return {key: shard[key].encoded for key in shard}, json.loads(to.with_suffix(".json").read_text())
+
+    every, record = flow("every", backward=True)
+    assert "max_inconsistent" not in record["options"]
+    shares = {key: json.loads(members["json"])["occluded"] for key, members in every.items()}
+    most = sorted(shares.values())[len(shares) // 2]
+    gone = [key for key, share in shares.items() if share > most]
+    assert 0 < len(gone) < len(every)
+    kept, record = flow("kept", backward=True, max_inconsistent=most + 5e-5)  # the facts are rounded to four decimals
+    assert kept == {key: members for key, members in every.items() if key not in gone}
+    assert (record["dropped"], record["failures"]) == ({"inconsistent pair": gone}, [])
+    refused = pipeline("flow", frames, "--to", tmp_path / "000000.tar", "--options", '{"max_inconsistent": 0.3}')
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
+    assert "max_inconsistent compares flow with flow back: set backward: true beside it" in refused.stderr
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(data: Path, tmp_path: Path):

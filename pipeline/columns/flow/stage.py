@@ -16,11 +16,12 @@ from pipeline.option import option
 from pipeline.stages.stage import Drop, Items, Outcomes, Sample, Stage, in_batches
 
 STILL = "still pair"
+INCONSISTENT = "inconsistent pair"
 
 
 @dataclass(frozen=True)
 class FlowOptions:
-    """Which estimator, whether it also looks back, and which pairs move too little."""
+    """Which estimator, whether it also looks back, and which pairs are left out for their flow."""
 
     estimator: str = option(
         "dis",
@@ -38,6 +39,14 @@ class FlowOptions:
         added=True,
         exclusiveMinimum=0,
     )
+    max_inconsistent: float | None = option(
+        None,
+        "with `backward`: pairs of which a larger share of the pixels is occluded, as forward and backward flow do not "
+        "agree there, are left out; null keeps all",
+        added=True,
+        minimum=0,
+        exclusiveMaximum=1,
+    )
 
     def __post_init__(self) -> None:
         family, _ = family_of(self.estimator)
@@ -53,6 +62,11 @@ class FlowOptions:
             raise ValueError(f"batch_size is at least 1, not {self.batch_size}")
         if self.min_motion is not None and self.min_motion <= 0:
             raise ValueError(f"min_motion is a number of pixels above 0, or null, not {self.min_motion}")
+        if self.max_inconsistent is not None:
+            if not 0 <= self.max_inconsistent < 1:
+                raise ValueError(f"max_inconsistent is a share from 0 to below 1, or null, not {self.max_inconsistent}")
+            if not self.backward:
+                raise ValueError("max_inconsistent compares flow with flow back: set backward: true beside it")
 
 
 def _settings(options: FlowOptions) -> dict[str, Any]:
@@ -124,7 +138,12 @@ def _made(
 ) -> Sample | Drop:
     if options.min_motion is not None and median_motion(flow) < options.min_motion:
         return Drop(STILL)
-    return _forward_members(sample, flow) if backward is None else _members_both_ways(sample, flow, backward)
+    if backward is None:
+        return _forward_members(sample, flow)
+    occluded = occluded_pixels(flow, backward)
+    if options.max_inconsistent is not None and occluded.mean() > options.max_inconsistent:
+        return Drop(INCONSISTENT)
+    return _members_both_ways(sample, flow, backward, occluded)
 
 
 def _forward_members(sample: Sample, flow: NDArray[np.float32]) -> dict[str, Any]:
@@ -140,11 +159,12 @@ def _forward_members(sample: Sample, flow: NDArray[np.float32]) -> dict[str, Any
     return {"flow.b2": payload, "json": facts}
 
 
-def _members_both_ways(sample: Sample, flow: NDArray[np.float32], backward: NDArray[np.float32]) -> dict[str, Any]:
+def _members_both_ways(
+    sample: Sample, flow: NDArray[np.float32], backward: NDArray[np.float32], occluded: NDArray[np.bool_]
+) -> dict[str, Any]:
     """As `_forward_members`, with the flow back and the occlusion mask; `clipped` counts both flows."""
     members = _forward_members(sample, flow)
     payload, clipped = encode_flow(backward)
-    occluded = occluded_pixels(flow, backward)
     facts = members["json"]
     facts |= {"clipped": facts["clipped"] + clipped, "occluded": round(float(occluded.mean()), 4)}
     mask = occluded.astype(np.uint8) * np.uint8(255)

@@ -63,11 +63,12 @@ def basin_tree(
     if not (strength.min() >= 0 and strength.max() <= 1):
         raise ValueError("a strength map lies in [0, 1]; this one has values outside, or that are not numbers")
     basins = watershed(strength)
-    right, below = edge_strength(strength)
+    right: NDArray[np.floating] = strength
+    below: NDArray[np.floating] | None = None
     if orientation is not None:
         if orientation.shape != strength.shape:
             raise ValueError(f"orientations {orientation.shape} do not fit strengths {strength.shape}")
-        right, below = oriented_strength(basins, right, below, orientation)
+        right, below = oriented_strength(basins, *edge_strength(strength), orientation)
     if min_area > 1:
         basins = without_small(basins, right, below, min_area)
     return basins, merge_order(basins, right, below)

@@ -166,6 +166,8 @@ def test_web_video_is_filtered_unless_told_otherwise_and_other_video_if_told(mon
         (one(flow={"batch_size": 0}), "datasets.x.flow.batch_size is 0: should be at least 1"),
         (one(flow={"checkpoint": "things"}), "datasets.x.flow: "),
         (one(flow={"min_motion": 0}), "datasets.x.flow.min_motion"),
+        (one(flow={"max_inconsistent": 0.3}), "datasets.x.flow: max_inconsistent compares flow with flow back: set"),
+        (one(flow={"backward": True, "max_inconsistent": 30}), "flow.max_inconsistent is 30: should be below 1"),
         (one(frames={"filters": ["cut"]}), "frames.filters[0] is 'cut': should be one of cuts, black, duplicates"),
         (one(guidance={"kernel_size": 80}), "datasets.x.guidance: "),
         (one(guidance={"kernal_size": 81}), "guidance.kernal_size is not a key: did you mean kernel_size?"),

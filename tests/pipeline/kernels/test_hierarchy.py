@@ -9,7 +9,7 @@ from scipy import ndimage
 from scipy.cluster.hierarchy import fcluster, is_monotonic, is_valid_linkage
 
 from pipeline.kernels.hierarchy import cut, merge_order, without_small
-from pipeline.kernels.watershed import watershed
+from pipeline.kernels.watershed import edge_strength, watershed
 
 shapes = st.tuples(st.integers(1, 12), st.integers(1, 12))
 seeds = st.integers(0, 2**32 - 1)
@@ -77,6 +77,29 @@ def test_a_cut_keeps_the_last_merges(shape: tuple[int, int], seed: int, leaves: 
         assert pairs.shape[1] == k
     if len(tree):
         assert is_valid_linkage(tree)
+
+
+@settings(deadline=None)
+@given(shape=shapes, seed=seeds, levels=st.sampled_from([2, 4, 256]), min_area=st.integers(1, 60))
+def test_the_strength_between_two_pixels_is_their_mean_unless_it_is_given(
+    shape: tuple[int, int], seed: int, levels: int, min_area: int
+):
+    strength = (np.random.default_rng(seed).integers(0, levels, shape) / 256).astype(np.float32)
+    basins, (right, below) = watershed(strength), edge_strength(strength)
+    np.testing.assert_array_equal(merge_order(basins, strength), merge_order(basins, right, below))
+    few, same = (without_small(basins, *given, min_area) for given in ((strength, None), (right, below)))
+    np.testing.assert_array_equal(few, same)
+
+
+def test_small_basins_around_a_region_with_very_many_neighbours_join_as_defined():
+    """The region's boundaries are too many to look through again and again, so the heap takes them."""
+    side = 27
+    basins = np.zeros((side, side), np.int32)
+    basins[1::2, 1::2] = np.arange(1, 170).reshape(13, 13)
+    right, below = np.random.default_rng(2).integers(0, 64, (2, side, side)) / 64
+    for min_area in (2, 3):
+        labels = without_small(basins, right, below, min_area)
+        np.testing.assert_array_equal(labels, defined_without_small(basins, right, below, min_area))
 
 
 def test_a_region_with_very_many_neighbours_takes_them_in_order():

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.kernels.gradients import gradients, halved, luv_planes, write_shares
+from pipeline.kernels.gradients import gradients, halved, luv_planes, write_planes, write_shares
 
 PATCH = 32  # side of the square of image that a tree looks at, pixels
 INNER = 16  # side of the square in its middle whose edges it tells
@@ -72,7 +72,7 @@ def channel_planes(image: NDArray[np.float32], radii: Radii) -> NDArray[np.float
     planes = np.empty((2 * CHANNELS + 1, height, width), np.float32)
     for i, radius in enumerate((radii.feature_smoothing, radii.similarity_smoothing)):
         smoothed = triangle_filtered(raw, round(radius / SHRINK))
-        planes[i * CHANNELS : (i + 1) * CHANNELS] = smoothed.transpose(2, 0, 1)
+        write_planes(smoothed, planes[i * CHANNELS : (i + 1) * CHANNELS])
     planes[-1] = 0
     return planes
 

@@ -226,7 +226,7 @@ def _checked_children(children: NDArray[np.int64]) -> NDArray[np.int32]:
     left = np.where(inner, children - 1, 0).astype(np.int32)
     if (left[inner] <= np.broadcast_to(np.arange(size), (trees, size))[inner]).any():
         raise ValueError("its childs point back: a walk down the tree would not end")
-    if 2 * inner.sum(axis=1).max() > size:
+    if any((np.diff(np.sort(row[has])) < 2).any() for row, has in zip(left, inner, strict=True)):
         raise ValueError("its childs are no trees: some have more than one parent")
     return left
 

@@ -15,7 +15,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh, splu
 
 from pipeline.kernels.basins import basin_graph, largest_steps
 from pipeline.kernels.hierarchy import without_small
-from pipeline.kernels.watershed import edge_strength, watershed
+from pipeline.kernels.watershed import watershed
 
 _SHIFT = 1e-5  # of the spectrum, so that the matrix to be inverted is positive definite
 _LOWEST = 1e-8  # eigenvalue; what is lower is rounding
@@ -62,7 +62,7 @@ def spectral_signal(
     basins = watershed(strength)
     level = np.ascontiguousarray(strength, np.float64)
     if basins.max() >= _MOST:
-        basins = without_small(basins, *edge_strength(strength), strength.size // _SHARE)
+        basins = without_small(basins, strength, None, strength.size // _SHARE)
     count = int(basins.max()) + 1
     if count == 1:
         return np.zeros(level.shape, np.float32)

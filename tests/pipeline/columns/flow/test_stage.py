@@ -137,6 +137,28 @@ def test_pairs_of_little_motion_are_dropped_and_the_others_stay_as_they_are(esti
     assert (still, also_still) == (Dropped("v-000000", "still pair"), Dropped("v-000002", "still pair"))
 
 
+def test_pairs_are_dropped_by_the_share_of_pixels_where_flow_and_flow_back_do_not_agree(estimates):
+    """Flow that does not return: 0, 640 or 1280 of 64 x 80 pixels, as the first pixel of a pair says."""
+
+    def estimate(frames: np.ndarray) -> np.ndarray:
+        flow = np.zeros((len(frames), 2, *frames.shape[3:]), np.float32)
+        for one, (frame, _) in zip(flow, frames, strict=True):
+            one[1, 30 : 30 + round(255 * float(frame[0, 0, 0])), :] = 2
+        return flow
+
+    estimates(estimate)
+    samples = [pair(i) for i in range(3)]
+    for i, sample in enumerate(samples):
+        sample["jpg"][0, 0] = 8 * i
+        sample["next.jpg"][0, 0] = 0
+    everything = run(samples, backward=True)
+    assert [made["json"]["occluded"] for _, made in everything] == [0, 0.125, 0.25]
+    for most, kept in ((0.25, 3), (0.2499, 2), (0.125, 2), (0.1, 1), (0, 1)):
+        made = run(samples, backward=True, max_inconsistent=most)
+        assert [key for key, _ in made[:kept]] == [key for key, _ in everything[:kept]]
+        assert made[kept:] == [Dropped(key, "inconsistent pair") for key, _ in everything[kept:]]
+
+
 def test_the_estimator_sees_rgb_from_zero_to_one(estimates):
     seen = []
 
@@ -164,6 +186,7 @@ def test_the_estimator_sees_rgb_from_zero_to_one(estimates):
         ({"estimator": "ptlflow:raft"}, "needs a checkpoint"),
         ({"batch_size": 0}, "batch_size is at least 1"),
         ({"min_motion": 0}, "min_motion is a number of pixels above 0"),
+        ({"backward": True, "max_inconsistent": 1}, "max_inconsistent is a share from 0 to below 1"),
     ],
 )
 def test_impossible_options_are_refused_with_what_would_be_right(options: dict[str, Any], message: str):

@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -83,6 +84,16 @@ DAMAGE: dict[str, tuple[Callable[[str], str], str]] = {
     "too many votes": (lambda text: text.replace("ToEvaluate: 1", "ToEvaluate: 3"), "vote"),
     "not YAML": (lambda text: "<xml>" + text, "%YAML"),
 }
+
+
+def test_a_node_of_two_parents_is_refused(tmp_path: Path) -> None:
+    """Nodes 1 and 2 both have node 4 for a child."""
+    forest = small_forest()
+    child = np.array([[1, 3, 4, 0, 0, 0]], np.int32)
+    nodes = {"feature": np.zeros((1, 6), np.int32), "threshold": np.zeros((1, 6), np.float32)}
+    write_forest(tmp_path / "shared.yml", replace(forest, child=child, **nodes))
+    with pytest.raises(UserError, match="some have more than one parent"):
+        load_forest(tmp_path / "shared.yml")
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
