@@ -122,8 +122,8 @@ def test_no_byte_of_a_table_ends_the_process(tmp_path: Path, name: str):
     data = path.read_bytes()
     footer = footer_of(data)
     cases = [
-        *changed_bytes(data, footer, len(data), (1, 2, 4, 8, 16, 32, 64, 128, 255)),
+        *changed_bytes(data, footer, len(data), (1, 8, 128, 255)),
         *changed_bytes(data, 4, min(footer, 1024), (1, 128, 255)),
-        *(edited(data, seed, footer) for seed in range(4000)),
+        *(edited(data, seed, footer) for seed in range(2500)),
     ]
     assert deaths(cases, read_changed(name, path)) == []
