@@ -119,8 +119,8 @@ def pairs(net: nn.Module, frames: Tensor) -> list[Pair]:
         frames: `(B, 3, 3, H, W)`: the frame before, this one, the next.
 
     Returns:
-        Of networks of two frames that between this frame and the next, in both orders; of three also that between it and
-        the one before.
+        Of networks of two frames that between this frame and the next, in both orders; of three also that between it
+        and the one before.
     """
     before, this, after = frames.unbind(1)
     batch = len(frames)
