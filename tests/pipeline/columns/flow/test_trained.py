@@ -70,7 +70,11 @@ def test_weights_may_stand_under_a_prefix_beside_others(tmp_path: Path):
         ({"method": "cmp"}, None, "it does not say of a flow network: its method trains none"),
         ({"flow_network": {"name": "scaled"}}, None, "no flow network can be made of it: .*frames"),
         (about(4), None, "frames is 4: a flow network reads 2, or 3"),
-        (about(name="os.system"), None, "there is no network 'os.system': it is of ptlflow, scaled"),
+        (
+            about(name="os.system"),
+            None,
+            "there is no network 'os.system': it is of liteflownet, ptlflow, selflow, small, scaled",
+        ),
         (about(options=[1]), None, "options is a mapping"),
         (about(more=1), None, "more"),
         (about(options={"strid": 8}), None, "the network scaled cannot be made with {'strid': 8}"),
