@@ -202,5 +202,5 @@ def test_several_nodes_train_together(disturbed: Clone):
     disturbed.edit("config.yaml", one_on_two_nodes)
     disturbed.made(disturbed.snakemake("results/experiments/two/model.safetensors"), minutes=10)
     assert ["torchrun", "COMPLETED", "2", "2"] in table("sacct", "-n", "-P", "-o", "jobname,state,nnodes,ntasks")
-    log = (disturbed.folder / "logs/train/two.log").read_text()
-    assert "Starting with 2 processes" in log
+    facts = json.loads((disturbed.folder / "results/experiments/two/train.json").read_text())
+    assert facts["device"] == "2 x CPU"
