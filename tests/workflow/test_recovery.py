@@ -145,7 +145,7 @@ def test_a_full_disk_and_a_read_only_one_are_one_line(workspace: Workspace, made
     remount(disk, "size=10m,ro")
     done = workspace.snakemake(target)
     assert done.returncode != 0
-    assert "error: results/small: cannot be written: no permission, or a read-only file system: choose" in done.stderr
+    assert "error: results/small: cannot be written: the file system is read-only: choose another" in done.stderr
     assert "Traceback" not in done.stderr
     remount(disk, "rw")
     workspace.make(target)
