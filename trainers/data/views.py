@@ -1,7 +1,7 @@
 """Several views as one dataset, and which of their videos train."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
@@ -118,6 +118,14 @@ def open_views(
     if not any(len(chosen) for chosen in rows):
         raise UserError(_nothing_left(views, split, side, len(videos), len(held_out)))
     return Views(views, rows)
+
+
+def dataset_name(view: ShardDataset) -> str:
+    """Returns what a view's dataset is called: as the folder that `shards/VIEW` are in, here or at an address."""
+    if not view.folder.cache:
+        return view.folder.manifest.resolve().parent.parent.name
+    parts = PurePosixPath(view.folder.name).parts
+    return parts[-3] if parts[-2] == "shards" else parts[-1]
 
 
 def _opened(

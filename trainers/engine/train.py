@@ -64,51 +64,36 @@ def train(
     """
     # By the main process alone: a job that outlives its Snakemake trains on, and the next one waits and takes it up.
     with alone(*([to] if is_main_process() else []), wait=True):
-        _train(method, views, validate, options, split, to, machine, start, teacher, cache)
-
-
-def _train(
-    method: Method,
-    views: Sequence[str | Path],
-    validate: Sequence[str | Path],
-    options: Any,
-    split: Split,
-    to: Path,
-    machine: Machine,
-    start: Path | None,
-    teacher: Path | None,
-    cache: Cache | None,
-) -> None:
-    task = create_task(method, options, start, teacher)
-    varied, centred = task.samples(train=True), task.samples(train=False)
-    samples = open_views(views, varied, split, "train", needs=varied.needs, cache=cache)
-    held_out = None
-    if validate:
-        held_out = open_views(validate, centred, split, "all", needs=centred.needs, cache=cache)
-    elif split.validation_share:
-        held_out = open_views(views, centred, split, "held out", needs=centred.needs, cache=cache)
-    read = [*samples.views, *(held_out.views if held_out and validate else [])]
-    digest = _digest([method.name, method.version, asdict(options), asdict(split)], read, [start, teacher])
-    run = fit(task, samples, held_out, options.training, to / "runs" / digest, machine)
-    if not is_main_process():
-        return
-    save_model(to / MODEL, task.net, method, options, split)
-    facts = {
-        "method": method.name,
-        "options": asdict(options),
-        "datasets": [str(view) for view in views],
-        "validation": [str(view) for view in validate],
-        "samples": len(samples),
-        "videos": len({key.rpartition("-")[0] for key in samples.keys}),
-        "parameters": _parameters(task.net),
-        "iterations": options.training.iterations,
-        "batch_size": options.training.batch_size,
-        "device": _device(),
-        "seconds": round(run["seconds"], 1),
-        "waiting_for_data": round(run["waiting"], 3),
-    }
-    write_atomic(to / "train.json", (json.dumps(facts, indent=1) + "\n").encode())
-    write_atomic(to / "curves.csv", _table(run["rows"]))
+        task = create_task(method, options, start, teacher)
+        varied, centred = task.samples(train=True), task.samples(train=False)
+        samples = open_views(views, varied, split, "train", needs=varied.needs, cache=cache)
+        held_out = None
+        if validate:
+            held_out = open_views(validate, centred, split, "all", needs=centred.needs, cache=cache)
+        elif split.validation_share:
+            held_out = open_views(views, centred, split, "held out", needs=centred.needs, cache=cache)
+        read = [*samples.views, *(held_out.views if held_out and validate else [])]
+        digest = _digest([method.name, method.version, asdict(options), asdict(split)], read, [start, teacher])
+        run = fit(task, samples, held_out, options.training, to / "runs" / digest, machine)
+        if not is_main_process():
+            return
+        save_model(to / MODEL, task.net, method, options, split)
+        facts = {
+            "method": method.name,
+            "options": asdict(options),
+            "datasets": [str(view) for view in views],
+            "validation": [str(view) for view in validate],
+            "samples": len(samples),
+            "videos": len({key.rpartition("-")[0] for key in samples.keys}),
+            "parameters": _parameters(task.net),
+            "iterations": options.training.iterations,
+            "batch_size": options.training.batch_size,
+            "device": _device(),
+            "seconds": round(run["seconds"], 1),
+            "waiting_for_data": round(run["waiting"], 3),
+        }
+        write_atomic(to / "train.json", (json.dumps(facts, indent=1) + "\n").encode())
+        write_atomic(to / "curves.csv", _table(run["rows"]))
 
 
 def create_task(method: Method, options: Any, start: Path | None = None, teacher: Path | None = None) -> Task:

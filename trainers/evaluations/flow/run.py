@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from common_fate.torch.sample import Sample
 from pipeline.columns.flow.dis import dis
 from pipeline.columns.flow.networks.inference import estimator_of
 from trainers.data.split import Split
-from trainers.data.views import Side, Views, open_views
+from trainers.data.views import Side, Views, dataset_name, open_views
 from trainers.engine.loaders import one_line_errors
 from trainers.evaluations.flow.gallery import Example, gallery
 from trainers.evaluations.job import Job
@@ -112,14 +111,14 @@ def run(job: Job) -> Result:
     split = Split(job.validation_share)
     side: Side = "all" if job.side == "all" else "held out"
     opened = open_views(job.views, Members(), split, side, needs=Members.needs, cache=job.cache)
-    parts = {
-        _dataset(view.folder.manifest): Views([view], [rows])
+    parts = [
+        (dataset_name(view), Views([view], [rows]))
         for view, rows in zip(opened.views, opened.rows, strict=True)
         if len(rows)
-    }
-    measured = [measure(name, samples, estimates, job.machine.workers) for name, samples in parts.items()]
+    ]
+    measured = [measure(name, samples, estimates, job.machine.workers) for name, samples in parts]
     rows = rows_of(measured)
-    shown = _examples(parts, estimates[NETWORK], job.options.pictured)
+    shown = _examples([samples for _, samples in parts], estimates[NETWORK], job.options.pictured)
     count = sum(one.samples for one in measured)
     pictures = (
         (Picture("samples", gallery(f"{job.experiment}: {len(shown)} of {count:,} samples", shown), CAPTION),)
@@ -132,11 +131,6 @@ def run(job: Job) -> Result:
     )
     about = {"seconds_a_pair": {one.dataset: dict(one.seconds) for one in measured}}
     return Result(rows, pictures, about, f"{NOTE}\nMilliseconds a pair, one thread of a CPU or a GPU: {times}.")
-
-
-def _dataset(view: Path) -> str:
-    """A view's dataset: the folder that has `shards/VIEW`."""
-    return view.resolve().parent.parent.name
 
 
 def _dis(preset: str) -> Estimate:
@@ -201,9 +195,8 @@ def _parts(sample: Sample, speed: NDArray[np.float64]) -> dict[str, NDArray[np.b
     return parts | {name: valid & (low <= speed) & (speed < high) for name, (low, high) in BANDS.items()}
 
 
-def _examples(parts: Mapping[str, Views], estimate: Estimate, count: int) -> list[Example]:
+def _examples(several: Sequence[Views], estimate: Estimate, count: int) -> list[Example]:
     """Some samples, spread evenly over the datasets, with what the network estimates."""
-    several = list(parts.values())
     found = []
     for number, rows in spread([len(samples) for samples in several], count).items():
         for row in rows:

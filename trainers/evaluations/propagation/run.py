@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from common_fate.shards.column import Shard
 from common_fate.torch.dataset import ShardDataset
 from common_fate.torch.sample import Sample
 from trainers.data.split import Split
-from trainers.data.views import Side, Views, open_views
+from trainers.data.views import Side, Views, dataset_name, open_views
 from trainers.engine.loaders import one_line_errors
 from trainers.evaluations.job import Job
 from trainers.evaluations.propagation.gallery import Example, gallery
@@ -30,7 +30,6 @@ from trainers.methods.cmp.samples import CMPTransform
 from trainers.metrics.flow import endpoint_errors, mean_error, nearest_guidance, no_motion
 
 ESTIMATED, EXACT = "estimated", "exact"
-VIEWS = "shards"  # the folder of a dataset's views
 TRUTH = "truth"  # the column beside the views that has the exact flow
 BATCH = 8
 MEMBERS = ("image", "guidance", "flow", "valid")  # of a sample, in the order of `Example`
@@ -132,7 +131,7 @@ def open_parts(
             continue
         samples = Views([view], [rows])
         if view.folder.cache:
-            parts.append(Part(_dataset(view.folder.name), ESTIMATED, samples))
+            parts.append(Part(dataset_name(view), ESTIMATED, samples))
             continue
         dataset = view.folder.manifest.resolve().parent.parent
         parts.append(Part(dataset.name, ESTIMATED, samples))
@@ -141,12 +140,6 @@ def open_parts(
         if known.any():
             parts.append(Part(dataset.name, EXACT, Views([ShardDataset(view.folder.manifest, exact)], [rows[known]])))
     return parts
-
-
-def _dataset(address: str) -> str:
-    """What the dataset at an address is called: as its folder is, or the one that `shards/VIEW` are in."""
-    parts = PurePosixPath(address).parts
-    return parts[-3] if parts[-2] == VIEWS else parts[-1]
 
 
 class ExactFlow:

@@ -108,6 +108,11 @@ class SelFlowOptions:
                 raise ValueError(
                     f"{name} is {side}: should be a multiple of {self.network.stride}, the network's stride"
                 )
+        if self.loss.kind != "supervised" and self.loss.occlusion and self.loss.warmup >= self.training.iterations:
+            raise ValueError(
+                f"loss.warmup is {self.loss.warmup}: should be less than training.iterations, "
+                f"{self.training.iterations}, or occlusion: false"
+            )
         if self.hallucination.crop is not None and self.hallucination.crop > self.transforms.crop:
             raise ValueError(
                 f"hallucination.crop is {self.hallucination.crop}: the student's frames lie within the teacher's, "

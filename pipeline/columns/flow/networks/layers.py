@@ -3,10 +3,11 @@
 Sun et al., "PWC-Net: CNNs for Optical Flow Using Pyramid, Warping, and Cost Volume", CVPR 2018, section 3.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 _SIDE = 8
@@ -68,6 +69,31 @@ def cost_volume(first: Tensor, second: Tensor, radius: int) -> Tensor:
     products: Tensor = _TileProducts.apply(tiles, windows, radius)
     products = products.reshape(batch, rows, columns, _SIDE, _SIDE, -1).permute(0, 5, 1, 3, 2, 4)
     return products.reshape(batch, -1, height + down, width + right)[:, :, :height, :width]
+
+
+def convolutions(
+    inputs: int,
+    widths: Sequence[int],
+    slope: float,
+    *,
+    kernel: int = 3,
+    first_stride: int = 1,
+    dilations: Sequence[int] | None = None,
+) -> nn.Sequential:
+    """Returns convolutions, each with its leaky ReLU, that keep the size but for the first one's stride.
+
+    Args:
+        widths: channels of each.
+        slope: of the leaky ReLUs.
+        dilations: of each; by default 1.
+    """
+    made: list[nn.Module] = []
+    for channels, dilation in zip(widths, dilations or [1] * len(widths), strict=True):
+        stride = 1 if made else first_stride
+        padding = dilation * (kernel // 2)
+        made += [nn.Conv2d(inputs, channels, kernel, stride, padding, dilation), nn.LeakyReLU(slope)]
+        inputs = channels
+    return nn.Sequential(*made)
 
 
 def positions(flow: Tensor) -> tuple[Tensor, Tensor]:

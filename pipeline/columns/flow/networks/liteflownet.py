@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.columns.flow.networks.layers import cost_volume, warp
+from pipeline.columns.flow.networks.layers import convolutions, cost_volume, warp
 
 SCALE = 20.0
 """Pixels of the full frame that a flow of 1 is, at every level."""
@@ -82,12 +82,12 @@ class _Features(nn.Module):
         super().__init__()
         self.convs = nn.ModuleList(
             [
-                _convolutions(3, (32,), kernel=7),
-                _convolutions(32, (32, 32, 32), first_stride=2),
-                _convolutions(32, (64, 64), first_stride=2),
-                _convolutions(64, (96, 96), first_stride=2),
-                _convolutions(96, (128,), first_stride=2),
-                _convolutions(128, (192,), first_stride=2),
+                convolutions(3, (32,), SLOPE, kernel=7),
+                convolutions(32, (32, 32, 32), SLOPE, first_stride=2),
+                convolutions(32, (64, 64), SLOPE, first_stride=2),
+                convolutions(64, (96, 96), SLOPE, first_stride=2),
+                convolutions(96, (128,), SLOPE, first_stride=2),
+                convolutions(128, (192,), SLOPE, first_stride=2),
             ]
         )
 
@@ -143,7 +143,7 @@ class _Regularization(nn.Module):
         kernel, channels = _KERNELS[level], WIDTHS[level]
         wide = channels >= 128
         self.feat_conv = None if wide else _one_by_one(channels, 128)
-        self.feat_net = _convolutions((channels if wide else 128) + 3, (128, 128, 64, 64, 32, 32))
+        self.feat_net = convolutions((channels if wide else 128) + 3, (128, 128, 64, 64, 32, 32), SLOPE)
         taps, half = kernel * kernel, kernel // 2
         self.dist = (
             nn.Conv2d(32, taps, 3, padding=1)
@@ -175,21 +175,11 @@ def _costs(first: Tensor, second: Tensor) -> Tensor:
 
 def _estimator(inputs: int, kernel: int) -> nn.Sequential:
     """The four convolutions to flow of matching and of refinement."""
-    return nn.Sequential(*_convolutions(inputs, (128, 64, 32)), nn.Conv2d(32, 2, kernel, padding=kernel // 2))
+    return nn.Sequential(*convolutions(inputs, (128, 64, 32), SLOPE), nn.Conv2d(32, 2, kernel, padding=kernel // 2))
 
 
 def _one_by_one(inputs: int, channels: int) -> nn.Sequential:
-    return _convolutions(inputs, (channels,), kernel=1)
-
-
-def _convolutions(inputs: int, widths: tuple[int, ...], kernel: int = 3, first_stride: int = 1) -> nn.Sequential:
-    """Convolutions of some channels, each with its leaky ReLU."""
-    made: list[nn.Module] = []
-    for channels in widths:
-        stride = 1 if made else first_stride
-        made += [nn.Conv2d(inputs, channels, kernel, stride, padding=kernel // 2), nn.LeakyReLU(SLOPE)]
-        inputs = channels
-    return nn.Sequential(*made)
+    return convolutions(inputs, (channels,), SLOPE, kernel=1)
 
 
 def create(options: Mapping[str, Any]) -> LiteFlowNet:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.columns.flow.networks.layers import cost_volume, resize_flow, warp
+from pipeline.columns.flow.networks.layers import convolutions, cost_volume, resize_flow, warp
 
 WIDTHS = (16, 32, 64, 96, 128, 192)
 """Channels of the pyramid's levels, 1 to 6."""
@@ -19,7 +19,7 @@ RADIUS = 4
 SLOPE = 0.2
 """Of the leaky ReLUs, as in the published code."""
 _ESTIMATOR = (128, 128, 96, 64, 32)
-_CONTEXT = ((128, 1), (128, 2), (128, 4), (96, 8), (64, 16), (32, 1))  # channels and dilation
+_CONTEXT, _DILATIONS = (128, 128, 128, 96, 64, 32), (1, 2, 4, 8, 16, 1)
 
 
 class SelFlow(nn.Module):
@@ -44,16 +44,16 @@ class SelFlow(nn.Module):
         volumes = ways * (2 * RADIUS + 1) ** 2
         inputs = (3, *WIDTHS[:-1])
         self.pyramid = nn.ModuleList(
-            _convolutions(before, ((width, 1), (width, 1)), first_stride=2)
+            convolutions(before, (width, width), SLOPE, first_stride=2)
             for before, width in zip(inputs, WIDTHS, strict=True)
         )
         self.estimators = nn.ModuleList(
-            _convolutions(volumes + width + 2 * ways, tuple((channels, 1) for channels in _ESTIMATOR))
-            for width in WIDTHS[1:]
+            convolutions(volumes + width + 2 * ways, _ESTIMATOR, SLOPE) for width in WIDTHS[1:]
         )
         self.flows = nn.ModuleList(nn.Conv2d(_ESTIMATOR[-1], 2, 3, padding=1) for _ in WIDTHS[1:])
         self.context = nn.Sequential(
-            _convolutions(ways * (_ESTIMATOR[-1] + 2), _CONTEXT), nn.Conv2d(_CONTEXT[-1][0], 2, 3, padding=1)
+            convolutions(ways * (_ESTIMATOR[-1] + 2), _CONTEXT, SLOPE, dilations=_DILATIONS),
+            nn.Conv2d(_CONTEXT[-1], 2, 3, padding=1),
         )
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -123,16 +123,6 @@ def _opposed(flows: list[Tensor], first: int) -> list[Tensor]:
     """A direction's flow, and the other one's turned around: of steady motion they are the same."""
     own, *others = _turned(flows, first)
     return [own, *(-other for other in others)]
-
-
-def _convolutions(inputs: int, layers: tuple[tuple[int, int], ...], first_stride: int = 1) -> nn.Sequential:
-    """3x3 convolutions of some channels and dilation, each with its leaky ReLU."""
-    made: list[nn.Module] = []
-    for channels, dilation in layers:
-        stride = 1 if made else first_stride
-        made += [nn.Conv2d(inputs, channels, 3, stride, padding=dilation, dilation=dilation), nn.LeakyReLU(SLOPE)]
-        inputs = channels
-    return nn.Sequential(*made)
 
 
 def create(options: Mapping[str, Any]) -> SelFlow:

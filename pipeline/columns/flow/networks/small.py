@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.columns.flow.networks.layers import cost_volume, resize_flow, warp
+from pipeline.columns.flow.networks.layers import convolutions, cost_volume, resize_flow, warp
 
 WIDTHS = (32, 64, 96, 128)
 """Channels of the features at strides 4, 8, 16 and 32."""
@@ -21,6 +21,8 @@ SHARPNESS = 4.0
 _STRIDE = 4
 """Of the finest level."""
 _DECODER = (96, 96, 64, 48)
+SLOPE = 0.1
+"""Of the leaky ReLUs."""
 _STATE = 32
 """Channels that a level hands down to the next one, beside its flow."""
 
@@ -36,14 +38,15 @@ class SmallFlowNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = _convolutions(3, (16,), first_stride=2)
+        self.stem = convolutions(3, (16,), SLOPE, first_stride=2)
         inputs = (16, *WIDTHS[:-1])
         self.pyramid = nn.ModuleList(
-            _convolutions(before, (width, width), first_stride=2) for before, width in zip(inputs, WIDTHS, strict=True)
+            convolutions(before, (width, width), SLOPE, first_stride=2)
+            for before, width in zip(inputs, WIDTHS, strict=True)
         )
         levels = range(len(WIDTHS))
         self.decoders = nn.ModuleList(_Decoder(WIDTHS[level], first=level == len(WIDTHS) - 1) for level in levels)
-        self.weights = nn.Sequential(*_convolutions(_STATE, (64,)), nn.Conv2d(64, 9 * _STRIDE**2, 1))
+        self.weights = nn.Sequential(*convolutions(_STATE, (64,), SLOPE), nn.Conv2d(64, 9 * _STRIDE**2, 1))
 
     def forward(self, frames: Tensor) -> Tensor:
         """Returns flow from this frame to the next, `(B, 2, H, W)`, pixels.
@@ -83,8 +86,8 @@ class _Decoder(nn.Module):
     def __init__(self, channels: int, first: bool) -> None:
         super().__init__()
         volume = (2 * RADIUS + 1) ** 2
-        self.narrow = _convolutions(channels, (32,), kernel=1)
-        self.layers = _convolutions(volume + 32 + 2 + (0 if first else _STATE), (*_DECODER, _STATE))
+        self.narrow = convolutions(channels, (32,), SLOPE, kernel=1)
+        self.layers = convolutions(volume + 32 + 2 + (0 if first else _STATE), (*_DECODER, _STATE), SLOPE)
         self.flow = nn.Conv2d(_STATE, 2, 3, padding=1)
 
     def forward(self, this: Tensor, other: Tensor, flow: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -103,16 +106,6 @@ def _upsampled(flow: Tensor, logits: Tensor) -> Tensor:
     around = functional.unfold(padded, 3).view(batch, 2, 9, 1, 1, height, width)
     fine = (weights * around).sum(2).permute(0, 1, 4, 2, 5, 3)
     return fine.reshape(batch, 2, _STRIDE * height, _STRIDE * width)
-
-
-def _convolutions(inputs: int, widths: tuple[int, ...], kernel: int = 3, first_stride: int = 1) -> nn.Sequential:
-    """Convolutions of some channels, each with its leaky ReLU."""
-    made: list[nn.Module] = []
-    for channels in widths:
-        stride = 1 if made else first_stride
-        made += [nn.Conv2d(inputs, channels, kernel, stride, padding=kernel // 2), nn.LeakyReLU(0.1)]
-        inputs = channels
-    return nn.Sequential(*made)
 
 
 def create(options: Mapping[str, Any]) -> SmallFlowNet:

@@ -78,6 +78,10 @@ def test_truth_is_that_of_the_crop():
         ({"transforms": {"crop": 100}}, r"transforms.crop is 100: should be a multiple of 32, the network's stride"),
         ({"hallucination": {"crop": 96}}, r"hallucination.crop is 96: the student's frames lie within the teacher's"),
         ({"network": {"name": "small", "frames": 3}}, r"network.frames is 3, and small reads 2"),
+        (
+            {"loss": {"warmup": 9}, "training": {"iterations": 9}},
+            r"loss.warmup is 9: should be less than training.iterations, 9",
+        ),
         ({"loss": {"kind": "all"}}, r"loss.kind is 'all'"),
     ],
 )
