@@ -24,6 +24,8 @@ class Method:
         view: the view that it reads, or from options which one.
         task: the entry point of its `trainers.engine.task.Task`.
         encoder: from options the name of the image encoder in its network (`net.encoder`); None: it has none.
+        embeds: whether its network embeds pixels: `net.embed`, from images `(B, 3, H, W)` in [0, 1], RGB, to vectors of
+            length 1, `(B, C, h, w)`, one or more pixels apart.
         flow_network: from options what the pipeline's estimator `network:` makes of its network: `name` of
             `pipeline.columns.flow.networks.NETWORKS`, `options`, `frames` (2 or 3) and, where the network is a part of
             what is saved, the `prefix` of its weights' names; None: it estimates no flow.
@@ -42,6 +44,7 @@ class Method:
     view: str | Callable[[Any], str]
     task: str
     encoder: Callable[[Any], str] | None = None
+    embeds: bool = False
     flow_network: Callable[[Any], Mapping[str, Any]] | None = None
     teachers: tuple[str, ...] = ()
     taught: Callable[[Any], bool] | None = None
@@ -70,7 +73,8 @@ class Evaluation:
         options: the frozen dataclass of its options.
         version: raised whenever the same options, weights and data give other numbers; raising it measures anew.
         run: the entry point, `trainers.evaluations.job.Job -> trainers.evaluations.result.Result`.
-        needs: what it takes of an experiment: `model`, the whole network, or `encoder`, the image encoder in it.
+        needs: what it takes of an experiment: `model`, the whole network; `encoder`, the image encoder in it; or
+            `features`, its embedding of pixels, and of a method without one its image encoder.
         methods: those whose networks it can read; none: of any method (that has an encoder, where it needs one).
         view: the view that it reads of the datasets it is measured `on`; None: it reads no view.
         truth: whether it also reads the column `truth` of those datasets, where there is one.
@@ -97,8 +101,13 @@ class Evaluation:
     check: str | None = None
 
     def __post_init__(self) -> None:
-        if self.needs not in ("model", "encoder"):
-            raise ValueError(f"needs is {self.needs!r}: model or encoder")
+        if self.needs not in ("model", "encoder", "features"):
+            raise ValueError(f"needs is {self.needs!r}: model, encoder or features")
+
+    @property
+    def trained(self) -> str:
+        """What a start at the experiment's own weights is called, and the file that they are in: model or encoder."""
+        return "encoder" if self.needs == "encoder" else "model"
 
 
 def entry_point(where: str) -> Any:

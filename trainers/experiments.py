@@ -333,6 +333,10 @@ def _evaluated(
         raise UserError(
             f"{where}: {evaluation.name} needs an image encoder, and {one.method.name} has none: leave it out"
         )
+    if evaluation.needs == "features" and one.encoder is None and not one.method.embeds:
+        raise UserError(
+            f"{where}: {evaluation.name} needs features of images, and {one.method.name} has none: leave it out"
+        )
     # A grid compares what was trained: from scratch, all of its experiments would be the same.
     default = evaluation.starts[:1] if one.place else evaluation.starts
     starts = starts_of(values.get("start", default), evaluation, given, f"{where}.start")

@@ -143,7 +143,7 @@ def starts_of(given_starts: Sequence[str], evaluation: Evaluation, given: Givens
     Raises:
         UserError: a checkpoint is not there, or two have the same name.
     """
-    words = (evaluation.needs, SCRATCH)
+    words = (evaluation.trained, SCRATCH)
     starts: dict[str, str] = {}
     for number, start in enumerate(given_starts):
         at = f"{where}[{number}]"
@@ -154,7 +154,7 @@ def starts_of(given_starts: Sequence[str], evaluation: Evaluation, given: Givens
             experiment_called(start, given, at)
         elif not os.path.isfile(start):
             raise UserError(
-                f"{at}: there is no file {start!r}: should be {evaluation.needs}, {SCRATCH}, or a checkpoint's path"
+                f"{at}: there is no file {start!r}: should be {evaluation.trained}, {SCRATCH}, or a checkpoint's path"
             )
         name = _called(PurePath(start))
         if name in starts or name in words:

@@ -121,7 +121,7 @@ def _of_evaluation(evaluation: Evaluation, definitions: Definitions) -> Schema:
         "evaluation": {"const": evaluation.name},
         "on": {**_DATASETS, "description": "What it is measured on; by default, what validates the training."},
         "start": {
-            "description": f"{evaluation.needs} (what was trained), scratch, or paths of checkpoints.",
+            "description": f"{evaluation.trained} (what was trained), scratch, or paths of checkpoints.",
             "type": "array",
             "minItems": 1,
             "uniqueItems": True,
