@@ -40,6 +40,10 @@ class SyntheticOptions:
     objects: int = option(5, "cut-outs before the background, some of them with limbs", minimum=0)
     seed: int = option(0, "another one renders other videos", minimum=0)
     speed: float = option(20, "pixels a frame that nothing exceeds", minimum=0)
+    varied: bool = option(
+        False,
+        "also textures in all colours and scales, thin limbs, a faster camera, motion blur, swinging light, noise",
+    )
 
     def __post_init__(self) -> None:
         for name, (low, high) in _LIMITS.items():
@@ -53,8 +57,9 @@ def _videos(options: SyntheticOptions, where: str) -> list[Video]:
 
 
 def _uri(options: SyntheticOptions, index: int) -> str:
-    shown = {name: value for name, value in asdict(options).items() if name != "videos"}
-    return "synthetic:?" + urlencode({"index": index} | shown | {"speed": float(options.speed)})
+    shown = {name: value for name, value in asdict(options).items() if name not in ("videos", "varied")}
+    varied = {"varied": 1} if options.varied else {}  # as it was before there was this option where it is off
+    return "synthetic:?" + urlencode({"index": index} | shown | {"speed": float(options.speed)} | varied)
 
 
 def _parse(uri: str) -> tuple[SyntheticOptions, int]:
@@ -62,7 +67,8 @@ def _parse(uri: str) -> tuple[SyntheticOptions, int]:
     try:
         query = dict(parse_qsl(uri.removeprefix("synthetic:?"), strict_parsing=True))
         index, speed = int(query.pop("index")), float(query.pop("speed"))
-        options = SyntheticOptions(**{name: int(value) for name, value in query.items()}, speed=speed)
+        varied = bool(int(query.pop("varied", "0")))
+        options = SyntheticOptions(**{name: int(value) for name, value in query.items()}, speed=speed, varied=varied)
         if index < 0 or _uri(options, index) != uri:
             raise ValueError
     except (ValueError, TypeError, KeyError):
@@ -73,7 +79,8 @@ def _parse(uri: str) -> tuple[SyntheticOptions, int]:
 @lru_cache(maxsize=2)
 def _scene(uri: str) -> Scene:
     options, index = _parse(uri)
-    return compose(options.height, options.width, options.objects, options.speed, options.seed, index)
+    size = options.height, options.width
+    return compose(*size, options.objects, options.speed, options.seed, index, options.varied)
 
 
 def _numbers(video: Video) -> range:

@@ -70,16 +70,53 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Film:
+    """What a camera makes of a scene; none of it moves anything.
+
+    Attributes:
+        shutter: how long it is open, frames, half of it before and half after the frame's time: motion blurs.
+        exposures: pictures that are averaged over that time.
+        blur: deviation of a Gaussian, pixels; 0 is none.
+        light: by how much the light swings, as a share, and at which phase and radians a frame.
+        noise: deviation, grey levels of 255.
+        seed: of the noise.
+    """
+
+    shutter: float
+    exposures: int
+    blur: float
+    light: tuple[float, float, float]
+    noise: float
+    seed: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Scene:
     """A scene of `height` by `width` pixels: its layers from the farthest, the background, to the nearest."""
 
     height: int
     width: int
     layers: tuple[Layer, ...]
+    film: Film | None = None
 
 
 def image_at(scene: Scene, time: float) -> NDArray[np.uint8]:
-    """Draws the scene at a time in frames, `(H, W, 3)` uint8, RGB; edges blend over one pixel."""
+    """Draws the scene at a time in frames, `(H, W, 3)` uint8, RGB, as its film shows it; edges blend over one pixel."""
+    film = scene.film
+    if film is None:
+        return _drawn(scene, time)
+    opened = film.shutter * ((np.arange(film.exposures) + 0.5) / film.exposures - 0.5)
+    image = np.mean([_drawn(scene, time + after) for after in opened], axis=0, dtype=np.float32)
+    if film.blur:
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), film.blur, borderType=cv2.BORDER_REFLECT_101))
+    swing, phase, tempo = film.light
+    # The noise of a frame is its own: seeded by the time in ticks of 1/1000 frame, so that negative ones do, too.
+    grains = np.random.default_rng((*film.seed, round(1000 * time) % 2**32)).standard_normal(image.shape, np.float32)
+    lit = image * (1 + swing * np.sin(phase + tempo * time)) + film.noise * grains
+    return np.rint(np.clip(lit, 0, 255)).astype(np.uint8)
+
+
+def _drawn(scene: Scene, time: float) -> NDArray[np.uint8]:
     image = np.empty((scene.height, scene.width, 3), np.uint8)
     for layer in scene.layers:
         here = pose(layer.chain, time)
