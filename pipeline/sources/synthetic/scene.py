@@ -71,11 +71,13 @@ def compose(height: int, width: int, objects: int, speed: float, seed: int, inde
             zoom = rng.uniform(0.6, 1) * _zoom(variety)
             texture = _recoloured(variety, _crop(rng, photo, int(size.real) + 3, int(size.imag) + 3, zoom=zoom))
             layers.append(Layer(texture, 1 + 1j - corner, shape, camera + retimed(chain, tempo, start), number + 1))
-    return Scene(height, width, tuple(layers), variety and _film(variety, speed, (seed, index, 2)))
+    return Scene(height, width, tuple(layers), _film(variety, speed, (seed, index, 2)))
 
 
-def _film(variety: np.random.Generator, speed: float, seed: tuple[int, ...]) -> Film:
+def _film(variety: np.random.Generator | None, speed: float, seed: tuple[int, ...]) -> Film | None:
     """Draws a film; half of the videos are not blurred by motion, and half not at all."""
+    if variety is None:
+        return None
     shutter = float(variety.uniform(0, 0.6)) * bool(variety.random() < 0.5)
     exposures = 1 + int(min(np.ceil(speed * shutter / 2), 8))
     blur = float(variety.uniform(0.3, 1.2)) * bool(variety.random() < 0.5)

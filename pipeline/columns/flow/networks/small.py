@@ -47,6 +47,7 @@ class SmallFlowNet(nn.Module):
         levels = range(len(WIDTHS))
         self.decoders = nn.ModuleList(_Decoder(WIDTHS[level], first=level == len(WIDTHS) - 1) for level in levels)
         self.weights = nn.Sequential(*convolutions(_STATE, (64,), SLOPE), nn.Conv2d(64, 9 * _STRIDE**2, 1))
+        _initialise(self)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Returns flow from this frame to the next, `(B, 2, H, W)`, pixels.
@@ -78,6 +79,17 @@ class SmallFlowNet(nn.Module):
         assert flow is not None
         assert state is not None
         return [*found, _upsampled(flow, self.weights(state))]
+
+
+def _initialise(net: SmallFlowNet) -> None:
+    """Draws weights that keep the size of what passes: by PyTorch's own it fades, and nothing is learnt for long."""
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d) and layer.bias is not None:
+            nn.init.kaiming_normal_(layer.weight, SLOPE)
+            nn.init.zeros_(layer.bias)
+    for layer in net.modules():
+        if isinstance(layer, _Decoder):
+            layer.flow.weight.data.mul_(0.1)  # the first flow is about zero
 
 
 class _Decoder(nn.Module):
