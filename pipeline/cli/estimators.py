@@ -12,7 +12,7 @@ CHECKPOINTS = "checkpoints"
 
 def check_estimator(
     estimator: Annotated[
-        str, typer.Argument(help="As flow.estimator of config.yaml: dis, ptlflow:NAME, network:PATH.")
+        str, typer.Argument(help="As flow.estimator of config.yaml: dis, network, ptlflow:NAME, network:PATH.")
     ],
     checkpoint: Annotated[str | None, typer.Option(help="flow.checkpoint: a file, or a published name.")] = None,
     checkpoint_dir: Annotated[str, typer.Option(help="flow.checkpoint_dir: where checkpoints lie.")] = CHECKPOINTS,
