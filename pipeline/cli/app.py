@@ -142,6 +142,7 @@ for _command in (
     estimators_cli.check_estimator,
     estimators_cli.fetch_weights,
     estimators_cli.flow_error,
+    estimators_cli.export_flow,
     *common_fate_cli.COMMANDS,
     adopt_cli.adopt,
     upkeep_cli.retry_failed,

@@ -85,3 +85,18 @@ def flow_error(
         examples = [example for _, one in measured for example in one.examples]
         who = run[0].name if run else "flow"
         write_atomic(picture, gallery(f"{who}: {len(examples)} of {sum(one.count for one in known):,} pairs", examples))
+
+
+def export_flow(
+    dataset: Annotated[Path, typer.Argument(help="The dataset's folder, results/NAME, with a column flow.")],
+    to: Annotated[Path, typer.Option(help="The folder to write; of Sintel, the same one for clean and final.")],
+    server: Annotated[str, typer.Option(help="sintel, kitti2015, kitti2012 or middlebury.")],
+) -> None:
+    """Write a dataset's flow as a benchmark's server takes it, at the size of the original frames."""
+    from pipeline.scores.flow.submission import SERVERS
+    from pipeline.scores.flow.submission import export_flow as run
+
+    if server not in SERVERS:
+        raise UserError(f"--server {server}: should be one of {', '.join(SERVERS)}")
+    files = run(dataset, to, server)
+    typer.echo(f"{to}: {files:,} file{'s' * (files != 1)}")
