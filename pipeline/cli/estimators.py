@@ -83,7 +83,7 @@ def flow_error(
     print_table(error_table(measured), to)
     if picture:
         examples = [example for _, one in measured for example in one.examples]
-        who = run[0].name if run else "flow"
+        who = run[0].name if run else known[0].column
         write_atomic(picture, gallery(f"{who}: {len(examples)} of {sum(one.count for one in known):,} pairs", examples))
 
 
