@@ -58,13 +58,14 @@ def export(source: Path, to: Path, keys: Sequence[str] = (), forms: Forms | None
         ShardError: a shard or a member is damaged.
     """
     with alone(to):
-        _check_elsewhere(to)
+        check_elsewhere(to)
         shards = _keys_by_shard(source, keys)
         count = sum(map(len, shards.values()))
         return sum(progress(_written(shards, to, forms or Forms()), count, f"export {source.name} (samples)"))
 
 
-def _check_elsewhere(to: Path) -> None:
+def check_elsewhere(to: Path) -> None:
+    """Raises `UserError` where a folder for plain files lies within a dataset."""
     if any(
         (parent / PLAN).exists() for folder in (to.absolute(), to.resolve()) for parent in (folder, *folder.parents)
     ):
@@ -95,7 +96,7 @@ def _written(shards: Mapping[Path, Sequence[str]], to: Path, forms: Forms) -> It
                 except ValueError as error:
                     raise ShardError(f"{tar}: {key}: {error}") from error
                 for name, data in files.items():
-                    _write(to / name, data)
+                    write_new(to / name, data)
                 yield len(files)
 
 
@@ -155,8 +156,12 @@ def _csv(array: NDArray[Any]) -> bytes:
     return "".join(",".join(map(str, row)) + "\n" for row in rows.tolist() if row).encode()
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Writes a file, unless it is there; never over what somebody else put there, or through a link."""
+def write_new(path: Path, data: bytes) -> None:
+    """Writes a file, unless it is there; never over what somebody else put there, or through a link.
+
+    Raises:
+        UserError: it is there and is something else.
+    """
     if os.path.lexists(path):
         if path.is_symlink() or not path.is_file() or path.stat().st_size != len(data) or path.read_bytes() != data:
             raise UserError(f"{path}: is there already, and is something else: name a new or empty folder with --to")

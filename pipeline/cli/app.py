@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
@@ -27,7 +26,6 @@ from pipeline.cli import upkeep as upkeep_cli
 from pipeline.cli import youtube as youtube_cli
 from pipeline.downloads.stored_videos import release
 from pipeline.registry import STAGES, VIEWS
-from pipeline.scores.flow_error import flow_errors
 from pipeline.sources import SOURCES
 from pipeline.sources.relisting import relisted
 from pipeline.stages.runner import SOURCE, advised, run_stage
@@ -137,23 +135,14 @@ def manifest(
     write_manifest(folder, shards, f"{plan.parent.name} ({folder.name})", videos)
 
 
-@app.command()
-def flow_error(
-    datasets: Annotated[list[Path], typer.Argument(help="Datasets (results/NAME) whose exact flow is known.")],
-    to: Annotated[Path | None, typer.Option(help="An HTML page to write the table to.")] = None,
-) -> None:
-    """Compare estimated with exact flow: end-point errors, beside those of no motion."""
-    tables = [flow_errors(dataset) for dataset in datasets]
-    together = [row for table in tables for row in table.rows]
-    common_fate_cli.print_table(replace(tables[0], title="Flow error", rows=together), to)
-
-
 for _command in (
     segment_cli.segment,
     segment_cli.benchmark_segmentation,
     segment_cli.train_forest,
     estimators_cli.check_estimator,
     estimators_cli.fetch_weights,
+    estimators_cli.flow_error,
+    estimators_cli.export_flow,
     *common_fate_cli.COMMANDS,
     adopt_cli.adopt,
     upkeep_cli.retry_failed,

@@ -9,6 +9,7 @@ import typer
 
 from common_fate.errors import UserError
 from common_fate.remote.cache import Cache
+from pipeline.columns.flow.estimator_families import SHIPPED
 from trainers.data.split import Split
 from trainers.declarations import Method
 from trainers.engine.options import Machine, build
@@ -69,6 +70,23 @@ def encoder(
     from trainers.models.weights_file import extract_encoder
 
     extract_encoder(model, to)
+
+
+def ship_flow(
+    experiments: Annotated[
+        list[Path],
+        typer.Argument(help="results/experiments/NAME: all that the weights come from, the one they are of last."),
+    ],
+    machine: Annotated[str, typer.Option(help="What trained them, in words: two cores of a x86-64 machine, no GPU.")],
+    to: Annotated[Path, typer.Option(help="The file to write: .safetensors; its record .json comes beside.")] = SHIPPED,
+) -> None:
+    """Write a flow network as the weights of the estimator `network`, with a record of data, options and quality."""
+    if to.suffix != ".safetensors":
+        raise UserError(f"--to {to}: should end in .safetensors")
+    from trainers.models.shipping import ship_flow
+
+    record = ship_flow(experiments, machine, to)
+    typer.echo(f"wrote {to}: {record['bytes']:,} bytes; flow differs by {record['rounding']['mean']} px on average")
 
 
 def method_named(name: str) -> Method:

@@ -12,7 +12,12 @@ from common_fate.shards.limits import quoted
 from pipeline.columns.flow.estimator import Estimator
 
 DIS_PRESETS = ("ultrafast", "fast", "medium")
-NAMES = "'dis', 'ptlflow:' and the name of a ptlflow model, or 'network:' and the path of a model.safetensors"
+NAMES = (
+    "'dis', 'network', 'ptlflow:' and the name of a ptlflow model, or 'network:' and the path of a model.safetensors"
+)
+SHIPPED = Path(__file__).parent / "networks" / "models" / "flow.safetensors"
+"""The weights of `network` without a path; `python -m trainers ship-flow` writes them, and their record beside them."""
+MAX_SHIPPED_BYTES = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -158,7 +163,18 @@ def at_its_path(name: str, results: Path) -> str:
 
 
 def family_of(name: str) -> tuple[Family, str]:
-    """Returns the family and the model that an estimator's name means; raises `ValueError` with the names there are."""
+    """Returns the family and the model that an estimator's name means.
+
+    Raises:
+        ValueError: there is none of that name; or of `network`, its weights are not here.
+    """
+    if name == "network":
+        if not SHIPPED.is_file():
+            raise ValueError(
+                "the estimator 'network' takes the weights that come with this project, and none are in this copy: "
+                "use 'dis', or 'network:experiments.NAME'"
+            )
+        return TRAINED, str(SHIPPED)
     kind, colon, model = name.partition(":")
     family = FAMILIES.get(kind)
     if family is None or family.models != bool(model) or (colon and not model):
@@ -179,7 +195,7 @@ def create_estimator(name: str, **options: Any) -> Estimator:
     """Returns an estimator by name; the same name and options give the same one.
 
     Args:
-        name: `dis`, `ptlflow:NAME`, or `network:PATH`.
+        name: `dis`, `network`, `ptlflow:NAME`, or `network:PATH`.
         options: `preset` of `dis`; `checkpoint` and `checkpoint_dir` of ptlflow models.
 
     Raises:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial.distance import cdist
 
-from pipeline.scores.flow_error import flow_error
+from pipeline.scores.flow.errors import flow_error
 from trainers.metrics.flow import endpoint_errors, mean_error, nearest_guidance, nearest_point, no_motion
 
 

@@ -24,7 +24,7 @@ class FlowOptions:
 EVALUATION = Evaluation(
     name="flow",
     options=FlowOptions,
-    version=1,
+    version=2,
     run="trainers.evaluations.flow.run:run",
     needs="model",
     methods=("selflow",),

@@ -22,7 +22,7 @@ def trained_estimator(path: Path) -> Estimator:
     about = read_about(path)
     network = create_network(about.name, about.options)
     _load(network, path, about.prefix)
-    return estimator_of(network, f"network:{path}")
+    return estimator_of(network, f"the network {about.name}")  # a reason in a record names no path
 
 
 def _load(network: nn.Module, path: Path, prefix: str) -> None:

@@ -1,0 +1,145 @@
+"""The weights of the estimator `network`: from an experiment to the file that ships, and the record beside it."""
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+
+from common_fate.datasets.catalog import read_catalog
+from common_fate.errors import UserError
+from common_fate.foreign.files import parse_json, read_file
+from common_fate.shards.files import write_atomic
+from common_fate.shards.record import file_sha256
+from pipeline.columns.flow.estimator_families import MAX_SHIPPED_BYTES
+from pipeline.columns.flow.networks.trained import trained_estimator
+from pipeline.columns.flow.networks.trained_file import FlowNetwork, read_about
+from pipeline.sources.synthetic import SOURCE, SyntheticOptions
+from trainers.evaluations.result import read_result
+from trainers.models.weights_file import metadata, read_weights
+
+MOST_ROUNDING = 0.01
+"""Pixels by which flow may change on average where weights are kept in 16 bits."""
+_MAX_FACTS = 2**22  # bytes of a train.json
+_TRAINED = ("method", "samples", "videos", "iterations", "batch_size", "device", "seconds", "options")
+
+
+def ship_flow(experiments: Sequence[Path], machine: str, to: Path) -> dict[str, Any]:
+    """Writes the flow network of an experiment as weights to ship, and the record of how they came about beside them.
+
+    Weights are kept in 16 bits and read back as 32. The same experiments give the same bytes.
+
+    Args:
+        experiments: folders `results/experiments/NAME`, in the order in which each started from the one before. The
+            last one's network is written; its evaluation `flow` is the measured quality.
+        machine: what trained them, in words.
+        to: the file, `.safetensors`; the record is the `.json` of that name.
+
+    Returns:
+        The record.
+
+    Raises:
+        UserError: a file of an experiment is missing or damaged, it trained no flow network, the file would be larger
+            than `MAX_SHIPPED_BYTES`, or 16 bits change its flow by more than `MOST_ROUNDING`.
+    """
+    experiment = experiments[-1]
+    model = experiment / "model.safetensors"
+    quality = _quality(experiment)
+    trained = [_trained(folder) for folder in experiments]
+    network = read_about(model)
+    data = _halved(model, network)
+    if len(data) > MAX_SHIPPED_BYTES:
+        raise UserError(f"{model}: would be {len(data):,} bytes to ship: at most {MAX_SHIPPED_BYTES:,}")
+    rounding = _rounding(model, data, network.frames)
+    if not rounding["mean"] <= MOST_ROUNDING:
+        raise UserError(f"{model}: 16 bits change its flow by {rounding['mean']:.3g} px on average: too much to ship")
+    write_atomic(to, data)
+    record = {
+        "network": {"name": network.name, "options": network.options, "frames": network.frames},
+        "weights": to.name,
+        "sha256": file_sha256(to),
+        "bytes": len(data),
+        "trained": trained,
+        "machine": machine,
+        "quality": quality,
+        "rounding": rounding,
+    }
+    write_atomic(to.with_suffix(".json"), (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
+    return record
+
+
+def _halved(model: Path, network: FlowNetwork) -> bytes:
+    """The file of a network's weights alone, in 16 bits."""
+    weights = {
+        name: weight.astype(np.float16) if weight.dtype == np.float32 else weight
+        for name, weight in read_weights(model, "np", network.prefix).items()
+    }
+    about = {"name": network.name, "options": network.options, "frames": network.frames}
+    return safetensors.numpy.save(weights, metadata(flow_network=about))
+
+
+def _rounding(model: Path, data: bytes, frames: int) -> dict[str, Any]:
+    """By how many pixels flow of rendered frames differs between the weights as they were trained and as they ship."""
+    options = SyntheticOptions(videos=2, frames=frames, height=192, width=256, seed=1)
+    videos = SOURCE.videos(options, "")
+    read = [[frame.image for frame in SOURCE.read(video, range(frames))] for video in videos]  # type: ignore[union-attr]
+    images = np.array(read).transpose(0, 1, 4, 2, 3).astype(np.float32) / np.float32(255)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.safetensors")
+        path.write_bytes(data)
+        difference = trained_estimator(path)(images) - trained_estimator(model)(images)
+    length = np.hypot(difference[:, 0], difference[:, 1])
+    return {
+        "unit": "px",
+        "mean": _rounded(float(length.mean())),
+        "largest": _rounded(float(length.max())),
+        "pairs": len(videos),
+    }
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.3g}")
+
+
+def _trained(experiment: Path) -> dict[str, Any]:
+    """What one training was: its options, its data, how long it took."""
+    path = experiment / "train.json"
+    try:
+        facts = parse_json(read_file(path, _MAX_FACTS))
+        views = [Path(view) for view in facts["datasets"]]
+        return {"experiment": experiment.name, "data": list(map(_data, views)), **{key: facts[key] for key in _TRAINED}}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{path}: not what a training writes: {type(error).__name__} {error}") from error
+
+
+def _data(view: Path) -> dict[str, Any]:
+    """A dataset by its name, and what its catalog says: kinds, licences, and of rendered videos how they were made."""
+    dataset = view.parents[1]
+    catalog = dataset / "catalog.parquet"
+    if not catalog.is_file():
+        raise UserError(f"{catalog}: is missing: weights ship with a record of whose videos trained them")
+    videos = read_catalog(catalog)
+    rendered = sorted({video.uri.partition("&")[2] for video in videos if video.kind == SOURCE.name})
+    licences = Counter(video.license or "not known" for video in videos)
+    return {
+        "dataset": dataset.name,
+        "videos": len(videos),
+        "kinds": sorted({video.kind for video in videos}),
+        "licences": dict(sorted(licences.items())),
+        **({"rendered": rendered} if rendered else {}),
+    }
+
+
+def _quality(experiment: Path) -> dict[str, Any]:
+    """The rows of the experiment's evaluation of flow, and seconds a pair."""
+    measured = read_result(experiment / "evaluations" / "flow" / "model.json")
+    return {
+        "videos": measured.side,
+        "rows": [asdict(row) for row in measured.result.rows],
+        "about": dict(measured.result.about),
+    }
