@@ -13,15 +13,18 @@ from typing import Any
 
 from common_fate.errors import UserError
 from common_fate.shards.limits import quoted
+from pipeline.columns.flow.estimator_families import SHIPPED
 from pipeline.config.load import Dataset
 from pipeline.config.schema import closest
 from trainers.declarations import Evaluation, Method
 from trainers.engine.options import build
-from trainers.models.weights_file import read_about
+from trainers.models.weights_file import is_flow_network, read_about
 from trainers.registry import METHODS
 
 FOLDER = "results/experiments"
 SCRATCH = "scratch"
+NETWORK = "network"
+"""The flow network whose weights come with the project, as the estimator is called that has them."""
 MADE_HERE = re.compile(rf"{FOLDER}/([^/]+)/(?:model|encoder)\.safetensors")
 """The file of an experiment's weights, and its name."""
 _CHECKPOINTS = (".safetensors", ".pth", ".pt", ".ckpt", ".tar")
@@ -73,10 +76,16 @@ def start_of(one: Given, given: Givens) -> str:
         UserError: there is no such experiment or file, or it does not fit.
     """
     start, where = one.values["start"], f"{one.where}.start"
+    if start == NETWORK and start not in given:
+        if not SHIPPED.is_file():
+            raise UserError(
+                f"{where}: 'network' means the weights that come with this project, and none are in this copy"
+            )
+        start = str(SHIPPED)
     other = experiment_called(start, given, where)
     if other is None:
         about = _about(start)
-        if about.get("method") != one.method.name:
+        if about.get("method") != one.method.name and not is_flow_network(about, one.method, one.options):
             _check_encoders(one, f"{start!r}", about.get("encoder", one.encoder), where)
         return start
     whole = other.method is one.method and PurePath(start).name != "encoder.safetensors"

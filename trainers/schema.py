@@ -90,7 +90,10 @@ def _of_method(method: Method, definitions: Definitions) -> Schema:
             "exclusiveMinimum": 0,
             "maximum": 1,
         },
-        "start": {"description": "An experiment, or a checkpoint's path: the weights to start from.", "type": "string"},
+        "start": {
+            "description": "An experiment, a checkpoint's path, or network: the weights to start from.",
+            "type": "string",
+        },
         "teacher": {"description": "An experiment, or the path of its model.safetensors.", "type": "string"},
         "nodes": _number("Nodes of a cluster, with as many devices each.", 1),
         "devices": _number("GPUs of one node, a process each.", 1),

@@ -13,7 +13,7 @@ from safetensors.numpy import save
 
 from common_fate.errors import UserError
 from pipeline.config.load import load as configuration
-from trainers import schema
+from trainers import references, schema
 from trainers.declarations import Evaluation, Method
 from trainers.engine.options import TrainingOptions, TransformOptions, build
 from trainers.experiments import Experiment, grids, load
@@ -539,6 +539,27 @@ def test_a_file_that_does_not_fit_is_no_start(tmp_path: Path):
     ):
         with pytest.raises(UserError, match=says):
             one(start=saved(tmp_path / f"{number}.safetensors", method="else", **about))
+
+
+def test_the_flow_network_that_comes_with_the_project_is_a_start_where_the_options_make_that_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    shipped = tmp_path / "flow.safetensors"
+    monkeypatch.setattr(references, "SHIPPED", shipped)
+    films = {"demo": {"source": {"kind": "synthetic"}, "frames": {"triplets": True}, "views": ["flow"]}}
+    small = {
+        "method": "selflow",
+        "recipe": "small",
+        "train": ["demo"],
+        "validation": {"share": 0.5},
+        "start": "network",
+    }
+    with pytest.raises(UserError, match=r"x\.start: 'network' means the weights that come with this project, and none"):
+        resolve(films, x=small)
+    saved(shipped, flow_network={"name": "small", "options": {}, "frames": 2})
+    assert resolve(films, x=small)["x"].start == str(shipped)
+    with pytest.raises(UserError, match="has no more for it than an encoder, and selflow has none"):
+        resolve(films, x=small | {"network": {"name": "liteflownet", "frames": 2}})
 
 
 @pytest.mark.usefixtures("toys")

@@ -81,6 +81,8 @@ def train(
         facts = {
             "method": method.name,
             "options": asdict(options),
+            "start": start and file_sha256(start),
+            "teacher": teacher and file_sha256(teacher),
             "datasets": [str(view) for view in views],
             "validation": [str(view) for view in validate],
             "samples": len(samples),

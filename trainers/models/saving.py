@@ -14,7 +14,7 @@ from trainers.data.split import Split
 from trainers.declarations import Method, entry_point
 from trainers.engine.options import build
 from trainers.models.encoders import load_encoder, load_strictly
-from trainers.models.weights_file import ENCODER, metadata, read_about, read_weights
+from trainers.models.weights_file import ENCODER, is_flow_network, metadata, read_about, read_weights
 from trainers.registry import METHODS
 
 
@@ -74,8 +74,8 @@ def load_start(path: Path, net: nn.Module, method: Method, options: Any) -> None
     """Loads the weights that training starts from into a method's network: all of them, or its encoder's alone.
 
     Args:
-        path: a model of the same method; one of another method with the same image encoder; or an encoder, see
-            `load_encoder`.
+        path: a model of the same method; flow weights that ship; a model of another method with the same image encoder;
+            or an encoder, see `load_encoder`.
 
     Raises:
         UserError: the file cannot be read, or what is in it does not fit.
@@ -85,6 +85,9 @@ def load_start(path: Path, net: nn.Module, method: Method, options: Any) -> None
     except UserError:  # none of ours
         about = {}
     if about.get("method") == method.name:
+        load_strictly(net, read_weights(path, "pt"), f"{path}: does not fit the options of this experiment")
+        return
+    if "method" not in about and is_flow_network(about, method, options):
         load_strictly(net, read_weights(path, "pt"), f"{path}: does not fit the options of this experiment")
         return
     if method.encoder is None:

@@ -26,7 +26,7 @@ from trainers.models.weights_file import metadata, read_weights
 MOST_ROUNDING = 0.01
 """Pixels by which flow may change on average where weights are kept in 16 bits."""
 _MAX_FACTS = 2**22  # bytes of a train.json
-_TRAINED = ("method", "samples", "videos", "iterations", "batch_size", "device", "seconds", "options")
+_TRAINED = ("method", "samples", "videos", "iterations", "batch_size", "device", "seconds", "start", "options")
 
 
 def ship_flow(experiments: Sequence[Path], machine: str, to: Path) -> dict[str, Any]:
@@ -35,8 +35,9 @@ def ship_flow(experiments: Sequence[Path], machine: str, to: Path) -> dict[str, 
     Weights are kept in 16 bits and read back as 32. The same experiments give the same bytes.
 
     Args:
-        experiments: folders `results/experiments/NAME`, in the order in which each started from the one before. The
-            last one's network is written; its evaluation `flow` is the measured quality.
+        experiments: folders `results/experiments/NAME`, in the order in which each started from the one before, the
+            first from random weights or from those at `to`, whose record then stays. The last one's network is
+            written; its evaluation `flow` is the measured quality.
         machine: what trained them, in words.
         to: the file, `.safetensors`; the record is the `.json` of that name.
 
@@ -44,13 +45,14 @@ def ship_flow(experiments: Sequence[Path], machine: str, to: Path) -> dict[str, 
         The record.
 
     Raises:
-        UserError: a file of an experiment is missing or damaged, it trained no flow network, the file would be larger
-            than `MAX_SHIPPED_BYTES`, or 16 bits change its flow by more than `MOST_ROUNDING`.
+        UserError: a file of an experiment is missing or damaged, one started from something else, the last trained no
+            flow network, the file would be larger than `MAX_SHIPPED_BYTES`, or 16 bits change its flow by more than
+            `MOST_ROUNDING`.
     """
     experiment = experiments[-1]
     model = experiment / "model.safetensors"
     quality = _quality(experiment)
-    trained = [_trained(folder) for folder in experiments]
+    trained = _history(experiments, to)
     network = read_about(model)
     data = _halved(model, network)
     if len(data) > MAX_SHIPPED_BYTES:
@@ -71,6 +73,21 @@ def ship_flow(experiments: Sequence[Path], machine: str, to: Path) -> dict[str, 
     }
     write_atomic(to.with_suffix(".json"), (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
     return record
+
+
+def _history(experiments: Sequence[Path], to: Path) -> list[dict[str, Any]]:
+    """What each training was, after those of the weights that the first one started from."""
+    trained = [_trained(folder) for folder in experiments]
+    weights = [file_sha256(folder / "model.safetensors") for folder in experiments]
+    before: list[dict[str, Any]] = []
+    if (first := trained[0]["start"]) is not None and to.is_file() and first == file_sha256(to):
+        before = parse_json(read_file(to.with_suffix(".json"), _MAX_FACTS))["trained"]
+    elif first is not None:
+        raise UserError(f"{experiments[0]}: started from weights that are not {to}: name what they come from, too")
+    for earlier, folder, later in zip(weights, experiments[1:], trained[1:], strict=False):
+        if later["start"] != earlier:
+            raise UserError(f"{folder}: did not start from the experiment that is named before it")
+    return before + trained
 
 
 def _halved(model: Path, network: FlowNetwork) -> bytes:

@@ -1,7 +1,7 @@
 """Weights on disk: safetensors that say what they are. Nothing is pickled, and nothing here imports torch."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from common_fate.errors import UserError
 from common_fate.foreign.files import open_file, parse_json
 from common_fate.shards.files import write_atomic
 from common_fate.shards.limits import quoted
+from trainers.declarations import Method
 
 ENCODER = "encoder."
 """How the names of an image encoder's weights begin in a network's."""
@@ -60,6 +61,14 @@ def extract_encoder(model: Path, to: Path) -> None:
     if name not in ENCODERS:
         raise UserError(f"{model}: its image encoder is {quoted(name)}: should be one of {', '.join(ENCODERS)}")
     write_atomic(to, safetensors.numpy.save(weights, metadata(encoder=name)))
+
+
+def is_flow_network(about: Mapping[str, Any], method: Method, options: Any) -> bool:
+    """Returns whether a file says that it holds the flow network that a method makes of these options."""
+    if method.flow_network is None or not isinstance(there := about.get("flow_network"), dict):
+        return False
+    wanted = method.flow_network(options)
+    return all(there.get(name) == wanted[name] for name in ("name", "options", "frames"))
 
 
 def metadata(**about: Any) -> dict[str, str]:

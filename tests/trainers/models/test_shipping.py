@@ -21,7 +21,7 @@ from trainers.methods.selflow.method import METHOD
 from trainers.methods.selflow.options import SelFlowOptions
 from trainers.methods.selflow.task import SelFlow
 from trainers.models import shipping
-from trainers.models.saving import save_model
+from trainers.models.saving import load_start, save_model
 from trainers.models.shipping import ship_flow
 
 MACHINE = "two cores of a x86-64 machine, no GPU"
@@ -32,11 +32,11 @@ def experiment(results: Path, name: str, dataset: str, **facts: Any) -> Path:
     """What training on a dataset and evaluating left, with random weights."""
     folder = results / "experiments" / name
     options = build(SelFlowOptions, {"network": {"name": "small", "frames": 2}, "transforms": {"crop": 64}})
-    torch.manual_seed(0)
+    torch.manual_seed(len(name))
     save_model(folder / "model.safetensors", SelFlow.network(options), METHOD, options, Split(0.1))
     trained = {"method": "selflow", "options": {"network": {"name": "small"}}, "iterations": 30, "batch_size": 2}
     trained |= {"datasets": [str(results / dataset / "shards/flow")], "samples": 4, "videos": 2}
-    trained |= {"device": "CPU", "seconds": 9.5}
+    trained |= {"device": "CPU", "seconds": 9.5, "start": None}
     (folder / "train.json").write_text(json.dumps(trained | facts))
     rows = (Row("made", "epe", 1.5, "px", "lower", 4, "", {"DIS medium": 2.0}),)
     result = Result(rows, about={"seconds_a_pair": {"made": {"network": 0.1}}})
@@ -55,7 +55,8 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_the_record_says_what_the_weights_came_from(results: Path, tmp_path: Path):
-    first, last = (experiment(results, name, data) for name, data in (("first", "made"), ("last", "films")))
+    first = experiment(results, "first", "made")
+    last = experiment(results, "last", "films", start=file_sha256(first / "model.safetensors"))
     to = tmp_path / "flow.safetensors"
     ship_flow([first, last], MACHINE, to)
     record = json.loads(to.with_suffix(".json").read_text())
@@ -89,6 +90,33 @@ def test_the_file_has_the_weights_in_half_the_bytes_and_estimates_the_same(resul
     estimates = [create_estimator(f"network:{path}")(frames) for path in (folder / "model.safetensors", to)]
     assert 0 < np.abs(estimates[0] - estimates[1]).max() < 0.05
     assert 0 < record["rounding"]["mean"] <= record["rounding"]["largest"]
+
+
+def test_a_later_training_goes_on_from_the_weights_that_ship_and_from_their_record(results: Path, tmp_path: Path):
+    to = tmp_path / "flow.safetensors"
+    ship_flow([experiment(results, "one", "made")], MACHINE, to)
+    shipped = file_sha256(to)
+    options = build(SelFlowOptions, {"network": {"name": "small", "frames": 2}, "transforms": {"crop": 64}})
+    net = SelFlow.network(options)
+    load_start(to, net, METHOD, options)
+    for name, weight in load_file(to).items():
+        np.testing.assert_array_equal(net.state_dict()[name].numpy(), weight.astype(np.float32))
+    other = build(SelFlowOptions, {"network": {"name": "liteflownet", "frames": 2}, "transforms": {"crop": 64}})
+    with pytest.raises(UserError, match="not a model of selflow"):
+        load_start(to, SelFlow.network(other), METHOD, other)
+    again = experiment(results, "again", "films", start=shipped)
+    record = ship_flow([again], MACHINE, to)
+    assert [one["experiment"] for one in record["trained"]] == ["one", "again"]
+    assert json.loads(to.with_suffix(".json").read_text()) == record
+
+
+def test_an_experiment_that_started_from_something_else_is_refused(results: Path, tmp_path: Path):
+    first, last = (experiment(results, name, "made") for name in ("first", "second"))
+    with pytest.raises(UserError, match="second: did not start from the experiment that is named before it"):
+        ship_flow([first, last], MACHINE, tmp_path / "flow.safetensors")
+    unknown = experiment(results, "unknown", "made", start="0" * 64)
+    with pytest.raises(UserError, match=r"started from weights that are not .*flow\.safetensors: name what they"):
+        ship_flow([unknown], MACHINE, tmp_path / "flow.safetensors")
 
 
 @pytest.mark.parametrize(
