@@ -49,8 +49,8 @@ EXPERIMENTS: dict[str, Any] = {
         "workers": 0,
     },
 }
-TARGET = "results/experiments/propagation/model.safetensors"
-MIDDLE = 24  # steps of a training on the disk, after its second checkpoint and before its last
+TARGET = ("--cores", "1", "results/experiments/propagation/model.safetensors")
+MIDDLE = 24  # the step of a training on the disk at which it writes its third checkpoint
 
 
 def left(workspace: Workspace) -> dict[str, bytes]:
@@ -67,17 +67,17 @@ def test_the_circle_ends_in_the_same_bytes_wherever_it_is_killed(workspace: Work
     workspace.make("results/clips/shards/selflow/samples.parquet", "results/clips/shards/flow/samples.parquet")
     struck = Workspace(tmp_path_factory.mktemp("struck") / "copy")
     subprocess.run(["cp", "-a", str(workspace.folder), str(struck.folder)], check=True)
-    made = workspace.make(TARGET)
+    made = workspace.make(*TARGET)
     assert (made["train"], made["flow_shard_on_gpu"], made["guidance_shard"], made["view_shard"]) == (4, 1, 1, 1)
 
     notes = tmp_path_factory.mktemp("notes")
     for command, step in (("train", MIDDLE), ("flow", 5)):
-        killed = disturbed(struck, notes, {command: Strike(step, signal.SIGKILL, "both")}, TARGET)
+        killed = disturbed(struck, notes, {command: Strike(step, signal.SIGKILL, "both")}, *TARGET)
         assert killed.returncode == -signal.SIGKILL, killed.stderr[-4000:]
         shutil.rmtree(struck.folder / ".snakemake/locks", ignore_errors=True)  # as --unlock does, but seconds faster
     log = (struck.folder / "logs/train/teacher.log").read_text()
-    assert log.startswith(("train: 2 of 4", "train: 3 of 4")), "it was taken up in its middle"
-    again = struck.make(TARGET)
+    assert log.lstrip().startswith("train: 2 of 4"), "it was taken up in its middle"
+    again = struck.make(*TARGET)
     assert (again["train"], again["flow_shard_on_gpu"]) == (1, 1), "what was finished stands"
     expected = left(workspace)
     assert left(struck) == expected
