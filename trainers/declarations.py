@@ -31,6 +31,8 @@ class Method:
             what is saved, the `prefix` of its weights' names; None: it estimates no flow.
         teachers: the methods whose trained networks may teach it; none: it takes no teacher.
         taught: from options whether it needs a teacher; where it does not, it takes none.
+        teachable: from options and those of a teacher of its own method, raises ValueError where they do not fit; None:
+            all do.
         evaluations: those that run where config.yaml does not say which.
         recipes: presets of options by name, which a config's own go over.
         grids: presets of ablations: axes by name, each with its variants.
@@ -48,6 +50,7 @@ class Method:
     flow_network: Callable[[Any], Mapping[str, Any]] | None = None
     teachers: tuple[str, ...] = ()
     taught: Callable[[Any], bool] | None = None
+    teachable: Callable[[Any, Any], None] | None = None
     evaluations: tuple[str, ...] = ()
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     grids: Mapping[str, Mapping[str, Variants]] = field(default_factory=dict)

@@ -87,10 +87,14 @@ def start_of(one: Given, given: Givens) -> str:
         about = _about(start)
         if about.get("method") != one.method.name and not is_flow_network(about, one.method, one.options):
             _check_encoders(one, f"{start!r}", about.get("encoder", one.encoder), where)
+        elif one.method.flow_network:
+            _check_networks(one, f"{start!r}", about.get("flow_network"), where)
         return start
     whole = other.method is one.method and PurePath(start).name != "encoder.safetensors"
     if not whole or one.encoder is not None:
         _check_encoders(one, f"{other.name!r}, of the method {other.method.name},", other.encoder, where)
+    if whole and other.method.flow_network:
+        _check_networks(one, f"{other.name!r}", other.method.flow_network(other.options), where)
     return f"{FOLDER}/{other.name}/{'model' if whole else 'encoder'}.safetensors"
 
 
@@ -101,6 +105,22 @@ def _check_encoders(one: Given, other: str, encoder: str | None, where: str) -> 
     if one.encoder != encoder:
         has = f"has the encoder {encoder}" if encoder else "has no image encoder"
         raise UserError(f"{where}: {other} {has}, and this experiment's is {one.encoder}: both should have the same")
+
+
+def _check_networks(one: Given, other: str, network: Any, where: str) -> None:
+    """Raises `UserError` where an experiment would start from the weights of another flow network than its own."""
+    assert one.method.flow_network is not None
+    own = one.method.flow_network(one.options)
+    if network != own:
+        theirs = _described(network) if isinstance(network, Mapping) else "says of no flow network"
+        raise UserError(
+            f"{where}: {other} {theirs}, and this experiment's network is {own['name']} of {own['frames']} frames: "
+            "both should have the same"
+        )
+
+
+def _described(network: Mapping[str, Any]) -> str:
+    return f"has the network {quoted(network.get('name'))} of {quoted(network.get('frames'))} frames"
 
 
 def teacher_of(one: Given, given: Givens) -> str:
@@ -115,6 +135,12 @@ def teacher_of(one: Given, given: Givens) -> str:
     if method not in one.method.teachers:
         of = f"is of the method {method}" if method else "is no model.safetensors of an experiment"
         raise UserError(f"{where}: {teacher!r} {of}: should be of {' or '.join(one.method.teachers)}")
+    if method == one.method.name and one.method.teachable:
+        try:
+            theirs = other.options if other else build(one.method.options, _about(teacher).get("options"))
+            one.method.teachable(one.options, theirs)
+        except ValueError as error:
+            raise UserError(f"{where}: {teacher!r}: {error}") from error
     return f"{FOLDER}/{other.name}/model.safetensors" if other else teacher
 
 
@@ -201,6 +227,10 @@ def _check_flow(one: Given, dataset: Dataset, where: str) -> None:
         able = [method.name for method in METHODS.values() if method.flow_network]
         advice = f"should be of {' or '.join(able)}" if able else "no method here does"
         raise UserError(f"{where}: {one.name!r} is of {one.method.name}, which trains no flow network: {advice}")
-    if one.method.flow_network(one.options)["frames"] == 3 and not dataset.stages["frames"].triplets:
+    if one.method.flow_network(one.options)["frames"] == 2:
+        return
+    if dataset.stages["flow"].backward:
+        raise UserError(f"{where}: {one.name!r} reads three frames and cannot look back: leave backward out")
+    if not dataset.stages["frames"].triplets:
         triplets = f"{where.rpartition('.')[0]}.frames.triplets"
         raise UserError(f"{where}: {one.name!r} reads the frame before each, too: set {triplets}: true")

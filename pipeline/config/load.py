@@ -93,8 +93,10 @@ def _dataset(name: str, values: Mapping[str, Any], where: str, place: Path) -> D
     filters: dict[str, Any] = {"filters": list(FILTERS)} if source.fetch else {}
     frames: dict[str, Any] = {"select": source.select} | filters | dict(values.get("frames", {}))
     flow: dict[str, Any] = ({"min_motion": MIN_MOTION} if source.fetch else {}) | dict(values.get("flow", {}))
+    trained_here = False
     if "estimator" in flow:
-        flow["estimator"] = at_its_path(flow["estimator"], place.parent)
+        named, flow["estimator"] = flow["estimator"], at_its_path(flow["estimator"], place.parent)
+        trained_here = named != flow["estimator"]
         try:
             family_of(flow["estimator"])
         except ValueError as error:
@@ -110,7 +112,8 @@ def _dataset(name: str, values: Mapping[str, Any], where: str, place: Path) -> D
     source_options = _resolved(source.options, source_keys, f"{where}.source")
     known = _known(source, source_options, paired)
     for view in views:
-        _check_frames(VIEWS[view], stages, paired, where)
+        # The experiment says which frames its network reads: a file may stand there of what it was before.
+        _check_frames(VIEWS[view], stages, paired, where, {"flow"} if trained_here else set())
         if lacking := [column for column in VIEWS[view].columns if not known.get(column, True)]:
             raise UserError(f"{where}.views: {view} joins {lacking[0]}, and this source has none: leave it out")
     if "download" in values and not source.fetch:
@@ -157,10 +160,10 @@ def _adopted(name: str, values: Mapping[str, Any], where: str, place: Path) -> D
     )
 
 
-def _check_frames(view: View, stages: Mapping[str, Any], paired: bool, where: str) -> None:
-    """Raises `UserError` where a view needs neighbours that the frames are not given."""
+def _check_frames(view: View, stages: Mapping[str, Any], paired: bool, where: str, but: set[str]) -> None:
+    """Raises `UserError` where a view needs neighbours that the frames are not given, all but some columns' own."""
     neighbours = set(view.follow)
-    for column in view.columns:
+    for column in view.columns.keys() - but:
         try:
             neighbours.update(STAGES[column].neighbours(stages[column]))
         except UserError as error:

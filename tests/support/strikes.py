@@ -44,7 +44,7 @@ def environment(struck: Path, strikes: dict[str, Strike]) -> dict[str, str]:
 def strike_as_planned() -> None:
     """Of the process that starts: if it is a job that is to strike, it will."""
     plan, called = json.loads(os.environ.get("STRIKES", "{}")), sys.orig_argv[1:4]
-    if called[:2] != ["-m", "pipeline"] or called[2] not in plan.get("strikes", {}):
+    if called[:2] not in (["-m", "pipeline"], ["-m", "trainers"]) or called[2] not in plan.get("strikes", {}):
         return
     strike = Strike(**plan["strikes"][called[2]])
     note = Path(plan["struck"]) / called[2]

@@ -314,6 +314,64 @@ def test_what_cannot_estimate_a_datasets_flow_is_refused(method: str, says: str)
     assert says in str(refused.value)
 
 
+@pytest.mark.usefixtures("toys")
+def test_a_network_of_three_frames_is_not_asked_for_flow_back():
+    both = {"frames": {"triplets": True}, "flow": FLOW["flow"] | {"backward": True}}
+    with pytest.raises(UserError, match=r"demo\.flow: 'x' reads three frames and cannot look back: leave backward out"):
+        resolve(DATASETS | {"demo": DATASETS["demo"] | both}, x=HELD | {"method": "taught", "train": ["other"]})
+
+
+def test_a_network_that_stands_does_not_say_what_the_experiment_reads_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It was trained with other options, and is to be trained again."""
+    monkeypatch.chdir(tmp_path)
+    model = tmp_path / "results/experiments/x/model.safetensors"
+    model.parent.mkdir(parents=True)
+    saved(model, flow_network={"name": "selflow", "frames": 3, "options": {"frames": 3}})
+    assert resolve(CLIPS | {"other": DATASETS["other"] | FLOW}, x=NOC)
+
+
+CLIPS = {"clips": {"source": {"kind": "synthetic"}, "frames": {"triplets": True}, "views": ["selflow"]}}
+NOC = {
+    "method": "selflow",
+    "train": ["clips"],
+    "validation": {"share": 0.25},
+    "network": {"name": "small", "frames": 2},
+    "transforms": {"crop": 96},
+}
+THREE = NOC | {"network": {"name": "selflow", "frames": 3}, "transforms": {"crop": 128}}
+STUDENT = NOC | {"loss": {"kind": "occ"}}
+
+
+def test_flow_is_not_learnt_from_the_weights_of_another_network(tmp_path: Path):
+    said = (
+        r"x\.start: {} has the network 'selflow' of 3 frames, and this experiment's network is small of 2 frames: both"
+    )
+    with pytest.raises(UserError, match=said.format("'a'")):
+        resolve(CLIPS, a=THREE, x=NOC | {"start": "a"})
+    network = {"name": "selflow", "frames": 3, "options": {"frames": 3}}
+    file = saved(tmp_path / "a.safetensors", method="selflow", flow_network=network)
+    with pytest.raises(UserError, match=said.format(r"'.*a\.safetensors'")):
+        resolve(CLIPS, x=NOC | {"start": file})
+    assert resolve(CLIPS, x=THREE | {"start": file})["x"].start == file
+    assert resolve(CLIPS, a=NOC, x=NOC | {"start": "a"})
+
+
+def test_a_teacher_may_be_of_another_network_where_it_can_read_the_frames(tmp_path: Path):
+    said = r"x\.teacher: {}: its network, selflow, reads frames whose sides are multiples of 64: transforms\.crop is 96"
+    with pytest.raises(UserError, match=said.format("'a'")):
+        resolve(CLIPS, a=THREE, x=STUDENT | {"teacher": "a"})
+    file = saved(tmp_path / "a.safetensors", method="selflow", options={})
+    with pytest.raises(UserError, match=said.format(r"'.*a\.safetensors'")):
+        resolve(CLIPS, x=STUDENT | {"teacher": file})
+    assert resolve(CLIPS, x=STUDENT | {"teacher": file, "transforms": {"crop": 128}})["x"].teacher == file
+    assert resolve(CLIPS, a=THREE | {"network": {"frames": 2}}, x=THREE | {"loss": {"kind": "occ"}, "teacher": "a"})
+    strange = saved(tmp_path / "b.safetensors", method="selflow", options={"network": {"name": "raft"}})
+    with pytest.raises(UserError, match=r"x\.teacher: '.*b\.safetensors': network\.name is 'raft': should be one of"):
+        resolve(CLIPS, x=STUDENT | {"teacher": strange})
+
+
 def test_the_network_of_an_experiment_where_there_are_none():
     flow = {"flow": {"estimator": "network:experiments.nope"}}
     with pytest.raises(UserError, match=r"demo\.flow: there is no experiment 'nope': there are no experiments here$"):

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.strikes import Strike, environment
+from tests.support.disturbed import disturbed
+from tests.support.strikes import Strike
 from tests.support.workspace import Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
@@ -45,23 +46,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 @pytest.fixture
 def struck(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("struck")
-
-
-def disturbed(
-    workspace: Workspace, struck: Path, strikes: dict[str, Strike], *arguments: str
-) -> subprocess.CompletedProcess[str]:
-    """Runs Snakemake, in a session of its own, until it ends or is killed; every strike has to take place."""
-    with subprocess.Popen(
-        workspace.command(*arguments),
-        cwd=workspace.folder,
-        env=environment(struck, strikes),
-        stdout=subprocess.DEVNULL,
-        stderr=(workspace.folder / "said").open("w"),
-        start_new_session=True,
-    ) as run:
-        run.wait()
-    assert set(strikes) <= {note.name for note in struck.iterdir()}
-    return subprocess.CompletedProcess(run.args, run.returncode, "", (workspace.folder / "said").read_text())
 
 
 def test_workers_are_killed_at_any_step_of_every_stage(

@@ -64,6 +64,17 @@ class Curve:
             self.rows.append({"iteration": iteration, "learning_rate": rate} | means)
             self.losses = []
 
+    def zeros(self) -> int:
+        """Returns for how many iterations up to now the loss has been exactly 0; at least, where rows are means."""
+        zeros = 0
+        for step in reversed(self.losses):
+            if step["loss"]:
+                return zeros
+            zeros += 1
+        losses = [row for row in self.rows if "loss" in row]
+        last = next((int(row["iteration"]) for row in reversed(losses) if row["loss"]), 0)
+        return zeros + (int(losses[-1]["iteration"]) - last if losses else 0)
+
     def add_validation(self, iteration: int, measured: Mapping[str, float]) -> None:
         """Adds what was measured after a step to its row, or as a row of its own."""
         if not self.rows or self.rows[-1]["iteration"] != iteration:

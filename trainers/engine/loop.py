@@ -32,6 +32,7 @@ from trainers.engine.schedules import learning_rates
 from trainers.engine.task import Batch, Task
 
 READ_EVERY = 10  # steps: so long a loss that is not finite may go unnoticed
+IDLE = 100  # iterations, or all where there are fewer: where a task's `idle` says what a loss of 0 means
 
 
 class Run(TypedDict):
@@ -63,8 +64,8 @@ def fit(
         run: the folder of the checkpoint and of TensorBoard's events. Another training takes another folder.
 
     Raises:
-        UserError: there are too few samples, a step cannot be shared out, the loss is not finite, or the checkpoint
-            cannot be read.
+        UserError: there are too few samples, a step cannot be shared out, the loss is not finite, nothing is learnt
+            (`Task.idle`), or the checkpoint cannot be read.
     """
     fabric = start_fabric(options, machine)
     saved = read_checkpoint(run)
@@ -114,6 +115,8 @@ def fit(
         except NotFinite as error:
             raise UserError(_not_finite(error, run)) from error
         unread = []
+        if task.idle and (zeros := curve.zeros()) >= min(IDLE, options.iterations):
+            raise UserError(f"the loss is exactly 0 since iteration {done - zeros}, so nothing is learnt: {task.idle}")
         if held_out is not None and validates:
             curve.add_validation(done, _measured(task, average.module if average else task.net, held_out, fabric))
         if logger:

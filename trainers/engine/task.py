@@ -39,6 +39,8 @@ class Task(nn.Module):
         options: of the method, as its declaration has them.
         teacher: the trained network of another experiment; whatever the task does, it stays frozen and in evaluation
             mode.
+        idle: why a loss that stays at exactly 0 teaches nothing, and what to do: training then stops, and says so.
+            Empty, where 0 is a loss like any other.
 
     Args:
         options: the method's own dataclass.
@@ -46,6 +48,7 @@ class Task(nn.Module):
     """
 
     net: nn.Module
+    idle: str = ""
 
     def __init__(self, options: Any, teacher: nn.Module | None = None) -> None:
         super().__init__()

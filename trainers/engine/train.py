@@ -108,7 +108,7 @@ def create_task(method: Method, options: Any, start: Path | None = None, teacher
         method.check_teacher(options, teacher is not None)
     except ValueError as error:
         raise UserError(str(error)) from error
-    taught_by = _teacher(teacher, method) if teacher else None
+    taught_by = _teacher(teacher, method, options) if teacher else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.training.seed)
         task: Task = entry_point(method.task)(options, taught_by)
@@ -123,11 +123,16 @@ def check_groups(method: Method, options: Any, teacher: Path | None = None) -> N
         parameter_groups(create_task(method, options, None, teacher), options.training)
 
 
-def _teacher(path: Path, method: Method) -> nn.Module:
+def _teacher(path: Path, method: Method, options: Any) -> nn.Module:
     trained = load_model(path)
     if trained.method.name not in method.teachers:
         able = f"takes {', '.join(method.teachers)}" if method.teachers else "takes no teacher"
         raise UserError(f"{path}: {trained.method.name} cannot teach {method.name}, which {able}")
+    if trained.method is method and method.teachable:
+        try:
+            method.teachable(options, trained.options)
+        except ValueError as error:
+            raise UserError(f"{path}: {error}") from error
     return trained.net
 
 

@@ -18,6 +18,7 @@ from torchmetrics import Metric
 from common_fate.errors import ShardError, UserError
 from trainers.data.steps import StepSampler
 from trainers.engine.checkpoints import CHECKPOINT
+from trainers.engine.history import MAX_ROWS, Curve
 from trainers.engine.loop import READ_EVERY, fit
 from trainers.engine.options import GroupOptions, Machine, TrainingOptions
 from trainers.engine.task import Batch, Mean, Task
@@ -360,6 +361,59 @@ def test_weights_that_are_not_finite_are_never_kept(tmp_path: Path):
     with pytest.raises(UserError, match=r"the weights are not finite after iteration 0: lower training\.learning_rate"):
         fit(Kinked(), Points(), None, options(checkpoint_every=1), tmp_path, ALONE)
     assert not (tmp_path / CHECKPOINT).exists()
+
+
+class Stuck(Plane):
+    """From an iteration on its loss is exactly 0."""
+
+    idle = "raise the warm-up"
+    done: Tensor
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.after = after
+        self.register_buffer("done", torch.zeros(()))
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        (loss,) = super().forward(batch).values()
+        return {"square": loss * (self.done < self.after)}
+
+    def stepped(self, iteration: int) -> None:
+        self.done.fill_(iteration)
+
+
+def test_a_loss_that_stays_0_stops_where_it_means_that_nothing_is_learnt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("trainers.engine.loop.IDLE", 6)
+    how = options(iterations=40, learning_rate=0.001)
+    says = "the loss is exactly 0 since iteration 8, so nothing is learnt: raise the warm-up"
+    for _ in range(2):  # taken up from its checkpoint, it is no different
+        with pytest.raises(UserError, match=says):
+            fit(Stuck(8), Points(), None, how, tmp_path, ALONE)
+        assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["iteration"] == 12
+    fit(Stuck(35), Points(), None, how, tmp_path / "late", ALONE)
+    monkeypatch.setattr(Stuck, "idle", "")
+    fit(Stuck(8), Points(), None, how, tmp_path / "any", ALONE)
+
+
+def test_a_short_run_stops_where_all_of_it_lost_nothing(tmp_path: Path):
+    with pytest.raises(UserError, match="exactly 0 since iteration 0, so nothing is learnt"):
+        fit(Stuck(0), Points(), None, options(), tmp_path / "a", ALONE)
+    fit(Stuck(1), Points(), None, options(), tmp_path / "b", ALONE)
+
+
+@pytest.mark.parametrize("iterations", [1000, 2500])
+def test_a_curve_counts_the_iterations_of_no_loss(iterations: int):
+    curve, every = Curve(iterations), -(-iterations // MAX_ROWS)
+    losses = [float(number % 40 < 15 and number < 2000) for number in range(iterations)]
+    for number in range(iterations):
+        curve.add_losses(number + 1, {"loss": losses[number]}, 0.1)
+        if number % 7:
+            continue
+        curve.add_validation(number + 1, {"validation.error": 1.0})
+        zeros = next((back for back in range(number + 1) if losses[number - back]), number + 1)
+        assert zeros - every < curve.zeros() <= zeros
 
 
 def test_too_few_samples_are_refused(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from pipeline.columns.flow.networks import create_network
 from pipeline.columns.flow.networks.layers import resize_flow, warp
 from trainers.engine.task import Batch, Mean, Task
 from trainers.methods.selflow.losses import masked_mean, occluded, photometric_loss, robust, self_supervision_loss
-from trainers.methods.selflow.options import SelFlowOptions
+from trainers.methods.selflow.options import LossOptions, SelFlowOptions
 from trainers.methods.selflow.samples import SelFlowTransform
 from trainers.metrics.flow import endpoint_errors
 
@@ -25,14 +26,14 @@ class Pair:
     flow: Tensor
     back: Tensor
 
-    @property
+    @cached_property
     def occluded(self) -> Tensor:
         """`(B, H, W)`, bool: what of the first frame the second does not show."""
         return occluded(self.flow, self.back)
 
 
 class SelFlow(Task):
-    """Batches have `frames (B, 3, 3, H, W)` and what else `SelFlowTransform` says."""
+    """Batches have `frames (B, 3, 3, H, W)`, `valid (B, H, W)` and what else `SelFlowTransform` says."""
 
     options: SelFlowOptions
     iteration: Tensor
@@ -41,6 +42,7 @@ class SelFlow(Task):
         super().__init__(options, teacher)
         self.net = self.network(options)
         self.register_buffer("iteration", torch.zeros((), dtype=torch.int64))
+        self.idle = _idle(options.loss)
 
     @classmethod
     def network(cls, options: SelFlowOptions) -> nn.Module:
@@ -58,23 +60,30 @@ class SelFlow(Task):
         if kind == "supervised":
             return {"supervised": self._supervised(batch)}
         if self.teacher is None:
-            return {"photometric": self._photometric(pairs(self.net, batch["frames"]))}
+            return {"photometric": self._photometric(pairs(self.net, batch["frames"]), batch["valid"])}
         with torch.no_grad():
             taught = pairs(self.teacher, batch["frames"])
         side = self.options.hallucination.crop or batch["frames"].shape[-1]
         learnt = pairs(self.net, _cropped(batch["noised"], batch["corner"], side))
+        valid = _cropped(batch["valid"], batch["corner"], side)
         losses = []
         for theirs, ours in zip(taught, learnt, strict=False):  # what both estimate, of two frames or three
             visible = ~_cropped(theirs.occluded, batch["corner"], side)
-            hidden = ours.occluded & visible
+            hidden = ours.occluded & visible & valid
             losses.append(
                 self_supervision_loss(ours.flow, _cropped(theirs.flow, batch["corner"], side), hidden, exponent)
             )
-        return {"photometric": self._photometric(learnt), "self_supervision": _mean(losses)}
+        return {"photometric": self._photometric(learnt, valid), "self_supervision": _mean(losses)}
 
     def metrics(self) -> dict[str, Metric]:
-        """Returns the mean end-point error in pixels where the truth is known, else the mean photometric error."""
-        return {"epe": Mean()} if self.options.loss.kind == "supervised" else {"photometric": Mean()}
+        """Returns the mean end-point error in pixels where the truth is known.
+
+        Without truth, the mean photometric error, and the share of pixels that are `visible`, that is, not taken for
+        occluded: all that counts after the warm-up.
+        """
+        if self.options.loss.kind == "supervised":
+            return {"epe": Mean()}
+        return {"photometric": Mean(), "visible": Mean()}
 
     def measure(self, net: nn.Module, batch: Batch, metrics: Mapping[str, Metric]) -> None:
         """Adds the errors of a batch."""
@@ -82,9 +91,11 @@ class SelFlow(Task):
             totals, pixels = endpoint_errors(net(_read(net, batch["frames"])), batch["flow"], batch["valid"]).unbind(1)
             metrics["epe"].update(totals, pixels)
             return
-        loss = self._photometric(pairs(net, batch["frames"]))
-        count = len(batch["frames"])
-        metrics["photometric"].update(loss * count, torch.tensor(float(count)))
+        of = pairs(net, batch["frames"])
+        loss, count = self._photometric(of, batch["valid"]), len(batch["frames"])
+        metrics["photometric"].update(loss * count, (loss > 0) * count)  # of nothing that counts there is no error
+        for pair in of:
+            metrics["visible"].update(~pair.occluded & batch["valid"], batch["valid"])
 
     def stepped(self, iteration: int) -> None:
         """Notes how far training is, for the occlusion check, which waits."""
@@ -98,15 +109,26 @@ class SelFlow(Task):
         errors = [resize_flow(level, size) - flow for level in levels]
         return _mean([masked_mean(robust(error, self.options.loss.exponent), valid) for error in errors])
 
-    def _photometric(self, of: list[Pair]) -> Tensor:
+    def _photometric(self, of: list[Pair], valid: Tensor) -> Tensor:
+        """Equation 1, over all pairs; what is valid `(B, H, W)` lies on the image."""
         loss = self.options.loss
         everywhere = self.iteration < loss.warmup if loss.occlusion else torch.ones_like(self.iteration).bool()
         losses = []
         for pair in of:
-            counts = ~pair.occluded | everywhere
+            counts = (~pair.occluded | everywhere) & valid
             warped = warp(pair.second, pair.flow)
             losses.append(photometric_loss(pair.first, warped, counts, loss.census, loss.exponent))
         return _mean(losses)
+
+
+def _idle(loss: LossOptions) -> str:
+    """What a loss of 0 means: psi is above 0, so that nothing has counted."""
+    if loss.kind == "supervised":
+        return "the exact flow is valid nowhere in what is trained on"
+    return (
+        "every pixel is taken for occluded, as flow and flow back do not agree: raise loss.warmup, which is "
+        f"{loss.warmup}, so that flow is about right before it ends; validation.visible is the share that is not"
+    )
 
 
 def pairs(net: nn.Module, frames: Tensor) -> list[Pair]:

@@ -1,10 +1,12 @@
 """The flow networks that are trained here: their parameters, and what must not depend on the batch or the order."""
 
+import numpy as np
 import pytest
 import torch
 
 from common_fate.errors import UserError
 from pipeline.columns.flow.networks import create_network
+from pipeline.columns.flow.networks.inference import estimator_of
 from pipeline.columns.flow.networks.selflow import SelFlow
 
 NETWORKS = [("selflow", {}, 3), ("selflow", {"frames": 2}, 2), ("liteflownet", {}, 2), ("small", {}, 2)]
@@ -60,6 +62,14 @@ def test_time_that_runs_backwards_exchanges_the_directions_of_three_frames():
         turned = network.directions(images.flip(1))
     torch.testing.assert_close(turned[0], backward, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(turned[1], forward, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "options", "count"), NETWORKS)
+def test_frames_smaller_than_the_pyramid_are_padded(name, options, count):
+    torch.manual_seed(1)
+    flow = estimator_of(create_network(name, options), name)(frames(2, count)[..., :17, :23].numpy())
+    assert flow.shape == (2, 2, 17, 23)
+    assert np.isfinite(flow).all()
 
 
 def test_options_that_a_network_does_not_have_are_refused():

@@ -63,6 +63,12 @@ def test_other_shapes_need_no_superpixels(shape: str, least: int):
     assert bool((made["noised"] != made["frames"]).any()) == bool(least)
 
 
+def test_what_lies_beyond_a_smaller_image_is_not_valid():
+    made = SelFlowTransform(options(transforms={"crop": 96}), train=True)(sample())
+    assert made["valid"].sum() == 80 * 90
+    assert SelFlowTransform(options(), train=True)(sample())["valid"].all()
+
+
 def test_truth_is_that_of_the_crop():
     made = SelFlowTransform(options(loss={"kind": "supervised"}), train=False)(sample())
     assert set(made) == {"key", "frames", "flow", "valid"}

@@ -1,13 +1,19 @@
 """What the task makes of a batch: flow between all frames, and losses that train the student alone."""
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 from common_fate.errors import UserError
+from pipeline.columns.flow.networks.layers import warp
+from pipeline.columns.flow.occlusion import occluded_pixels
 from trainers.data.split import Split
-from trainers.engine.options import build
+from trainers.engine.loop import fit
+from trainers.engine.options import Machine, build
 from trainers.engine.train import create_task
 from trainers.methods.selflow.method import METHOD
 from trainers.methods.selflow.options import SelFlowOptions
@@ -25,7 +31,21 @@ def options(name: str = "small", frames: int = 2, **changed: Any) -> SelFlowOpti
 def batch(size: int = 2, **more: torch.Tensor) -> dict[str, Any]:
     torch.manual_seed(0)
     frames = torch.rand(size, 3, 3, SIDE, SIDE)
-    return {"key": [f"v-{n:06d}" for n in range(size)], "frames": frames} | more
+    valid = torch.ones(size, SIDE, SIDE, dtype=torch.bool)
+    return {"key": [f"v-{n:06d}" for n in range(size)], "frames": frames, "valid": valid} | more
+
+
+class Told(nn.Module):
+    """A network of two frames whose flow is given, `(2 B, 2, H, W)`: there, and back."""
+
+    frames = 2
+
+    def __init__(self, flow: Tensor) -> None:
+        super().__init__()
+        self.flow = nn.Parameter(flow)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return self.flow[: len(frames)]
 
 
 @pytest.mark.parametrize(("name", "frames", "count"), [("small", 2, 2), ("selflow", 2, 2), ("selflow", 3, 4)])
@@ -55,6 +75,9 @@ def test_with_a_teacher_the_student_alone_is_trained():
     given = batch()
     losses = task(given | {"noised": given["frames"].flip(0), "corner": torch.zeros(2, 2, dtype=torch.int64)})
     assert set(losses) == {"photometric", "self_supervision"}
+    nowhere = torch.zeros_like(given["valid"])
+    padding = task(given | {"noised": given["frames"], "corner": torch.zeros(2, 2).long(), "valid": nowhere})
+    assert not any(padding.values())
     sum(losses.values()).backward()
     assert all(weight.grad is None for weight in teacher.parameters())
     assert any(weight.grad is not None and weight.grad.any() for weight in task.net.parameters())
@@ -81,6 +104,66 @@ def test_occluded_pixels_count_until_the_warm_up_is_over():
         assert task(given)["photometric"].equal(everywhere)
         task.stepped(2)
         assert not task(given)["photometric"].equal(everywhere)
+
+
+def test_what_is_visible_and_on_the_image_counts_and_its_share_is_measured():
+    rng = np.random.default_rng(5)
+    flow = rng.normal(0, 0.6, (4, 2, SIDE, SIDE)).astype(np.float32)
+    task = SelFlow(options(loss={"kind": "noc", "census": False}))
+    task.net = Told(torch.from_numpy(flow))
+    given = batch()
+    given["valid"][:, :, SIDE // 2 :] = False
+    _, this, after = given["frames"].unbind(1)
+    errors, visible = [], []
+    for first, second, there, back in ((this, after, flow[:2], flow[2:]), (after, this, flow[2:], flow[:2])):
+        seen = np.stack([~occluded_pixels(*both) for both in zip(there, back, strict=True)])[..., : SIDE // 2]
+        difference = (first - warp(second, torch.from_numpy(there))).abs().numpy()[..., : SIDE // 2]
+        errors.append(((difference + 0.01) ** 0.4).mean(1)[seen].mean())
+        visible.append(seen.mean())
+    assert 0.2 < min(visible) < max(visible) < 0.8
+    with torch.no_grad():
+        assert task(given)["photometric"].item() == pytest.approx(np.mean(errors), rel=1e-3)
+        metrics = task.metrics()
+        task.measure(task.net, given, metrics)
+        assert metrics["visible"].compute().item() == pytest.approx(np.mean(visible), rel=1e-2)
+        assert metrics["photometric"].compute().item() == pytest.approx(np.mean(errors), rel=1e-3)
+        metrics = task.metrics()
+        task.measure(Told(torch.full((4, 2, SIDE, SIDE), 99.0)), given, metrics)
+    assert metrics["visible"].compute() == 0
+    assert metrics["photometric"].compute().isnan(), "an error of 0 would look perfect"
+
+
+class Alike(torch.utils.data.Dataset[Any]):
+    """One sample, as often as asked for."""
+
+    def __init__(self, sample: dict[str, Any]) -> None:
+        self.sample = sample
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: Any) -> dict[str, Any]:
+        return {"key": "v-000000"} | {name: value[0] for name, value in self.sample.items() if name != "key"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("noc", r"every pixel is taken for occluded, as flow .*: raise loss\.warmup, which is 0, so that"),
+        ("supervised", r"the exact flow is valid nowhere in what is trained on$"),
+    ],
+)
+def test_training_stops_where_no_pixel_counts(tmp_path: Path, kind: str, says: str):
+    short = {"iterations": 2, "batch_size": 1, "checkpoint_every": 1}
+    chosen = options(loss={"kind": kind}, training=short)
+    task = SelFlow(chosen)
+    nowhere = torch.zeros(1, SIDE, SIDE, dtype=torch.bool)
+    given = batch(1, flow=torch.zeros(1, 2, SIDE, SIDE), valid=nowhere)
+    if kind == "noc":
+        task.net = Told(torch.full((2, 2, SIDE, SIDE), 3.0))
+        given |= {"valid": ~nowhere}
+    with pytest.raises(UserError, match=rf"the loss is exactly 0 since iteration 0, so nothing is learnt: {says}"):
+        fit(task, Alike(given), None, chosen.training, tmp_path, Machine(workers=0, threads=1))
 
 
 @pytest.mark.slow
@@ -110,5 +193,12 @@ def test_a_teacher_that_is_missing_or_of_no_use_is_refused(tmp_path):
         create_task(METHOD, chosen)
     save_model(tmp_path / "model.safetensors", SelFlow.network(chosen), METHOD, chosen, Split(0.1))
     assert create_task(METHOD, chosen, teacher=tmp_path / "model.safetensors").teacher is not None
+    half = options(loss={"kind": "occ"}, transforms={"crop": 32})
+    wide = options("selflow", 2)
+    save_model(tmp_path / "wide.safetensors", SelFlow.network(wide), METHOD, wide, Split(0.1))
+    with pytest.raises(
+        UserError, match=r"wide\.safetensors: its network, selflow, reads .* multiples of 64: transforms"
+    ):
+        create_task(METHOD, half, teacher=tmp_path / "wide.safetensors")
     with pytest.raises(UserError, match="has no use for a teacher: leave it out"):
         create_task(METHOD, options(), teacher=tmp_path / "model.safetensors")
