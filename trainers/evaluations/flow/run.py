@@ -90,10 +90,10 @@ class Members:
     """Passes a sample on with its frames and its exact flow, as it is."""
 
     needs = (*FRAMES, "truth.flow", "truth.valid")
-    reads = (*needs, "truth.occlusion")
 
     def __call__(self, sample: Sample) -> Sample:
-        return {name: sample[name] for name in ("key", *self.reads) if name in sample}
+        wanted = ("key", *self.needs, "truth.occlusion")
+        return {name: sample[name] for name in wanted if name in sample}
 
 
 def run(job: Job) -> Result:
@@ -110,7 +110,7 @@ def run(job: Job) -> Result:
         estimates[f"DIS {preset}"] = _dis(preset)
     split = Split(job.validation_share)
     side: Side = "all" if job.side == "all" else "held out"
-    opened = open_views(job.views, Members(), split, side, needs=Members.needs, reads=Members.reads, cache=job.cache)
+    opened = open_views(job.views, Members(), split, side, needs=Members.needs, cache=job.cache)
     parts = [
         (dataset_name(view), Views([view], [rows]))
         for view, rows in zip(opened.views, opened.rows, strict=True)
