@@ -12,6 +12,7 @@ from torch.utils.data import Dataset, get_worker_info
 from common_fate.errors import ShardError
 from common_fate.remote.cache import Cache
 from common_fate.remote.folder import open_folder
+from common_fate.shards.members import entry_name
 from common_fate.torch.index import read_index
 from common_fate.torch.opened import OpenShards
 from common_fate.torch.sample import Sample, Transform, to_sample
@@ -33,6 +34,8 @@ class ShardDataset(Dataset[Any]):
             flipped bit in a payload that still decodes goes unnoticed. What comes from another machine is compared when
             it arrives, and its copy again where it has been touched since, or does not decode.
         cache: by default a folder in the user's own for caches; all workers and processes share it.
+        members: what of each sample is read and decoded, by its names in a sample (`image`, `next.image`), as far as it
+            is there; by default all. What is not read is not checked, either.
 
     Raises:
         UserError: the address cannot be read; reading raises it, too.
@@ -48,6 +51,7 @@ class ShardDataset(Dataset[Any]):
         damaged: Literal["raise", "skip"] = "raise",
         check_sums: bool = False,
         cache: Cache | None = None,
+        members: Sequence[str] | None = None,
     ) -> None:
         if damaged not in ("raise", "skip"):
             raise ValueError(f"damaged is 'raise' or 'skip', not {damaged!r}")
@@ -55,6 +59,7 @@ class ShardDataset(Dataset[Any]):
         self.transform = transform
         self.damaged = damaged
         self.check_sums = check_sums
+        self.members = None if members is None else tuple(members)
         # Shared by all workers, a slot each: they never write to the same one.
         self._skipped = torch.zeros(_MAX_WORKERS, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
         self._open()
@@ -63,10 +68,16 @@ class ShardDataset(Dataset[Any]):
     def _open(self) -> None:
         self._index = read_index(self.folder)
         self._shards = OpenShards(self.folder, self._index.shards, self.check_sums)
+        self._columns = [
+            (column, extension)
+            for column, extension in enumerate(self._index.extensions)
+            if self.members is None or entry_name(extension) in self.members
+        ]
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the index and the open files: a spawned worker opens its own."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("_index", "_shards")}
+        opened = ("_index", "_shards", "_columns")
+        return {name: value for name, value in self.__dict__.items() if name not in opened}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -111,10 +122,10 @@ class ShardDataset(Dataset[Any]):
     def _read(self, row: int, key: str, shard: str, epoch: int) -> Sample:
         at = self._index
         members = {
-            extension: self._shards.member(shard, f"{key}.{extension}", offset, size)
-            for extension, offset, size in zip(
-                at.extensions, at.offsets[row].tolist(), at.sizes[row].tolist(), strict=True
+            extension: self._shards.member(
+                shard, f"{key}.{extension}", int(at.offsets[row, column]), int(at.sizes[row, column])
             )
+            for column, extension in self._columns
         }
         return to_sample(key, members, epoch)
 

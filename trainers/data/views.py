@@ -83,6 +83,7 @@ def open_views(
     side: Side,
     *,
     needs: Sequence[str] = ("flow",),
+    reads: Sequence[str] | None = None,
     damaged: Literal["raise", "skip"] = "raise",
     cache: Cache | None = None,
 ) -> Views:
@@ -95,12 +96,13 @@ def open_views(
         folders: `results/DATASET/shards/VIEW` each, or an address of such a folder.
         side: `"train"`; `"held out"`; or `"all"`, whatever `split` says.
         needs: what every sample must have, by its name in a sample (`image`, `flow`, `guidance`).
+        reads: what the transform reads of a sample, by the same names; by default all that there is.
         damaged, cache: as for `ShardDataset`.
 
     Raises:
         UserError: a folder is no view, lacks what is needed or repeats another's samples, or no sample is left.
     """
-    views = [_opened(folder, transform, damaged, needs, cache) for folder in folders]
+    views = [_opened(folder, transform, needs, reads, damaged, cache) for folder in folders]
     _check_distinct(views)
     rows, videos, held_out = [], set[str](), set[str]()
     for view in views:
@@ -131,13 +133,14 @@ def dataset_name(view: ShardDataset) -> str:
 def _opened(
     folder: str | Path,
     transform: Transform | None,
-    damaged: Literal["raise", "skip"],
     needs: Sequence[str],
+    reads: Sequence[str] | None,
+    damaged: Literal["raise", "skip"],
     cache: Cache | None,
 ) -> ShardDataset:
     if not is_address(str(folder)) and not (Path(folder) / SAMPLES).is_file():
         raise UserError(f"{folder} has no manifest ({SAMPLES}): give a view's folder, results/DATASET/shards/VIEW")
-    view = ShardDataset(folder, transform, damaged=damaged, cache=cache)
+    view = ShardDataset(folder, transform, damaged=damaged, cache=cache, members=reads)
     has = [entry_name(extension) for extension in view.extensions]
     for need in needs:
         if len(view) and need not in has:

@@ -17,7 +17,8 @@ class Samples(Protocol):
     """Turns a sample of a view into one to collate.
 
     Attributes:
-        needs: the members that a view must have, by their names in a sample: `image`, `flow`, `guidance`.
+        needs: the members that a view must have, by their names in a sample: `image`, `flow`, `guidance`. In training
+            they are all that a sample has.
     """
 
     @property

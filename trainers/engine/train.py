@@ -66,12 +66,16 @@ def train(
     with alone(*([to] if is_main_process() else []), wait=True):
         task = create_task(method, options, start, teacher)
         varied, centred = task.samples(train=True), task.samples(train=False)
-        samples = open_views(views, varied, split, "train", needs=varied.needs, cache=cache)
+        samples = open_views(views, varied, split, "train", needs=varied.needs, reads=varied.needs, cache=cache)
         held_out = None
         if validate:
-            held_out = open_views(validate, centred, split, "all", needs=centred.needs, cache=cache)
+            held_out = open_views(
+                validate, centred, split, "all", needs=centred.needs, reads=centred.needs, cache=cache
+            )
         elif split.validation_share:
-            held_out = open_views(views, centred, split, "held out", needs=centred.needs, cache=cache)
+            held_out = open_views(
+                views, centred, split, "held out", needs=centred.needs, reads=centred.needs, cache=cache
+            )
         read = [*samples.views, *(held_out.views if held_out and validate else [])]
         digest = _digest([method.name, method.version, asdict(options), asdict(split)], read, [start, teacher])
         run = fit(task, samples, held_out, options.training, to / "runs" / digest, machine)

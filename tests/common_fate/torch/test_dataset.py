@@ -42,6 +42,16 @@ def test_workers_forked_or_spawned_read_the_same(view, workers, context):
     assert all(sample["shout"] == sample["key"].upper() for sample in samples)
 
 
+def test_members_that_are_not_asked_for_are_not_read(view):
+    view.damage(0, lambda data: data.replace(b"clip0-000000.flow.b2", b"clip0-000000.flow.xx"))
+    whole = ShardDataset(view.folder)
+    with pytest.raises(ShardError, match=r"no header of clip0-000000.flow.b2"):
+        whole[0]
+    some = pickle.loads(pickle.dumps(ShardDataset(view.folder, members=("image", "guidance", "previous.image"))))
+    assert set(some[0]) == {"key", "epoch", "image", "guidance"}
+    assert some[1]["image"].equal(whole[1]["image"])
+
+
 def test_pickles_small_and_works_again(view):
     dataset = ShardDataset(view.folder)
     pickled = pickle.dumps(dataset)

@@ -22,10 +22,10 @@ _SHARE = (0.08, 0.25)
 class SelFlowTransform:
     """From a sample of a `selflow` or `flow` view to what training collates.
 
-    Gives `key`, `frames (3, 3, S, S)`, RGB in [0, 1], the frame before, this one and the next, and `valid (S, S)`,
-    bool, what of the crop lies on the image; to learn with a teacher `noised`, the same with patches of noise in one of
-    them, and `corner (2,)`, the top and left of what the student sees; to learn from truth `flow (2, S, S)`, pixels,
-    and in `valid` where that is known.
+    Gives `key`, `frames (3, 3, S, S)`, RGB in [0, 1], the frame before, this one and the next (the last two alone where
+    nothing reads the first), and `valid (S, S)`, bool, what of the crop lies on the image; to learn with a teacher
+    `noised`, the same with patches of noise in one of them, and `corner (2,)`, the top and left of what the student
+    sees; to learn from truth `flow (2, S, S)`, pixels, and in `valid` where that is known.
 
     Args:
         train: crops, patches and noise differ from epoch to epoch, by `training.seed`; otherwise they stay.
@@ -42,8 +42,13 @@ class SelFlowTransform:
     def needs(self) -> tuple[str, ...]:
         """The members that a view must have."""
         if self.options.loss.kind == "supervised":
-            return (*FRAMES, *_TRUTH)
-        return (*FRAMES, *(self._labels if self.options.loss.kind == "occ" else ()))
+            return (*self._frames, *_TRUTH)
+        return (*self._frames, *(self._labels if self.options.loss.kind == "occ" else ()))
+
+    @property
+    def _frames(self) -> tuple[str, ...]:
+        """Without the frame before, where the network reads two, and no teacher may read three."""
+        return FRAMES if self.options.loss.kind == "occ" else FRAMES[-self.options.network.frames :]
 
     @property
     def _labels(self) -> tuple[str, ...]:
@@ -52,7 +57,7 @@ class SelFlowTransform:
 
     def __call__(self, sample: Sample) -> Sample:
         crop = self._joint({name: sample[name] for name in ("key", "epoch", *self.needs)})
-        frames = torch.stack([crop[name] for name in FRAMES])
+        frames = torch.stack([crop[name] for name in self._frames])
         made: Sample = {"key": crop["key"], "frames": frames, "valid": crop["valid"]}
         if self.options.loss.kind == "supervised":
             return made | {"flow": crop["truth.flow"], "valid": crop["truth.valid"]}

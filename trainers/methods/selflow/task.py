@@ -33,7 +33,7 @@ class Pair:
 
 
 class SelFlow(Task):
-    """Batches have `frames (B, 3, 3, H, W)`, `valid (B, H, W)` and what else `SelFlowTransform` says."""
+    """Batches have `frames (B, N, 3, H, W)`, in time's order, `valid (B, H, W)` and what else `SelFlowTransform` says."""
 
     options: SelFlowOptions
     iteration: Tensor
@@ -138,18 +138,19 @@ def pairs(net: nn.Module, frames: Tensor) -> list[Pair]:
     this frame again: the published training has five frames, of which the outer two serve that alone.
 
     Args:
-        frames: `(B, 3, 3, H, W)`: the frame before, this one, the next.
+        frames: `(B, 3, 3, H, W)`: the frame before, this one, the next; of a network of two frames the first may be
+            missing.
 
     Returns:
         Of networks of two frames that between this frame and the next, in both orders; of three also that between it
         and the one before.
     """
-    before, this, after = frames.unbind(1)
-    batch = len(frames)
+    batch, this, after = len(frames), frames[:, -2], frames[:, -1]
     if _frames_of(net) == 2:
         both = net(torch.cat([torch.stack([this, after], 1), torch.stack([after, this], 1)]))
         flow, back = both.chunk(2)
         return [Pair(this, after, flow, back), Pair(after, this, back, flow)]
+    before = frames[:, 0]
     read = [frames, torch.stack([this, after, this], 1), torch.stack([this, before, this], 1)]
     forward, backward = net.directions(torch.cat(read))  # type: ignore[operator]
     to_after, to_before = forward[:batch], backward[:batch]
@@ -167,8 +168,8 @@ def _frames_of(net: nn.Module) -> int:
 
 
 def _read(net: nn.Module, frames: Tensor) -> Tensor:
-    """The frames that a network reads, of three."""
-    return frames[:, 3 - _frames_of(net) :]
+    """The frames that a network reads: the last ones."""
+    return frames[:, -_frames_of(net) :]
 
 
 def _cropped(planes: Tensor, corners: Tensor, side: int) -> Tensor:

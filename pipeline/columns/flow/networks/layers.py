@@ -18,23 +18,24 @@ class _TileProducts(torch.autograd.Function):
     """Products of each tile's pixels with those of its window, less what lies too far away.
 
     A tile's `side * side` pixels times its window's `(side + 2r) ** 2` is one matrix product, which is what processors
-    are best at. Of each row the `(2r + 1) ** 2` wanted entries stand at fixed strides: a view, which is copied once.
+    are best at: tiles are `(N, C, side^2)` and windows `(N, C, (side + 2r)^2)`. Of each row the `(2r + 1) ** 2` wanted
+    entries stand at fixed strides: a view, which is copied once.
     """
 
     @staticmethod
     def forward(ctx: Any, tiles: Tensor, windows: Tensor, radius: int) -> Tensor:
         ctx.save_for_backward(tiles, windows)
         ctx.radius = radius
-        products = tiles @ windows.transpose(1, 2)
+        products = tiles.transpose(1, 2) @ windows
         return _wanted(products, radius).contiguous()
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         tiles, windows = ctx.saved_tensors
-        products = gradient.new_zeros(len(tiles), tiles.shape[1], windows.shape[1])
+        products = gradient.new_zeros(len(tiles), tiles.shape[2], windows.shape[2])
         _wanted(products, ctx.radius).copy_(gradient)
-        to_tiles = products @ windows if ctx.needs_input_grad[0] else None
-        to_windows = products.transpose(1, 2) @ tiles if ctx.needs_input_grad[1] else None
+        to_tiles = windows @ products.transpose(1, 2) if ctx.needs_input_grad[0] else None
+        to_windows = tiles @ products if ctx.needs_input_grad[1] else None
         return to_tiles, to_windows, None
 
 
@@ -61,14 +62,23 @@ def cost_volume(first: Tensor, second: Tensor, radius: int) -> Tensor:
     down, right = -height % _SIDE, -width % _SIDE
     rows, columns = (height + down) // _SIDE, (width + right) // _SIDE
     tiles = functional.pad(first, (0, right, 0, down))
-    tiles = tiles.reshape(batch, channels, rows, _SIDE, columns, _SIDE).permute(0, 2, 4, 3, 5, 1)
-    tiles = tiles.reshape(-1, _SIDE * _SIDE, channels)
+    # Channels stay before pixels: lines of a tile are then copied whole.
+    tiles = tiles.reshape(batch, channels, rows, _SIDE, columns, _SIDE).permute(0, 2, 4, 1, 3, 5)
+    tiles = tiles.reshape(-1, channels, _SIDE * _SIDE)
     around = functional.pad(second, (radius, radius + right, radius, radius + down))
     windows = around.unfold(2, _SIDE + 2 * radius, _SIDE).unfold(3, _SIDE + 2 * radius, _SIDE)
-    windows = windows.permute(0, 2, 3, 4, 5, 1).reshape(len(tiles), -1, channels)
+    windows = windows.permute(0, 2, 3, 1, 4, 5).reshape(len(tiles), channels, -1)
     products: Tensor = _TileProducts.apply(tiles, windows, radius)
     products = products.reshape(batch, rows, columns, _SIDE, _SIDE, -1).permute(0, 5, 1, 3, 2, 4)
     return products.reshape(batch, -1, height + down, width + right)[:, :, :height, :width]
+
+
+def unit(features: Tensor) -> Tensor:
+    """Returns features `(B, C, H, W)` with a length of 1 over channels; what is 0 stays so.
+
+    A CPU takes a tenth of the time of `functional.normalize`, whose norm runs across memory.
+    """
+    return features / features.square().sum(1, keepdim=True).clamp(min=1e-24).sqrt()
 
 
 def convolutions(
@@ -91,7 +101,7 @@ def convolutions(
     for channels, dilation in zip(widths, dilations or [1] * len(widths), strict=True):
         stride = 1 if made else first_stride
         padding = dilation * (kernel // 2)
-        made += [nn.Conv2d(inputs, channels, kernel, stride, padding, dilation), nn.LeakyReLU(slope)]
+        made += [nn.Conv2d(inputs, channels, kernel, stride, padding, dilation), nn.LeakyReLU(slope, inplace=True)]
         inputs = channels
     return nn.Sequential(*made)
 

@@ -9,9 +9,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from pipeline.columns.flow.networks.layers import convolutions, cost_volume, resize_flow, warp
+from pipeline.columns.flow.networks.layers import convolutions, cost_volume, resize_flow, unit, warp
 
 WIDTHS = (16, 32, 64, 96, 128, 192)
 """Channels of the pyramid's levels, 1 to 6."""
@@ -111,7 +110,7 @@ class SelFlow(nn.Module):
 
 def _costs(this: Tensor, warped: Tensor) -> Tensor:
     """Of features of unit length: a cost is the cosine of an angle, whatever the light."""
-    return cost_volume(functional.normalize(this, dim=1), functional.normalize(warped, dim=1), RADIUS)
+    return cost_volume(unit(this), unit(warped), RADIUS)
 
 
 def _turned(of_ways: list[Tensor], first: int) -> list[Tensor]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.columns.flow.networks.layers import convolutions, cost_volume, resize_flow, warp
+from pipeline.columns.flow.networks.layers import convolutions, cost_volume, resize_flow, unit, warp
 
 WIDTHS = (32, 64, 96, 128)
 """Channels of the features at strides 4, 8, 16 and 32."""
@@ -103,8 +103,7 @@ class _Decoder(nn.Module):
         self.flow = nn.Conv2d(_STATE, 2, 3, padding=1)
 
     def forward(self, this: Tensor, other: Tensor, flow: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
-        moved = functional.normalize(warp(other, flow), dim=1)
-        costs = SHARPNESS * cost_volume(functional.normalize(this, dim=1), moved, RADIUS)
+        costs = SHARPNESS * cost_volume(unit(this), unit(warp(other, flow)), RADIUS)
         read = [costs, self.narrow(this), flow, *([] if state is None else [state])]
         state = self.layers(torch.cat(read, 1))
         return flow + self.flow(state), state

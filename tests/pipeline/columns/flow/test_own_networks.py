@@ -1,13 +1,18 @@
 """The flow networks that are trained here: their parameters, and what must not depend on the batch or the order."""
 
+
 import numpy as np
 import pytest
 import torch
 
 from common_fate.errors import UserError
+from pipeline.columns.flow.estimator_families import SHIPPED
 from pipeline.columns.flow.networks import create_network
 from pipeline.columns.flow.networks.inference import estimator_of
 from pipeline.columns.flow.networks.selflow import SelFlow
+from pipeline.columns.flow.networks.trained import trained_estimator
+from pipeline.columns.flow.networks.trained_file import read_about
+from pipeline.sources.synthetic import SOURCE, SyntheticOptions
 
 NETWORKS = [("selflow", {}, 3), ("selflow", {"frames": 2}, 2), ("liteflownet", {}, 2), ("small", {}, 2)]
 
@@ -37,10 +42,10 @@ def test_the_small_network_is_small():
 def test_a_batch_equals_its_samples_one_by_one(name, options, count):
     torch.manual_seed(1)
     network = create_network(name, options).eval()
-    images = frames(3, count)
+    images = frames(4, count)
     with torch.inference_mode():
         together, one_by_one = network(images), torch.cat([network(image[None]) for image in images])
-    assert together.shape == (3, 2, 64, 128)
+    assert together.shape == (4, 2, 64, 128)
     torch.testing.assert_close(together, one_by_one, atol=1e-4, rtol=1e-4)
 
 
@@ -70,6 +75,22 @@ def test_frames_smaller_than_the_pyramid_are_padded(name, options, count):
     flow = estimator_of(create_network(name, options), name)(frames(2, count)[..., :17, :23].numpy())
     assert flow.shape == (2, 2, 17, 23)
     assert np.isfinite(flow).all()
+
+
+@pytest.mark.skipif(not SHIPPED.is_file(), reason="no trained weights of a flow network are in this copy")
+@pytest.mark.parametrize(("axis", "component"), [(-1, 0), (-2, 1)])
+def test_mirrored_frames_give_mirrored_flow(axis: int, component: int):
+    video = SOURCE.videos(SyntheticOptions(videos=1, frames=3, height=192, width=256, seed=77), "")[0]
+    images = np.stack([frame.image for frame in SOURCE.read(video, range(3))]).transpose(0, 3, 1, 2)
+    given = images[None, -read_about(SHIPPED).frames :] / np.float32(255)
+    truth = SOURCE.truth(video, 1, 2)
+    visible = truth.valid & ~truth.occlusion
+    estimate = trained_estimator(SHIPPED)
+    flow, mirrored = estimate(given)[0], np.flip(estimate(np.flip(given, axis))[0], axis).copy()
+    mirrored[component] *= -1
+    apart, motion = (np.linalg.norm(field, axis=0)[visible].mean() for field in (mirrored - flow, truth.flow))
+    assert motion > 1
+    assert apart < 0.2 * motion
 
 
 def test_options_that_a_network_does_not_have_are_refused():

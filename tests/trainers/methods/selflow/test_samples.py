@@ -72,10 +72,20 @@ def test_what_lies_beyond_a_smaller_image_is_not_valid():
 def test_truth_is_that_of_the_crop():
     made = SelFlowTransform(options(loss={"kind": "supervised"}), train=False)(sample())
     assert set(made) == {"key", "frames", "flow", "valid"}
-    assert made["frames"].shape == (3, 3, SIDE, SIDE)
+    assert made["frames"].shape == (2, 3, SIDE, SIDE)
     assert made["flow"].shape == (2, SIDE, SIDE)
     assert made["valid"].all()
     torch.testing.assert_close(made["flow"][:, 0, 0], torch.tensor([2.0, -3.0]))
+
+
+@pytest.mark.parametrize("kind", ["noc", "supervised"])
+def test_a_frame_that_nothing_reads_is_not_needed_and_changes_no_other(kind: str):
+    jitter = {"crop": SIDE, "jitter": 0.2}
+    two = SelFlowTransform(options(loss={"kind": kind}, transforms=jitter), train=True)
+    three = SelFlowTransform(options(network={"name": "selflow"}, loss={"kind": kind}, transforms=jitter), train=True)
+    assert set(three.needs) - set(two.needs) == {"previous.image"}
+    less = {name: value for name, value in sample().items() if name != "previous.image"}
+    assert two(less)["frames"].equal(three(sample())["frames"][1:])
 
 
 @pytest.mark.parametrize(

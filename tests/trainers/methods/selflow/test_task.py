@@ -65,6 +65,9 @@ def test_flow_goes_there_and_back_between_all_frames(name: str, frames: int, cou
     assert found[0].second.equal(images[:, 2])
     read = images if frames == 3 else images[:, 1:]
     torch.testing.assert_close(found[0].flow, net(read), atol=1e-5, rtol=1e-4)
+    if frames == 2:
+        with torch.no_grad():
+            assert pairs(net, read)[0].flow.equal(found[0].flow)
 
 
 def test_with_a_teacher_the_student_alone_is_trained():
