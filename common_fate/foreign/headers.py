@@ -15,7 +15,8 @@ from common_fate.shards.limits import MAX_PIXELS, MAX_SCANS, quoted
 _MOST_SEGMENTS = 4096
 _MOST_CHUNKS = 2**17
 _FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_HUFFMAN = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive
+_PROGRESSIVE = 0xC2
+_HUFFMAN = (0xC0, 0xC1, _PROGRESSIVE)  # with baseline and extended
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _NPY = re.compile(
     rb"\{'descr': '(\|b1|[<>|][iu][1248]|[<>]f[248])', 'fortran_order': (True|False), "
@@ -39,7 +40,7 @@ def jpeg_size(data: bytes) -> Size:
     """
     if data[:2] != b"\xff\xd8":
         raise ValueError("damaged JPEG: it does not start like one")
-    at, size = 2, None
+    at, size, channels, progressive = 2, None, 0, False
     for _ in range(_MOST_SEGMENTS):
         while data[at : at + 2] == b"\xff\xff":
             at += 1
@@ -54,9 +55,11 @@ def jpeg_size(data: bytes) -> Size:
             bits, height, width, channels = struct.unpack_from(">BHHB", data, at + 4)
             if bits != 8 or channels not in (1, 3):
                 raise ValueError(f"a JPEG of {channels} channels of {bits} bits, neither grey nor RGB")
-            size = _checked(height, width)
+            size, progressive = _checked(height, width), marker == _PROGRESSIVE
         elif marker == 0xDA and size:
-            if data.count(b"\xff\xda") > MAX_SCANS:
+            # Whatever comes after a scan of all there is, decoders (jdinput.c of libjpeg) take no second one.
+            several = progressive or data[at + 4 : at + 5] != bytes([channels])
+            if several and data.count(b"\xff\xda") > MAX_SCANS:
                 raise ValueError(f"a JPEG of more than {MAX_SCANS} scans")
             return size
         at += 2 + length

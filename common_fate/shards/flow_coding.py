@@ -85,7 +85,7 @@ def decode_flow(payload: bytes) -> NDArray[np.float32]:
         raise ValueError(f"not a flow field: it starts with {magic!r} and not with {_MAGIC!r}")
     if not _is_size(height, width):
         raise ValueError(f"damaged flow field: {height}x{width} pixels where a field has {_SIZES}")
-    code = np.frombuffer(_decompress(payload[_HEADER.size :], 4 * height * width), "<u2")
+    code = np.frombuffer(_decompress(memoryview(payload)[_HEADER.size :], 4 * height * width), "<u2")
     return _code().field_of(code.reshape(2, height, width))
 
 
@@ -93,7 +93,7 @@ def _is_size(height: int, width: int) -> bool:
     return 1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE and height * width <= MAX_AREA
 
 
-def _decompress(chunk: bytes, size: int) -> bytes:
+def _decompress(chunk: memoryview, size: int) -> bytes:
     """The content of a blosc2 chunk that has to be of the kind `encode_flow` makes, and of `size` bytes.
 
     Source of the layout: "Blosc Chunk Format" in the documentation of C-Blosc2.
@@ -107,7 +107,11 @@ def _decompress(chunk: bytes, size: int) -> bytes:
     # memory left uninitialised. None of that is let in.
     compressed, copied = flags == 0x95, flags & 0x0F == 0x07
     zeros_or_plain = chunk[31] in (0x10, 0x00)
-    if (version, typesize, chunk[16:31]) != (5, 2, _PIPELINE) or not (compressed or copied) or not zeros_or_plain:
+    if (
+        (version, typesize, bytes(chunk[16:31])) != (5, 2, _PIPELINE)
+        or not (compressed or copied)
+        or not zeros_or_plain
+    ):
         raise ValueError("damaged flow field: its chunk is not Zstandard with a bit shuffle of 2-byte values")
     # It takes working memory by the size of its blocks.
     if block != min(size, _BLOCK_BYTES):

@@ -1,4 +1,4 @@
-"""The flow codec's differences, compiled: the same numbers as those of `flow_arrays`, in a fifth of the time."""
+"""The flow codec's differences, compiled: the same numbers as those of `flow_arrays`, in a fraction of the time."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,19 +37,23 @@ def code_of(flow: NDArray[np.float32]) -> tuple[NDArray[np.uint16], int]:
 def field_of(code: NDArray[np.uint16]) -> NDArray[np.float32]:
     """Returns the field of zigzag-coded differences, float32, pixels."""
     flow = np.empty(code.shape, np.float32)
-    row = np.empty(code.shape[2], np.int16)
-    line = np.empty(code.shape[2], np.int16)
+    width = code.shape[2]
+    # Sums of the differences above each pixel, of four such sums, and of all to the left. Eight zeros stand before
+    # each, so that sums of eight, each added to the one eight places before it, need no case of their own: these loops
+    # become vector instructions, where adding one value after the other waits for every addition.
+    above = np.zeros(8 + width, np.int16)
+    four = np.zeros(8 + width, np.int16)
+    row = np.zeros(8 + width, np.int16)
     for c in range(code.shape[0]):
-        row[:] = 0
+        above[:] = 0
         for y in range(code.shape[1]):
-            for x in range(code.shape[2]):
+            for x in range(width):
                 value = np.int32(code[c, y, x])
-                line[x] = np.int16((value >> 1) ^ -(value & 1))
-            left = np.int32(0)
-            for x in range(code.shape[2]):
-                left += np.int32(line[x])
-                line[x] = np.int16(left)
-            for x in range(code.shape[2]):
-                row[x] = np.int16(np.int32(row[x]) + np.int32(line[x]))
-                flow[c, y, x] = np.float32(row[x]) * np.float32(1 / 64)
+                above[8 + x] = np.int16(np.int32(above[8 + x]) + ((value >> 1) ^ -(value & 1)))
+            for x in range(8, 8 + width):
+                four[x] = np.int16(above[x] + above[x - 1] + above[x - 2] + above[x - 3])
+            for x in range(8, 8 + width):
+                row[x] = np.int16(four[x] + four[x - 4] + row[x - 8])
+            for x in range(width):
+                flow[c, y, x] = np.float32(row[8 + x]) * np.float32(1 / 64)
     return flow

@@ -6,10 +6,13 @@ Members of other frames, and the exact motion beside an estimated one, keep thei
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from common_fate.shards.limits import MAX_EXTENSIONS
 
 Geometry = Literal["image", "flow", "mask", "labels", "points", "tree", "facts", "array"]
 """How a member lies on the frame, which says how a transform moves it.
@@ -59,6 +62,7 @@ class Member:
     drawn: str = ""
 
 
+@lru_cache(MAX_EXTENSIONS)
 def member(extension: str) -> Member:
     """Returns the kind of an extension, whatever frame it is of: `next.flow.b2` is `flow.b2`, any other PNG labels.
 

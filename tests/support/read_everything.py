@@ -28,6 +28,7 @@ from pipeline.stages.stage import Stage, each
 WHEN_NEEDED = (
     "blosc2",
     "common_fate.shards.flow_kernels",
+    "common_fate.torch.image_kernels",
     "scipy.cluster.hierarchy",
     "scipy.spatial.distance",
     "tabulate",

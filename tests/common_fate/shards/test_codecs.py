@@ -167,6 +167,17 @@ def test_a_picture_that_claims_too_much_is_refused(width: int, height: int):
         decode("labels.png", png(width, height))
 
 
+def test_scans_of_a_jpeg_are_counted_where_there_may_be_several():
+    """Decoders take one scan of a baseline JPEG whose first has all components, whatever stands behind it."""
+    data = cv2.imencode(".jpg", picture())[1].tobytes()
+    scan = data.index(b"\xff\xda")
+    several = data[: scan + 4] + b"\1" + data[scan + 5 :]  # one component of three
+    more = b"\xff\xda" * 100
+    np.testing.assert_array_equal(decode("jpg", data + more), decode("jpg", data))
+    with pytest.raises(ValueError, match="more than 100 scans"):
+        decode("jpg", several + more)
+
+
 def test_a_png_of_colours_is_no_label_map():
     data = cv2.imencode(".png", picture())[1].tobytes()
     with pytest.raises(ValueError, match="one channel"):

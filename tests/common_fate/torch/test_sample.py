@@ -1,10 +1,12 @@
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from common_fate.shards.codecs import encode
 from common_fate.torch import ShardDataset, stream
-from common_fate.torch.sample import to_sample
+from common_fate.torch.image_kernels import planes_of
+from common_fate.torch.sample import _divided, _planes_of, to_sample
 
 
 def test_a_sample_holds_what_was_written(view):
@@ -40,9 +42,23 @@ def test_labels_and_members_of_other_frames_are_named_after_what_they_are():
     assert sample["next.json"] == {}
 
 
-def test_white_is_exactly_one():
-    import cv2
+@pytest.mark.parametrize("convert", [planes_of, _divided])
+@pytest.mark.parametrize("shape", [(1, 1), (7, 1), (37, 53)])
+def test_an_image_is_its_pixels_divided_by_255_to_the_last_bit(convert, shape: tuple[int, int]):
+    pixels = np.resize(np.arange(256, dtype=np.uint8), 3 * shape[0] * shape[1]).reshape(
+        *shape, 3
+    )  # of the largest, every value
+    planes = convert(pixels)
+    assert planes.dtype == np.float32
+    assert planes.flags.c_contiguous
+    np.testing.assert_array_equal(planes, (pixels / 255).transpose(2, 0, 1).astype(np.float32))
 
+
+def test_numba_is_used_where_it_is():
+    assert _planes_of() is planes_of
+
+
+def test_white_is_exactly_one():
     data = cv2.imencode(".jpg", np.full((8, 8, 3), 255, np.uint8))[1].tobytes()
     assert (to_sample("a-000001", {"next.jpg": data}, 0)["next.image"] == 1).all()
 
