@@ -40,8 +40,11 @@ def at(embedding: Tensor, points: Tensor) -> Tensor:
 
 
 def similarities(anchors: Tensor, references: References) -> Tensor:
-    """Returns the cosines `(B, A, M)` of anchors `(B, A, C)` and their references, all of length 1."""
-    return torch.einsum("bac,bamc->bam", anchors, references.vectors)
+    """Returns the cosines `(B, A, M)` of anchors `(B, A, C)` and their references, all of length 1.
+
+    Products and a sum, and no `einsum`, which autocast would have in bfloat16.
+    """
+    return (anchors[:, :, None] * references.vectors).sum(dim=3)
 
 
 def grouping_loss(

@@ -15,6 +15,7 @@ RECIPES: dict[str, Mapping[str, Any]] = {
     "paper": {
         "model": {"encoder": "resnet50", "strides": [8, 16]},
         "sampling": {"anchors": 7, "positives": 10, "negatives": 5, "cross_image_negatives": 5},
+        "loss": {"form": "log", "temperature": 1.0},
         "transforms": {"shorter_side": 256, "crop": 224, "flip": True, "jitter": 0.4, "area": [0.2, 1.0]},
         "training": {
             "iterations": _ITERATIONS,
@@ -30,14 +31,15 @@ RECIPES: dict[str, Mapping[str, Any]] = {
         "model": {"encoder": "resnet18", "strides": [8, 16]},
         "transforms": {"shorter_side": 144, "crop": 128, "flip": True, "jitter": 0.4, "area": [0.2, 1.0]},
         "training": {
-            "iterations": 3000,
+            "iterations": 5000,
             "batch_size": 32,
             "optimizer": "adamw",
             "learning_rate": 2.0e-3,
             "schedule": "cosine",
             "warmup": 100,
             "weight_decay": 1.0e-4,
-            "validate_every": 250,
+            "precision": "bf16-mixed",
+            "validate_every": 500,
             "checkpoint_every": 100,
         },
     },
@@ -53,6 +55,8 @@ GRIDS: dict[str, Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
             "5": {"sampling": {"cross_image_negatives": 5}},
             "20": {"sampling": {"cross_image_negatives": 20}},
         },
+        # Equation 1 as printed, or the logarithm of its terms.
+        "form": {"sum": {"loss": {"form": "sum"}}, "log": {"loss": {"form": "log"}}},
         "views": {"one": {"sampling": {"second_view": False}}, "two": {"sampling": {"second_view": True}}},
     },
 }

@@ -100,6 +100,15 @@ def test_a_step_trains_all_that_is_read(sampling: dict[str, Any]):
         assert (weights.grad is None) is frozen
 
 
+def test_the_loss_is_exact_whatever_the_precision_of_the_network():
+    chosen = options()
+    task = create_task(METHOD, chosen).eval()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        loss = task(batch(chosen))["contrastive"]
+    assert loss.dtype == torch.float32
+    assert loss != loss.bfloat16().float()
+
+
 def test_regions_are_learnt():
     """Colours tell the squares apart: after a few steps positives are nearer than negatives."""
     chosen = options(sampling={"distances": "flat"})
