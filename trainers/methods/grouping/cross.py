@@ -58,7 +58,7 @@ class PixelQueue(nn.Module):
 
     @torch.no_grad()
     def add(self, vectors: Tensor, images: Tensor) -> None:
-        """Puts vectors `(n, C)`, at most as many as there is room for, of images `(n,)`, in place of the oldest."""
+        """Adds vectors `(n, C)`, at most as many as there is room for, of images `(n,)`, in place of the oldest."""
         places = (self.next + torch.arange(len(vectors), device=self.next.device)) % self.size
         self.vectors.index_copy_(0, places, vectors.detach())
         self.images.index_copy_(0, places, images)
