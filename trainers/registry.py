@@ -5,10 +5,12 @@ from trainers.evaluations.flow.evaluation import EVALUATION as FLOW
 from trainers.evaluations.propagation.evaluation import EVALUATION as PROPAGATION
 from trainers.evaluations.segmentation.evaluation import EVALUATION as SEGMENTATION
 from trainers.methods.cmp.method import METHOD as CMP
+from trainers.methods.grouping.method import METHOD as GROUPING
 from trainers.methods.selflow.method import METHOD as SELFLOW
 
 _METHODS = (
     CMP,
+    GROUPING,
     SELFLOW,
 )
 _EVALUATIONS = (

@@ -1,6 +1,7 @@
 """Joint transforms: an image and all that lies on it are resized, cropped and varied together, by one draw."""
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +51,7 @@ class _Draws:
     flip: bool = False
     jitter: tuple[float, float, float] = (1.0, 1.0, 1.0)  # brightness, contrast, saturation
     flip_vertical: bool = False
+    box: tuple[float, float] | None = None  # share of the area, width over height
 
 
 def _drawn(rng: np.random.Generator, options: TransformOptions) -> _Draws:
@@ -58,7 +60,9 @@ def _drawn(rng: np.random.Generator, options: TransformOptions) -> _Draws:
     brightness, contrast, saturation = (float(1 + options.jitter * rng.uniform(-1, 1)) for _ in range(3))
     vertical = rng.random() < 0.5
     jitter = brightness, contrast, saturation
-    return _Draws(scale, down, right, flip and options.flip, jitter, vertical and options.flip_vertical)
+    share, aspect = rng.uniform(*(options.area or (1, 1))), math.exp(rng.uniform(*np.log(options.aspect)))
+    box = (float(share), aspect) if options.area else None
+    return _Draws(scale, down, right, flip and options.flip, jitter, vertical and options.flip_vertical, box)
 
 
 class Joint:
@@ -87,12 +91,15 @@ class Joint:
     - `json` stays as it is: these are facts of the stored frame, and so are the width and the height in it.
     - Of members with other names `more` says how they lie on the image; maps are `NOWHERE` beyond it.
 
-    In training a smaller image lies anywhere in the crop, otherwise in its centre.
+    In training a smaller image lies anywhere in the crop, otherwise in its centre. With `area` the crop of training is
+    a random resized crop (Szegedy et al., "Going Deeper with Convolutions", CVPR 2015): a box of a drawn share and
+    aspect, no longer than the image in either direction.
 
     Args:
         train: choices are drawn from `(seed, epoch, key)`; otherwise scale 1, the centre crop, nothing varied.
         pairs: rows of `landmarks`: the left and the right one of the same thing, as the data set has them.
         more: the geometry of members by name, as the table of members (`common_fate.shards.members`) has it of others.
+        purpose: of the draws: with another one, the same sample has another crop.
 
     Raises:
         ShardError: nothing is known of a member, or it lies on the image and has another size; points are no rows of
@@ -106,13 +113,18 @@ class Joint:
         train: bool,
         pairs: Sequence[tuple[int, int]] = (),
         more: Mapping[str, Geometry] | None = None,
+        purpose: str = "transform",
     ) -> None:
-        self.options, self.seed, self.train = options, seed, train
+        self.options, self.seed, self.train, self.purpose = options, seed, train, purpose
         self.pairs, self.more = tuple(pairs), dict(more or {})
+
+    def window(self, sample: Sample) -> Window:
+        """Returns where the crop lies that a call with this sample gives."""
+        return self._window(sample, self._draws(sample))
 
     def __call__(self, sample: Sample) -> Sample:
         key, epoch = sample["key"], sample["epoch"]
-        draws = _drawn(generator(self.seed, epoch, key, "transform"), self.options) if self.train else _Draws()
+        draws = self._draws(sample)
         kinds = self._kinds(sample)
         window = self._window(sample, draws)
         made: dict[str, Any] = {"image": None, "valid": None}
@@ -125,6 +137,11 @@ class Joint:
             made.update(zip(images, _jittered([made[name] for name in images], *draws.jitter), strict=True))
         tensors = {name: torch.from_numpy(x) if isinstance(x, np.ndarray) else x for name, x in made.items()}
         return {"key": key, "epoch": epoch} | tensors
+
+    def _draws(self, sample: Sample) -> _Draws:
+        if not self.train:
+            return _Draws()
+        return _drawn(generator(self.seed, sample["epoch"], sample["key"], self.purpose), self.options)
 
     def _kinds(self, sample: Sample) -> dict[str, Geometry]:
         """How each member lies on the image, by name, after a look at whether it does."""
@@ -174,12 +191,18 @@ class Joint:
 
     def _window(self, sample: Sample, draws: _Draws) -> Window:
         height, width = sample["image"].shape[1:]
-        shorter = self.options.shorter_side or min(height, width)
-        factor = shorter / min(height, width) * draws.scale
-        new = max(round(height * factor), 1), max(round(width * factor), 1)
+        side = self.options.crop
+        if draws.box:
+            share, aspect = draws.box
+            root = math.sqrt(share * height * width)
+            box = min(root / math.sqrt(aspect), height), min(root * math.sqrt(aspect), width)
+            new = round(height * side / box[0]), round(width * side / box[1])
+        else:
+            shorter = self.options.shorter_side or min(height, width)
+            factor = shorter / min(height, width) * draws.scale
+            new = max(round(height * factor), 1), max(round(width * factor), 1)
         if new[0] * new[1] > MAX_PIXELS:  # a long strip, whose shorter side would have to grow
             raise ShardError(f"{sample['key']}: resized from {height}x{width}, it would be {new[0]}x{new[1]} pixels")
-        side = self.options.crop
         top, left = _start(new[0] - side, draws.down), _start(new[1] - side, draws.right)
         return Window((height, width), new, top, left, side, draws.flip, draws.flip_vertical)
 

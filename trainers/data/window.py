@@ -106,16 +106,25 @@ class Window:
         cut = self._cut_points(moved)
         return cut.astype(np.float32), _within(moved, self.new) & _within(cut, (self.side, self.side))
 
+    def origins(self, places: NDArray[Any]) -> NDArray[np.float64]:
+        """Returns where on the image the places `(N, 2)` of the crop are from: what `places` undoes."""
+        moved = self._mirrored(places.astype(np.float64))
+        moved += self.top, self.left
+        origins: NDArray[np.float64] = (moved + 0.5) * np.divide(self.old, self.new) - 0.5
+        return origins
+
     def _resized_points(self, points: NDArray[Any]) -> NDArray[np.float64]:
         moved: NDArray[np.float64] = (points.astype(np.float64) + 0.5) * np.divide(self.new, self.old) - 0.5
         return moved
 
     def _cut_points(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        moved: NDArray[np.float64] = points - (self.top, self.left)
+        return self._mirrored(points - (self.top, self.left))
+
+    def _mirrored(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         for axis, flipped in enumerate((self.flip_vertical, self.flip)):
             if flipped:
-                moved[:, axis] = self.side - 1 - moved[:, axis]
-        return moved
+                points[:, axis] = self.side - 1 - points[:, axis]
+        return points
 
     def _resized(self, planes: Plane, way: int) -> Plane:
         """Plane by plane: OpenCV wants channels last, and bringing them there takes longer than resizing."""

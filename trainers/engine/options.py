@@ -25,6 +25,12 @@ class TransformOptions:
     flip: bool = option(False, "horizontally, half of the time")
     jitter: float = option(0.0, "brightness, contrast, saturation by up to this share")
     flip_vertical: bool = option(False, "vertically, half of the time")
+    area: tuple[float, float] | None = option(
+        None,
+        "in training the crop is a box with a share of the image's area from this range, resized to the square, in "
+        "place of what shorter_side and scale give; null: it is not",
+    )
+    aspect: tuple[float, float] = option((3 / 4, 4 / 3), "of area: the box's width over its height, from and to")
 
     def __post_init__(self) -> None:
         for name in ("crop", "shorter_side"):
@@ -35,6 +41,10 @@ class TransformOptions:
             raise ValueError(f"scale is {list(self.scale)}: should be a smaller and a larger factor, both above 0")
         if not 0 <= self.jitter < 1:
             raise ValueError(f"jitter is {self.jitter}: a share, from 0 to less than 1")
+        if self.area is not None and not 0.01 <= self.area[0] <= self.area[1] <= 1:
+            raise ValueError(f"area is {list(self.area)}: should be a smaller and a larger share, from 0.01 to 1")
+        if not 0.1 <= self.aspect[0] <= self.aspect[1] <= 10:
+            raise ValueError(f"aspect is {list(self.aspect)}: should be a smaller and a larger ratio, from 0.1 to 10")
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,9 @@ class Task(nn.Module):
         """Returns the named losses, scalars; the engine minimises their sum."""
         raise NotImplementedError
 
+    def check_samples(self, count: int) -> None:
+        """Raises `UserError` where the task needs more samples to train on than there are: for what it remembers."""
+
     def metrics(self) -> dict[str, Metric]:
         """Returns new accumulators by name, of which each computes a scalar over the whole held-out set."""
         return {}

@@ -67,6 +67,7 @@ def train(
         task = create_task(method, options, start, teacher)
         varied, centred = task.samples(train=True), task.samples(train=False)
         samples = open_views(views, varied, split, "train", needs=varied.needs, reads=varied.needs, cache=cache)
+        task.check_samples(len(samples))
         held_out = None
         if validate:
             held_out = open_views(

@@ -303,6 +303,44 @@ def test_switching_one_on_leaves_the_others_as_they_were():
     assert all(torch.equal(*pair) for pair in zip(crops[:5], crops[5:], strict=True))
 
 
+@given(height=sides, width=sides, epoch=st.integers(0, 50), flip=st.booleans())
+@settings(deadline=None, max_examples=60)
+def test_a_random_box_is_resized_to_the_square(height: int, width: int, epoch: int, flip: bool):
+    """Of an image whose colours are places: a share of its area, of an aspect, and no padding."""
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    sample = sample_of(height, width, epoch=epoch)
+    sample["image"] = torch.from_numpy(np.stack([(y + 0.5) / height, (x + 0.5) / width, 0 * x]).astype(np.float32))
+    transform = joint(True, shorter_side=None, crop=16, area=(0.3, 0.6), aspect=(0.5, 2.0), flip=flip)
+    made, window = transform(sample), transform.window(sample)
+    assert made["valid"].all()
+    box = np.multiply(window.old, 16) / window.new
+    share, aspect = box.prod() / (height * width), box[1] / box[0]
+    whole = np.isclose(box, [height, width], rtol=0.1).any()  # it would be longer than the image
+    assert (0.27 if not whole else 0) < share < 0.66
+    assert whole or 0.45 < aspect < 2.2
+    places = np.stack(np.meshgrid(np.arange(16), np.arange(16), indexing="ij"), -1).reshape(-1, 2)
+    origins = window.origins(places)
+    assert (origins > -0.51).all()
+    assert (origins < np.subtract([height, width], 0.49)).all()
+    found, inside = window.places(origins)
+    np.testing.assert_allclose(found, places, atol=1e-4)
+    assert inside.all()
+    colours = ((origins + 0.5) / [height, width]).T.reshape(2, 16, 16)
+    inner = (slice(None), slice(4, -4), slice(4, -4))
+    np.testing.assert_allclose(made["image"][:2].numpy()[inner], colours[inner], atol=0.6 / min(height, width))
+
+
+def test_another_purpose_gives_another_crop_and_none_without_training():
+    def crop(purpose: str, train: bool = True) -> torch.Tensor:
+        options = TransformOptions(shorter_side=None, crop=16, area=(0.2, 0.5))
+        return Joint(options, 0, train, purpose=purpose)(numbered(90, 90))["labels"]
+
+    assert torch.equal(crop("transform"), crop("transform"))
+    assert not torch.equal(crop("transform"), crop("second view"))
+    assert torch.equal(crop("transform", False), crop("second view", False))
+    assert torch.equal(crop("any", False), joint(shorter_side=None, crop=16)(numbered(90, 90))["labels"])
+
+
 @given(factors=st.tuples(*[st.floats(0.1, 1.9)] * 3), seed=seeds)
 @settings(deadline=None)
 def test_jitter_is_torchvision_s(factors: tuple[float, float, float], seed: int):

@@ -42,6 +42,14 @@ def test_numbers_are_of_their_option_s_type():
         ({"loss": {"bins": 98}}, "loss.bins is 98: odd"),
         ({"loss": {"bins": 8000001}}, "loss.bins is 8000001: odd, from 3 to 999"),
         ({"guidance": {"points": "some"}}, "guidance.points is 'some': should be watershed, column, random or none"),
+        (
+            {"transforms": {"area": [0.5, 0.2]}},
+            r"transforms.area is \[0.5, 0.2\]: should be a smaller and a larger share",
+        ),
+        (
+            {"transforms": {"aspect": [0.0, 1.0]}},
+            r"transforms.aspect is \[0.0, 1.0\]: should be a smaller and a larger",
+        ),
         ({"transforms": {"crop": 10**6}}, "transforms.crop is 1000000: pixels, from 16 to 8192"),
         ({"transforms": {"scale": [1]}}, r"transforms.scale is \[1\]: should be 2 values"),
         ({"training": {"accumulation": 7}}, "training.accumulation is 7: should divide batch_size, 160"),

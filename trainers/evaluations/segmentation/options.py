@@ -155,6 +155,7 @@ _ALEXNET: dict[str, Any] = {
 RECIPES: dict[str, dict[str, Any]] = {
     "alexnet": _ALEXNET,
     "resnet50": _RESNET50,
+    "resnet34": _RESNET50,
     "resnet18": _RESNET50,
     "vgg16": _RESNET50,
 }

@@ -18,12 +18,12 @@ MOST_BINS = 999  # 384x384 pixels have 0.6 GB of logits with these
 class ModelOptions:
     """The network (section 3.1)."""
 
-    encoder: str = option("resnet50", "resnet50, resnet18 and vgg16 at stride 8, alexnet at stride 32")
+    encoder: str = option("resnet50", "resnet50, resnet34, resnet18 and vgg16 at stride 8, alexnet at stride 32")
     decoder: str = option("plain", "plain: at the encoder's stride; skip: with skip connections to stride 2")
     strides: tuple[int, ...] = option((1, 2, 4), "of the plain decoder's propagation nets")
 
     def __post_init__(self) -> None:
-        encoders = ("resnet50", "resnet18", "vgg16", "alexnet")
+        encoders = ("resnet50", "resnet34", "resnet18", "vgg16", "alexnet")
         if self.encoder not in encoders:
             raise ValueError(f"encoder is {self.encoder!r}: should be one of {', '.join(encoders)}")
         if self.decoder not in ("plain", "skip"):

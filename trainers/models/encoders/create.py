@@ -9,6 +9,7 @@ from trainers.models.encoders.vgg import VGG
 
 ENCODERS: dict[str, Callable[[str], Encoder]] = {
     "resnet50": ResNet,
+    "resnet34": ResNet,
     "resnet18": ResNet,
     "vgg16": VGG,
     "alexnet": AlexNet,

@@ -1,9 +1,14 @@
-"""Dilated ResNets: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, at stride 8."""
+"""ResNets, dilated or not: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016."""
+
+from typing import Any
 
 import torchvision  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
 from trainers.models.encoders.encoder import Encoder
+
+_STRIDES = (4, 8, 16, 32)
+"""Of the four groups, conv2_x to conv5_x, as published."""
 
 
 class ResNet(Encoder):
@@ -15,7 +20,7 @@ class ResNet(Encoder):
     """
 
     def __init__(self, name: str) -> None:
-        net = {"resnet18": torchvision.models.resnet18, "resnet50": torchvision.models.resnet50}[name](weights=None)
+        net = _torchvision(name)
         super().__init__(name, {2: 64, 4: net.fc.in_features // 8, 8: net.fc.in_features})
         self.conv1, self.bn1, self.relu, self.maxpool = net.conv1, net.bn1, net.relu, net.maxpool
         self.layer1, self.layer2, self.layer3, self.layer4 = net.layer1, net.layer2, net.layer3, net.layer4
@@ -27,6 +32,50 @@ class ResNet(Encoder):
         halved = self.relu(self.bn1(self.conv1(image)))
         quartered = self.layer1(self.maxpool(halved))
         return {2: halved, 4: quartered, 8: self.layer4(self.layer3(self.layer2(quartered)))}
+
+
+class StridedResNet(Encoder):
+    """torchvision's ResNet without its classifier, its strides unchanged.
+
+    Features: the first convolution's at stride 2, and those of the groups at 4, 8, 16 and 32. Its weights are those of
+    the dilated `ResNet`, by name and shape.
+
+    Args:
+        stride: of the deepest features that are wanted: the groups behind them are there, do nothing and stay frozen.
+
+    Raises:
+        ValueError: there is no such ResNet, or no group at that stride.
+    """
+
+    def __init__(self, name: str, stride: int = 32) -> None:
+        if stride not in _STRIDES:
+            raise ValueError(f"stride is {stride}: should be one of {', '.join(map(str, _STRIDES))}")
+        net = _torchvision(name)
+        widths = {one: net.fc.in_features // (_STRIDES[-1] // one) for one in _STRIDES if one <= stride}
+        super().__init__(name, {2: 64, **widths})
+        self.conv1, self.bn1, self.relu, self.maxpool = net.conv1, net.bn1, net.relu, net.maxpool
+        self.layer1, self.layer2, self.layer3, self.layer4 = net.layer1, net.layer2, net.layer3, net.layer4
+        for group in self._groups[len(widths) :]:
+            group.requires_grad_(False)
+
+    @property
+    def _groups(self) -> tuple[nn.Module, ...]:
+        return self.layer1, self.layer2, self.layer3, self.layer4
+
+    def features_of(self, image: Tensor) -> dict[int, Tensor]:
+        features = {2: self.relu(self.bn1(self.conv1(image)))}
+        last = self.maxpool(features[2])
+        for stride, group in zip(_STRIDES, self._groups, strict=True):
+            if stride <= self.stride:
+                features[stride] = last = group(last)
+        return features
+
+
+def _torchvision(name: str) -> Any:
+    known = {one: getattr(torchvision.models, one) for one in ("resnet18", "resnet34", "resnet50")}
+    if name not in known:
+        raise ValueError(f"encoder is {name!r}: should be one of {', '.join(known)}")
+    return known[name](weights=None)
 
 
 def _dilate(group: nn.Module, dilation: int) -> None:

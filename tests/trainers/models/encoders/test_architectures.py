@@ -7,11 +7,12 @@ import torchvision
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainers.models.encoders import Encoder, create_encoder
+from trainers.models.encoders import Encoder, StridedResNet, create_encoder
 
 # The 3x3 convolutions and the shortcut of the two dilated groups, spelled out.
 RESNET = {
     "resnet50": {"blocks": (6, 3), "strided": "conv2", "convolutions": ("conv2",)},
+    "resnet34": {"blocks": (6, 3), "strided": "conv1", "convolutions": ("conv1", "conv2")},
     "resnet18": {"blocks": (2, 2), "strided": "conv1", "convolutions": ("conv1", "conv2")},
 }
 
@@ -71,6 +72,37 @@ def test_resnet50_is_timms_at_stride_8(image):
         torch.testing.assert_close(
             encoder(image)[8], dilated(net, "resnet50").eval().forward_features(normalised(image))
         )
+
+
+@pytest.mark.parametrize(("name", "stride"), [("resnet18", 16), ("resnet50", 32)])
+def test_strided_resnets_are_torchvisions_with_the_dilated_ones_weights(name, stride, image):
+    encoder = varied(StridedResNet(name, stride))
+    create_encoder(name).load_state_dict(encoder.state_dict(), strict=True)
+    net = getattr(torchvision.models, name)(weights=None)
+    net.fc = nn.Identity()
+    net.load_state_dict(encoder.state_dict(), strict=True)
+    net.eval()
+    with torch.inference_mode():
+        found, last = encoder(image), net.relu(net.bn1(net.conv1(normalised(image))))
+        expected = {2: last}
+        last = net.maxpool(last)
+        for number in range(1, 5):
+            expected[2 ** (number + 1)] = last = net.get_submodule(f"layer{number}")(last)
+    assert list(found) == list(encoder.channels) == [one for one in expected if one <= stride]
+    assert encoder.stride == stride
+    for one, features in found.items():
+        assert features.shape[1] == encoder.channels[one]
+        torch.testing.assert_close(features, expected[one])
+    for number in range(1, 5):
+        trained = all(weights.requires_grad for weights in encoder.get_submodule(f"layer{number}").parameters())
+        assert trained == (2 ** (number + 1) <= stride)
+
+
+def test_a_stride_or_a_resnet_that_there_is_not_is_refused():
+    with pytest.raises(ValueError, match="stride is 2: should be one of 4, 8, 16, 32"):
+        StridedResNet("resnet18", 2)
+    with pytest.raises(ValueError, match="encoder is 'vgg16': should be one of resnet18, resnet34, resnet50"):
+        StridedResNet("vgg16")
 
 
 def test_every_fourth_feature_of_vgg_is_the_strided_networks(image):

@@ -5,6 +5,7 @@ from trainers.models.encoders import create_encoder
 
 CHANNELS = {
     "resnet50": {2: 64, 4: 256, 8: 2048},
+    "resnet34": {2: 64, 4: 64, 8: 512},
     "resnet18": {2: 64, 4: 64, 8: 512},
     "vgg16": {2: 128, 4: 256, 8: 512},
     "alexnet": {32: 4096},
@@ -37,5 +38,7 @@ def test_the_image_is_normalised_inside_and_the_weights_know_nothing_of_it():
 
 
 def test_an_unknown_encoder_is_named():
-    with pytest.raises(ValueError, match=r"encoder is 'resnet51': should be one of resnet50, resnet18, vgg16, alexnet"):
+    with pytest.raises(
+        ValueError, match=r"encoder is 'resnet51': should be one of resnet50, resnet34, resnet18, vgg16"
+    ):
         create_encoder("resnet51")
