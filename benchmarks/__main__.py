@@ -12,7 +12,7 @@ from common_fate.tables import text_table  # noqa: E402
 
 BENCHMARKS = (
     *("guidance", "flow_coding", "regions", "superpixels", "frames", "filters", "stages"),
-    *("reading", "remote", "loader", "training", "plan"),
+    *("reading", "remote", "loader", "training", "tracking", "plan"),
 )
 COLUMNS = ("what", "ours", "peer", "ratio", "reach")
 
