@@ -15,7 +15,8 @@ from trainers.evaluations.tracking.options import TrackingData, TrackingOptions
 from trainers.evaluations.tracking.trackers import FeatureTracker
 
 SIZE, STRIDE, CHANNELS, OBJECTS = (480, 854), 4, 32, 2
-FRAMES = 5  # of which the first two fill the memory
+FRAMES = 4  # of which the first two fill the memory
+PART = 10  # the peer takes so long that one cell in so many is searched for
 WINDOWS = {"window of an eighth": 0.125, "whole frame": None}
 
 
@@ -36,7 +37,7 @@ def run() -> list[dict[str, Any]]:
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     torch.manual_seed(0)
-    plain = 1 / _seconds(_plain_search())
+    plain = 1 / (PART * _seconds(_plain_search()))
     rows = []
     for what, window in WINDOWS.items():
         ours = 1 / _seconds(_tracker(window))
@@ -76,7 +77,7 @@ def _plain_search() -> Callable[[Picture], object]:
     ]
     query, memory = embeddings[2].flatten(1).T, torch.cat([one.flatten(1) for one in embeddings[:2]], dim=1)
     half = memory.square().sum(0) / 2
-    return lambda frame: [(cells @ memory - half).topk(10) for cells in query.split(TILE**2)]
+    return lambda frame: [(cells @ memory - half).topk(10) for cells in query[: len(query) // PART].split(TILE**2)]
 
 
 def _seconds(carry: Callable[[Picture], object]) -> float:

@@ -44,7 +44,7 @@ def contour_accuracy(mask: Mask, truth: Mask) -> float:
     reach = int(np.ceil(TOLERANCE * np.hypot(*mask.shape)))
     precision = np.count_nonzero(ours & _near(theirs, reach)) / np.count_nonzero(ours)
     recall = np.count_nonzero(theirs & _near(ours, reach)) / np.count_nonzero(theirs)
-    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
 
 
 def contour(mask: Mask) -> Mask:
