@@ -22,7 +22,7 @@ def embedded(features: Tensor, position_weight: float) -> Tensor:
 
 
 def averaged_labels(query: Tensor, memory: Tensor, labels: Tensor, neighbours: int, window: int | None) -> Tensor:
-    """Averages the labels of the nearest neighbours in memory, for each cell of a frame.
+    """Computes for each cell of a frame the average of the labels of its nearest neighbours in memory.
 
     A neighbour's weight is its similarity, 1 less half the squared distance: the cosine, less what places differ by.
 

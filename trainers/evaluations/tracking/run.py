@@ -58,7 +58,7 @@ class Measured:
 
 
 def run(job: Job) -> Result:
-    """Tracks the objects of some videos.
+    """Measures how well features track the objects of some videos.
 
     Raises:
         UserError: the weights or a video cannot be used; all masks are read before the first video is tracked.
@@ -99,7 +99,7 @@ def run(job: Job) -> Result:
 
 
 def measure(video: Annotated, trackers: Mapping[str, Tracker], keep: bool) -> tuple[Measured, list[Labels]]:
-    """Carries the masks of a video's first frame by each tracker, and measures those of the frames that have masks.
+    """Measures how well each tracker carries the masks of a video's first frame to the others.
 
     Returns:
         What was measured; and the labels of all frames by `FEATURES`, where they are to be kept.
