@@ -78,7 +78,7 @@ def read_image(file: str | BinaryIO) -> NDArray[np.uint8]:
 
 
 def read_labels(file: str | BinaryIO, binary: bool = False, recognised: bool = False) -> NDArray[np.uint8]:
-    """Reads a mask file as labels `(H, W)` uint8: the indices of a palette, or grey levels as they are.
+    """Reads a mask file as labels `(H, W)` uint8: the indices of a palette, or grey levels as they are, or bits.
 
     Args:
         binary: one object, 1, against the background, 0: it is whatever is bright, or any object of a palette. Void
