@@ -4,6 +4,7 @@ from trainers.declarations import Evaluation, Method
 from trainers.evaluations.flow.evaluation import EVALUATION as FLOW
 from trainers.evaluations.propagation.evaluation import EVALUATION as PROPAGATION
 from trainers.evaluations.segmentation.evaluation import EVALUATION as SEGMENTATION
+from trainers.evaluations.tracking.evaluation import EVALUATION as TRACKING
 from trainers.methods.cmp.method import METHOD as CMP
 from trainers.methods.grouping.method import METHOD as GROUPING
 from trainers.methods.selflow.method import METHOD as SELFLOW
@@ -17,6 +18,7 @@ _EVALUATIONS = (
     PROPAGATION,
     FLOW,
     SEGMENTATION,
+    TRACKING,
 )
 METHODS: dict[str, Method] = {method.name: method for method in _METHODS}
 EVALUATIONS: dict[str, Evaluation] = {evaluation.name: evaluation for evaluation in _EVALUATIONS}

@@ -78,7 +78,7 @@ def read_image(file: str | BinaryIO) -> NDArray[np.uint8]:
 
 
 def read_labels(file: str | BinaryIO, binary: bool = False, recognised: bool = False) -> NDArray[np.uint8]:
-    """Reads a mask file as labels `(H, W)` uint8: the indices of a palette, or grey levels as they are.
+    """Reads a mask file as labels `(H, W)` uint8: the indices of a palette, or grey levels as they are, or bits.
 
     Args:
         binary: one object, 1, against the background, 0: it is whatever is bright, or any object of a palette. Void
@@ -95,9 +95,9 @@ def read_labels(file: str | BinaryIO, binary: bool = False, recognised: bool = F
             return np.where((labels > 0) & (labels < VOID), np.uint8(1), labels) if binary else labels
         if binary:
             return (np.asarray(image.convert("L")) > 127).astype(np.uint8)
-        if image.mode != "L":
-            raise SampleError(f"a mask of mode {image.mode}: labels are of 8 bits, grey or a palette's")
-        labels = np.array(image)
+        if image.mode not in ("L", "1"):
+            raise SampleError(f"a mask of mode {image.mode}: labels are of 8 bits, grey or a palette's, or of one")
+        labels = np.array(image).astype(np.uint8)
         if recognised and not ((labels > 0) & (labels < VOID)).any():
             return (labels == VOID).astype(np.uint8)
         return labels

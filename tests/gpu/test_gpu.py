@@ -73,6 +73,22 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A video of a bright square that slides over noise, and its masks."""
+    folder = tmp_path_factory.mktemp("videos")
+    for name in ("images", "masks"):
+        (folder / name / "slide").mkdir(parents=True)
+    for number in range(4):
+        image = np.random.default_rng(0).integers(0, 100, (64, 96, 3), np.uint8)
+        mask = np.zeros((64, 96), np.uint8)
+        mask[16:48, 16 + 2 * number : 48 + 2 * number] = 1
+        image[mask > 0] += 120
+        cv2.imwrite(str(folder / f"images/slide/{number}.png"), image)
+        cv2.imwrite(str(folder / f"masks/slide/{number}.png"), mask)
+    return {"kind": "folder"} | {name: str(folder / name) for name in ("images", "masks")}
+
+
+@pytest.fixture(scope="module")
 def trained(views: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Reports]:
     """The experiment of each method on each device, by both."""
     made: dict[str, Reports] = {}
@@ -114,12 +130,19 @@ MEASURED = [
 
 @pytest.mark.parametrize(("name", "method", "start"), MEASURED)
 def test_an_evaluation_comes_out_as_on_the_cpu(
-    trained: dict[str, Reports], views: Path, images: dict[str, Any], tmp_path: Path, name: str, method: str, start: str
+    trained: dict[str, Reports],
+    views: Path,
+    images: dict[str, Any],
+    videos: dict[str, Any],
+    tmp_path: Path,
+    name: str,
+    method: str,
+    start: str,
 ):
     """Both measure what the CPU trained."""
     evaluation, model = EVALUATIONS[name], trained[method]["cpu"]
     known = {one.name for one in fields(evaluation.options)}
-    options = {"data": images, "training": TRAINING, "transforms": TRANSFORMS}
+    options = {"data": videos if name == "tracking" else images, "training": TRAINING, "transforms": TRANSFORMS}
     options = {one: value for one, value in options.items() if one in known}
     evaluation_options(evaluation, None, options)  # what else has no default is to be given here
     given = [views / evaluation.view] if evaluation.view else []

@@ -1,1 +1,1 @@
-"""What is measured: flow, segmentation."""
+"""What is measured: flow, segmentation, masks in videos."""

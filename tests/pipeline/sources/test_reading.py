@@ -111,6 +111,14 @@ def test_a_mask_that_exif_turns_is_refused(tmp_path: Path, orientation: int):
         assert read_labels(str(tmp_path / "a.png")).all()
 
 
+def test_a_mask_of_one_bit_has_the_labels_0_and_1(tmp_path: Path):
+    labels = np.eye(5, 9, dtype=np.uint8)
+    Image.fromarray(labels > 0).save(tmp_path / "a.png")
+    read = read_labels(str(tmp_path / "a.png"))
+    assert read.dtype == np.uint8
+    np.testing.assert_array_equal(read, labels)
+
+
 def test_a_missing_file_is_refused_without_its_path(tmp_path: Path):
     with pytest.raises(SampleError, match=r"^cannot be read: No such file or directory$"):
         read_image(str(tmp_path / "a.png"))
