@@ -33,7 +33,7 @@ class Pair:
 
 
 class SelFlow(Task):
-    """Batches have `frames (B, N, 3, H, W)` in time's order, `valid (B, H, W)`, and what else `SelFlowTransform` says."""
+    """Batches have `frames (B, N, 3, H, W)` in time's order, `valid (B, H, W)`, and more of `SelFlowTransform`."""
 
     options: SelFlowOptions
     iteration: Tensor
