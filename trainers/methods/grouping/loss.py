@@ -60,9 +60,8 @@ def grouping_loss(
         counted: `(B, A)`, bool: each that counts has a negative that counts.
     """
     wanted = positives.counted & counted[..., None]
-    against = negatives.counted | ~counted[..., None]  # a sum over nothing has no gradient
     near = similarities(anchors, positives) / options.temperature
     far = similarities(anchors, negatives) / options.temperature
-    ahead = near - far.masked_fill(~against, -torch.inf).logsumexp(dim=2, keepdim=True)
+    ahead = near - far.masked_fill(~negatives.counted, -torch.inf).logsumexp(dim=2, keepdim=True)
     terms = F.softplus(-ahead) if options.form == "log" else -ahead.sigmoid()
     return (terms * wanted).sum() / wanted.sum().clamp(min=1)

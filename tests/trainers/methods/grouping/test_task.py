@@ -27,7 +27,7 @@ ALONE = Machine(workers=0, threads=1)
 
 
 def options(**changed: Any) -> GroupingOptions:
-    training = {"iterations": 6, "batch_size": 2, "checkpoint_every": 2, "validate_every": 3, "learning_rate": 1e-3}
+    training = {"iterations": 4, "batch_size": 2, "checkpoint_every": 2, "validate_every": 4, "learning_rate": 1e-3}
     given = {
         "model": {"encoder": "resnet18"},
         "transforms": {"shorter_side": None, "crop": SIDE, "jitter": 0.0},
@@ -74,7 +74,7 @@ def test_a_run_with_a_queue_is_taken_up_exactly(tmp_path: Path):
 
     rows = fitted(tasks[0], "whole")
     with pytest.raises(KeyboardInterrupt):
-        fitted(tasks[1], "killed", left=2 * 5)
+        fitted(tasks[1], "killed", left=2 * 3)
     assert fitted(tasks[2], "killed") == rows
     states = tasks[0].state_dict(), tasks[2].state_dict()
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
