@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import MISSING, Field, dataclass, field, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +189,19 @@ def test_an_evaluation_of_the_encoder_starts_from_it_and_from_scratch(images: di
     assert found.options["training"]["iterations"] == 7
     assert found.options["training"]["batch_size"] == 20, "the recipe of its encoder"
     assert found.views == []
+
+
+def test_an_evaluation_of_an_embedding_starts_from_the_model(images: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
+    entry = {"segmentation": {"data": images, "frozen": True, "features": "embedding"}}
+    with pytest.raises(UserError, match="segmentation needs an embedding of pixels, and cmp has none: leave it out"):
+        one(evaluate=entry)
+    monkeypatch.setitem(METHODS, "cmp", replace(METHODS["cmp"], embeds=True))
+    experiment = one(evaluate=entry)
+    assert list(experiment.evaluations["segmentation"].starts) == ["model", "scratch"]
+    assert experiment.weights("segmentation", "model") == "results/experiments/x/model.safetensors"
+    assert experiment.shaping("segmentation", "scratch")["model"]["encoder"] == "resnet50"
+    with pytest.raises(UserError, match=r"start\[0\]: there is no file 'encoder': should be model, scratch"):
+        one(evaluate={"segmentation": entry["segmentation"] | {"start": ["encoder"]}})
 
 
 def test_an_evaluation_may_run_again_under_another_name(images: dict[str, Any]):

@@ -57,6 +57,9 @@ def load_start_model(job: Job) -> tuple[nn.Module, Any]:
     return create_network(METHODS[job.method], job.method_options).eval(), job.method_options
 
 
+PROBE = 64  # pixels: a multiple of every stride
+
+
 class Features(nn.Module):
     """From images `(B, 3, H, W)` in [0, 1], RGB, to features `(B, C, h, w)`.
 
@@ -73,6 +76,13 @@ class Features(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         features: Tensor = self.net.embed(images) if self.stride is None else self.net(images)[self.stride]  # type: ignore[operator]
         return features
+
+    @torch.no_grad()
+    def grid(self) -> tuple[int, int]:
+        """Returns how many channels features have, and how many pixels they lie apart, as an image shows."""
+        weights = next(self.parameters())
+        channels, height = self(torch.zeros(1, 3, PROBE, PROBE, device=weights.device)).shape[1:3]
+        return channels, PROBE // height
 
 
 def load_start_features(job: Job, seed: int, stride: int | None = None) -> Features:
@@ -91,12 +101,31 @@ def load_start_features(job: Job, seed: int, stride: int | None = None) -> Featu
     encoder = load_start_encoder(job, seed) if net is None else getattr(net, "encoder", None)
     if encoder is None:
         raise UserError(f"{job.experiment}: its network has no image encoder, and so no features by their stride")
+    return encoder_features(encoder, stride, job.experiment)
+
+
+def load_start_embedding(job: Job) -> Features:
+    """Returns in evaluation mode what embeds the pixels of images, from the job's weights; else as training starts.
+
+    Raises:
+        UserError: the weights cannot be read, or are not of a network that embeds.
+    """
+    net, embeds = _network(job)
+    if net is None or not embeds:
+        raise UserError(f"{job.weights or job.method}: has no embedding of pixels: give the model of a method that has")
+    return Features(net, None).eval()
+
+
+def encoder_features(encoder: Encoder, stride: int | None, experiment: str) -> Features:
+    """Returns in evaluation mode what gives an encoder's features at a stride; None: the deepest.
+
+    Raises:
+        UserError: it has none at that stride.
+    """
     stride = encoder.stride if stride is None else stride
     if stride not in encoder.channels:
         there = ", ".join(map(str, encoder.channels))
-        raise UserError(
-            f"{job.experiment}: {encoder.name} has no features at stride {stride}: should be one of {there}"
-        )
+        raise UserError(f"{experiment}: {encoder.name} has no features at stride {stride}: should be one of {there}")
     return Features(encoder, stride).eval()
 
 

@@ -1,4 +1,4 @@
-"""The options of fine-tuning for semantic segmentation, and the paper's recipes by encoder.
+"""The options of semantic segmentation, and the papers' recipes: by encoder, and for frozen features.
 
 Nothing here imports torch: Snakemake reads it, too.
 """
@@ -10,6 +10,7 @@ from typing import Any
 
 from trainers.engine.options import TrainingOptions, TransformOptions
 
+FEATURES = ("encoder", "embedding")
 IGNORED = 255  # the label of pixels that do not count
 VOC_CLASSES = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -102,7 +103,7 @@ class SegmentationData:
 
 @dataclass(frozen=True)
 class SegmentationOptions:
-    """All options of one fine-tuning, with ResNet-50's recipe as defaults."""
+    """All options of one fine-tuning, with ResNet-50's recipe as defaults; `recipe` has others."""
 
     data: SegmentationData = field(
         metadata={"help": "the images and their masks, and which of them validate"},
@@ -117,11 +118,40 @@ class SegmentationOptions:
         ),
         metadata={"help": "how long, in which steps, and with which optimiser the network is fine-tuned"},
     )
+    frozen: bool = field(
+        default=False,
+        metadata={
+            "help": "whether the features stay as they are and DeepLabv3's head (ASPP) learns on them; else all layers "
+            "are fine-tuned under a linear classifier"
+        },
+    )
+    features: str = field(
+        default="encoder",
+        metadata={"help": "encoder or embedding: which of them, where they are frozen", "schema": {"enum": FEATURES}},
+    )
+    stride: int | None = field(
+        default=None,
+        metadata={"help": "of the frozen features of an encoder, where it has several; null: the deepest"},
+    )
     pictured: int = field(default=4, metadata={"help": "images in the picture, spread evenly over those that validate"})
 
     def __post_init__(self) -> None:
         if self.pictured < 0:
             raise ValueError(f"pictured is {self.pictured}: images, from 0 up")
+        if self.features not in FEATURES:
+            raise ValueError(f"features is {self.features!r}: should be {' or '.join(FEATURES)}")
+        if self.features == "embedding" and self.stride is not None:
+            raise ValueError(
+                f"stride is {self.stride}: an encoder has features at several, an embedding has one: leave it out"
+            )
+        if not self.frozen and (self.features != "encoder" or self.stride is not None):
+            name = "stride" if self.stride is not None else "features"
+            raise ValueError(f"{name} is {getattr(self, name)!r}: has a meaning with frozen: true alone")
+        if self.frozen and self.training.batch_size == self.training.accumulation:
+            raise ValueError(
+                f"training.batch_size is {self.training.batch_size}: the head of frozen features is normalised over a "
+                f"batch, and {self.training.accumulation} passes leave each a single image"
+            )
 
 
 # Appendix B has the iterations and the learning rates. It does not state what follows here: scale, crop, flip, and
@@ -152,6 +182,20 @@ _ALEXNET: dict[str, Any] = {
         "milestones": [30 / 66, 48 / 66, 60 / 66],
     },
 }
+# Zhang and Maire, "Self-Supervised Visual Representation Learning from Hierarchical Grouping", NeurIPS 2020, section
+# 4.2. "Randomly crop and resize" is not stated in numbers: scale and flip are those above.
+FROZEN: dict[str, Any] = {
+    "transforms": _TRANSFORMS | {"crop": 384},
+    "training": {
+        "iterations": 20_000,
+        "batch_size": 20,
+        "learning_rate": 0.03,
+        "momentum": 0.9,
+        "weight_decay": 5e-4,
+        "schedule": "multistep",
+        "milestones": [0.5, 0.75],
+    },
+}
 RECIPES: dict[str, dict[str, Any]] = {
     "alexnet": _ALEXNET,
     "resnet50": _RESNET50,
@@ -160,12 +204,19 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
-def recipe(encoder: str) -> Mapping[str, Any]:
-    """Returns the paper's recipe for an encoder.
+def recipe(encoder: str | None, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the papers' recipe for an encoder, or for features that stay as they are.
+
+    Args:
+        values: config.yaml's own options.
 
     Raises:
         ValueError: there is no such encoder.
     """
+    if values.get("frozen") is True:
+        return FROZEN
+    if encoder is None:
+        return {}
     if encoder not in RECIPES:
         raise ValueError(f"encoder is {encoder!r}: should be one of {', '.join(RECIPES)}")
     return RECIPES[encoder]
