@@ -3,6 +3,7 @@
 from trainers.declarations import Evaluation, Method
 from trainers.evaluations.flow.evaluation import EVALUATION as FLOW
 from trainers.evaluations.propagation.evaluation import EVALUATION as PROPAGATION
+from trainers.evaluations.retrieval.evaluation import EVALUATION as RETRIEVAL
 from trainers.evaluations.segmentation.evaluation import EVALUATION as SEGMENTATION
 from trainers.methods.cmp.method import METHOD as CMP
 from trainers.methods.selflow.method import METHOD as SELFLOW
@@ -15,6 +16,7 @@ _EVALUATIONS = (
     PROPAGATION,
     FLOW,
     SEGMENTATION,
+    RETRIEVAL,
 )
 METHODS: dict[str, Method] = {method.name: method for method in _METHODS}
 EVALUATIONS: dict[str, Evaluation] = {evaluation.name: evaluation for evaluation in _EVALUATIONS}

@@ -480,8 +480,8 @@ NAMED: dict[str, Any] = {"segmentation": {"data": VOC}}
         (HELD | {"start": "a/b.pth"}, "experiments.x.start: there is no file 'a/b.pth'"),
         (
             HELD | {"evaluate": {"segmentaton": {}}},
-            "x.evaluate.segmentaton: there is no evaluation 'segmentaton': should be one of propagation, flow, "
-            "segmentation (did you mean segmentation?)",
+            "x.evaluate.segmentaton: there is no evaluation 'segmentaton': should be one of "
+            f"{', '.join(EVALUATIONS)} (did you mean segmentation?)",
         ),
         (
             HELD | {"evaluate": {"mine": {"evaluation": "voc"}}},

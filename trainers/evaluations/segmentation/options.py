@@ -127,7 +127,7 @@ class SegmentationOptions:
     )
     features: str = field(
         default="encoder",
-        metadata={"help": "encoder or embedding: which of them, where they are frozen", "schema": {"enum": FEATURES}},
+        metadata={"help": "which of them are frozen", "schema": {"enum": FEATURES}},
     )
     stride: int | None = field(
         default=None,
@@ -222,8 +222,8 @@ def recipe(encoder: str | None, values: Mapping[str, Any]) -> Mapping[str, Any]:
     return RECIPES[encoder]
 
 
-def paths(options: SegmentationOptions) -> Mapping[str, str]:
-    """Returns the folders and files of the user's that have to be there, by the path of their key."""
+def paths(options: Any) -> Mapping[str, str]:
+    """Returns the folders and files of the user's that `data` names and needs, by the path of their key."""
     names = ("path", "sbd", "images", "masks", "validation_images", "validation_masks", "validation_list")
     given = {f"data.{name}": getattr(options.data, name) for name in names}
     return {key: path for key, path in given.items() if path}
