@@ -1,6 +1,7 @@
 """Every method and every evaluation there is, by name. A new one is a line here; nothing here imports torch."""
 
 from trainers.declarations import Evaluation, Method
+from trainers.evaluations.embedding.evaluation import EVALUATION as EMBEDDING
 from trainers.evaluations.flow.evaluation import EVALUATION as FLOW
 from trainers.evaluations.propagation.evaluation import EVALUATION as PROPAGATION
 from trainers.evaluations.retrieval.evaluation import EVALUATION as RETRIEVAL
@@ -17,6 +18,7 @@ _EVALUATIONS = (
     FLOW,
     SEGMENTATION,
     RETRIEVAL,
+    EMBEDDING,
 )
 METHODS: dict[str, Method] = {method.name: method for method in _METHODS}
 EVALUATIONS: dict[str, Evaluation] = {evaluation.name: evaluation for evaluation in _EVALUATIONS}

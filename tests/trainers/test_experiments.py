@@ -204,6 +204,14 @@ def test_an_evaluation_of_an_embedding_starts_from_the_model(images: dict[str, A
         one(evaluate={"segmentation": entry["segmentation"] | {"start": ["encoder"]}})
 
 
+def test_what_an_embedding_looks_like_is_shown_on_the_views_that_train():
+    found = one(evaluate={"embedding": {}}).evaluations["embedding"]
+    assert (found.view, found.views, found.side) == ("cmp", ["results/demo/shards/cmp"], "held out")
+    assert list(found.starts) == ["model", "scratch"]
+    with pytest.raises(UserError, match=r"embedding\.on\[0\]: dataset 'stills' has no view cmp"):
+        one(evaluate={"embedding": {"on": ["stills"]}})
+
+
 def test_an_evaluation_may_run_again_under_another_name(images: dict[str, Any]):
     entries = {
         "segmentation": {"data": images},
