@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
+from common_fate.errors import UserError
 from trainers.cli import app
 from trainers.evaluations.result import read_result
 from trainers.evaluations.retrieval.labels import gather, search, seen, shares
@@ -146,5 +147,11 @@ def test_images_of_few_features_and_of_one_colour_are_segmented_all_the_same(dat
     ],
 )
 def test_what_cannot_be_measured_is_refused(data, tmp_path, options, message):
-    with pytest.raises(Exception, match=message):
+    with pytest.raises(UserError, match=message):
         run(tmp_path / "a.json", **({"data": data} | options))
+
+
+def test_an_image_without_a_mask_is_named(data, tmp_path):
+    (tmp_path / "masks/02.png").unlink()
+    with pytest.raises(UserError, match=r"data\.masks: .*02\.png has no mask"):
+        run(tmp_path / "a.json", data)
