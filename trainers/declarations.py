@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-NEEDS = ("model", "encoder", "features", "embedding")
+NEEDS = ("model", "encoder", "features")
 OWN = "own"
 """In place of the name of a view: the one that the experiment trains on."""
 
@@ -78,8 +78,7 @@ class Evaluation:
         version: raised whenever the same options, weights and data give other numbers; raising it measures anew.
         run: the entry point, `trainers.evaluations.job.Job -> trainers.evaluations.result.Result`.
         needs: what it takes of an experiment, or from options which: `model`, the whole network; `encoder`, the image
-            encoder in it; `embedding`, its embedding of pixels; or `features`, that, and of a method without one its
-            image encoder.
+            encoder in it; or `features`, its embedding of pixels, and of a method without one its image encoder.
         methods: those whose networks it can read; none: of any method (that has an encoder, where it needs one).
         view: the view that it reads of the datasets it is measured `on`, or `OWN`; None: it reads no view.
         truth: whether it also reads the column `truth` of those datasets, where there is one.

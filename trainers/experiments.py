@@ -358,7 +358,6 @@ def _check_needs(evaluation: Evaluation, options: Any, one: Given, where: str) -
     needs, encoder, embeds = evaluation.needs_for(options), one.encoder is not None, one.method.embeds
     lacking = {
         "encoder": None if encoder else "an image encoder",
-        "embedding": None if embeds else "an embedding of pixels",
         "features": None if encoder or embeds else "features of images",
     }
     if lacks := lacking.get(needs):

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import MISSING, Field, dataclass, field, is_dataclass, replace
+from dataclasses import MISSING, Field, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -191,17 +191,14 @@ def test_an_evaluation_of_the_encoder_starts_from_it_and_from_scratch(images: di
     assert found.views == []
 
 
-def test_an_evaluation_of_an_embedding_starts_from_the_model(images: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
-    entry = {"segmentation": {"data": images, "frozen": True, "features": "embedding"}}
-    with pytest.raises(UserError, match="segmentation needs an embedding of pixels, and cmp has none: leave it out"):
-        one(evaluate=entry)
-    monkeypatch.setitem(METHODS, "cmp", replace(METHODS["cmp"], embeds=True))
-    experiment = one(evaluate=entry)
+def test_frozen_features_are_of_the_model(images: dict[str, Any]):
+    entry = {"data": images, "frozen": True}
+    experiment = one(evaluate={"segmentation": entry})
     assert list(experiment.evaluations["segmentation"].starts) == ["model", "scratch"]
     assert experiment.weights("segmentation", "model") == "results/experiments/x/model.safetensors"
     assert experiment.shaping("segmentation", "scratch")["model"]["encoder"] == "resnet50"
     with pytest.raises(UserError, match=r"start\[0\]: there is no file 'encoder': should be model, scratch"):
-        one(evaluate={"segmentation": entry["segmentation"] | {"start": ["encoder"]}})
+        one(evaluate={"segmentation": entry | {"start": ["encoder"]}})
 
 
 def test_what_an_embedding_looks_like_is_shown_on_the_views_that_train():

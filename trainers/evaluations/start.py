@@ -101,31 +101,12 @@ def load_start_features(job: Job, seed: int, stride: int | None = None) -> Featu
     encoder = load_start_encoder(job, seed) if net is None else getattr(net, "encoder", None)
     if encoder is None:
         raise UserError(f"{job.experiment}: its network has no image encoder, and so no features by their stride")
-    return encoder_features(encoder, stride, job.experiment)
-
-
-def load_start_embedding(job: Job) -> Features:
-    """Returns in evaluation mode what embeds the pixels of images, from the job's weights; else as training starts.
-
-    Raises:
-        UserError: the weights cannot be read, or are not of a network that embeds.
-    """
-    net, embeds = _network(job)
-    if net is None or not embeds:
-        raise UserError(f"{job.weights or job.method}: has no embedding of pixels: give the model of a method that has")
-    return Features(net, None).eval()
-
-
-def encoder_features(encoder: Encoder, stride: int | None, experiment: str) -> Features:
-    """Returns in evaluation mode what gives an encoder's features at a stride; None: the deepest.
-
-    Raises:
-        UserError: it has none at that stride.
-    """
     stride = encoder.stride if stride is None else stride
     if stride not in encoder.channels:
         there = ", ".join(map(str, encoder.channels))
-        raise UserError(f"{experiment}: {encoder.name} has no features at stride {stride}: should be one of {there}")
+        raise UserError(
+            f"{job.experiment}: {encoder.name} has no features at stride {stride}: should be one of {there}"
+        )
     return Features(encoder, stride).eval()
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from trainers.evaluations.features import nearest_cells, shrunk, unit_features
-from trainers.evaluations.start import Features, encoder_features
+from trainers.evaluations.start import Features
 from trainers.models.encoders import create_encoder
 
 
@@ -47,7 +47,7 @@ def test_a_large_image_is_shrunk_and_a_small_one_left():
 @pytest.mark.parametrize(("name", "stride"), [("resnet18", 2), ("resnet18", 8), ("vgg16", 4), ("alexnet", 32)])
 def test_the_grid_is_as_the_encoder_says(name, stride):
     encoder = create_encoder(name)
-    features = encoder_features(encoder, stride, "mine")
+    features = Features(encoder, stride).eval()
     assert features.grid() == (encoder.channels[stride], stride)
     assert unit_features(features, np.ones((5, 1, 3), np.float32)).shape == (
         *(-(-5 // stride), 1),

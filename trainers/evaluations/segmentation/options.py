@@ -10,7 +10,6 @@ from typing import Any
 
 from trainers.engine.options import TrainingOptions, TransformOptions
 
-FEATURES = ("encoder", "embedding")
 IGNORED = 255  # the label of pixels that do not count
 VOC_CLASSES = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -125,28 +124,17 @@ class SegmentationOptions:
             "are fine-tuned under a linear classifier"
         },
     )
-    features: str = field(
-        default="encoder",
-        metadata={"help": "which of them are frozen", "schema": {"enum": FEATURES}},
-    )
     stride: int | None = field(
         default=None,
-        metadata={"help": "of the frozen features of an encoder, where it has several; null: the deepest"},
+        metadata={"help": "of an image encoder's frozen features; null: the embedding, or else the deepest"},
     )
     pictured: int = field(default=4, metadata={"help": "images in the picture, spread evenly over those that validate"})
 
     def __post_init__(self) -> None:
         if self.pictured < 0:
             raise ValueError(f"pictured is {self.pictured}: images, from 0 up")
-        if self.features not in FEATURES:
-            raise ValueError(f"features is {self.features!r}: should be {' or '.join(FEATURES)}")
-        if self.features == "embedding" and self.stride is not None:
-            raise ValueError(
-                f"stride is {self.stride}: an encoder has features at several, an embedding has one: leave it out"
-            )
-        if not self.frozen and (self.features != "encoder" or self.stride is not None):
-            name = "stride" if self.stride is not None else "features"
-            raise ValueError(f"{name} is {getattr(self, name)!r}: has a meaning with frozen: true alone")
+        if not self.frozen and self.stride is not None:
+            raise ValueError(f"stride is {self.stride}: has a meaning with frozen: true alone")
         if self.frozen and self.training.batch_size == self.training.accumulation:
             raise ValueError(
                 f"training.batch_size is {self.training.batch_size}: the head of frozen features is normalised over a "

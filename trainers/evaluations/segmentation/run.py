@@ -23,7 +23,7 @@ from trainers.evaluations.segmentation.pairs import Pair, Side, check_pairs, lis
 from trainers.evaluations.segmentation.pictures import draw
 from trainers.evaluations.segmentation.rows import iou_rows
 from trainers.evaluations.segmentation.task import Segmentation
-from trainers.evaluations.start import encoder_features, encoder_name, load_start_embedding, load_start_encoder
+from trainers.evaluations.start import encoder_name, load_start_encoder, load_start_features
 from trainers.metrics.segmentation import confusion_matrix, intersection_over_union
 
 NOTE = (
@@ -81,10 +81,7 @@ def create_segmenter(job: Job) -> Segmenter | FrozenSegmenter:
     seed, classes = options.training.seed, len(options.data.names)
     if not options.frozen:
         return Segmenter(load_start_encoder(job, seed), classes)
-    if options.features == "embedding":
-        features = load_start_embedding(job)
-    else:
-        features = encoder_features(load_start_encoder(job, seed), options.stride, job.experiment)
+    features = load_start_features(job, seed, options.stride)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # so that the head is the same whatever the features
         return FrozenSegmenter(features, classes)
@@ -104,4 +101,4 @@ def _digest(job: Job, pairs: Sequence[Pair]) -> str:
 
 def _network_of(job: Job) -> Any:
     """What decides beside the weights which network it is."""
-    return [job.method, asdict(job.method_options)] if job.options.features == "embedding" else encoder_name(job)
+    return [job.method, asdict(job.method_options)] if job.options.frozen else encoder_name(job)

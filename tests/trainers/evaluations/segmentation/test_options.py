@@ -51,19 +51,16 @@ def test_frozen_features_have_a_recipe_of_their_own():
 
 def test_what_is_measured_says_what_the_evaluation_needs():
     needs = {}
-    for features in ("encoder", "embedding"):
-        options = options_of("resnet50", {"data": FOLDER, "frozen": True, "features": features})
-        needs[features] = EVALUATION.needs_for(options), EVALUATION.starts_for(options)
-    assert needs == {"encoder": ("encoder", ("encoder", "scratch")), "embedding": ("embedding", ("model", "scratch"))}
+    for frozen in (False, True):
+        options = options_of("resnet50", {"data": FOLDER, "frozen": frozen})
+        needs[frozen] = EVALUATION.needs_for(options), EVALUATION.starts_for(options)
+    assert needs == {False: ("encoder", ("encoder", "scratch")), True: ("features", ("model", "scratch"))}
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"features": "embedding"}, "features is 'embedding': has a meaning with frozen: true alone"),
         ({"stride": 4}, "stride is 4: has a meaning with frozen: true alone"),
-        ({"frozen": True, "features": "model"}, "features is 'model': should be encoder or embedding"),
-        ({"frozen": True, "features": "embedding", "stride": 4}, "stride is 4: an encoder has features at several"),
         ({"frozen": True, "training": {"batch_size": 8, "accumulation": 8}}, "training.batch_size is 8: the head"),
     ],
 )
