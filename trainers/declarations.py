@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
+NEEDS = ("model", "encoder", "features")
+OWN = "own"
+"""In place of the name of a view: the one that the experiment trains on."""
+
 Variants = Mapping[str, Mapping[str, Any]]
 """What each variant of an axis overrides, by the variant's name."""
 
@@ -76,14 +80,15 @@ class Evaluation:
         options: the frozen dataclass of its options.
         version: raised whenever the same options, weights and data give other numbers; raising it measures anew.
         run: the entry point, `trainers.evaluations.job.Job -> trainers.evaluations.result.Result`.
-        needs: what it takes of an experiment: `model`, the whole network; `encoder`, the image encoder in it; or
-            `features`, its embedding of pixels, and of a method without one its image encoder.
+        needs: what it takes of an experiment, or from options which: `model`, the whole network; `encoder`, the image
+            encoder in it; or `features`, its embedding of pixels, and of a method without one its image encoder.
         methods: those whose networks it can read; none: of any method (that has an encoder, where it needs one).
-        view: the view that it reads of the datasets it is measured `on`; None: it reads no view.
+        view: the view that it reads of the datasets it is measured `on`, or `OWN`; None: it reads no view.
         truth: whether it also reads the column `truth` of those datasets, where there is one.
-        starts: what it is measured from where config.yaml does not say; the first is what was trained here.
+        starts: what it is measured from where config.yaml does not say; the first is what was trained here, whatever
+            that is called with other options.
         trains: whether it fine-tunes, so that it takes the experiment's devices; else it takes one.
-        recipe: from an encoder's name the options that stand before config.yaml's own.
+        recipe: from an encoder's name (None: there is none) and config.yaml's own options those that stand before them.
         paths: from options the files and folders of the user's that have to be there, by the key's path.
         check: the entry point of what looks at the user's data before anything is trained, in a second or two, options
             -> None: it raises `UserError`, whose message starts with the key's path; None: nothing does. No torch.
@@ -93,24 +98,31 @@ class Evaluation:
     options: type[Any]
     version: int
     run: str
-    needs: str
+    needs: str | Callable[[Any], str]
     methods: tuple[str, ...] = ()
     view: str | None = None
     truth: bool = False
     starts: tuple[str, ...] = ("model", "scratch")
     trains: bool = False
-    recipe: Callable[[str], Mapping[str, Any]] | None = None
+    recipe: Callable[[str | None, Mapping[str, Any]], Mapping[str, Any]] | None = None
     paths: Callable[[Any], Mapping[str, str]] | None = None
     check: str | None = None
 
     def __post_init__(self) -> None:
-        if self.needs not in ("model", "encoder", "features"):
-            raise ValueError(f"needs is {self.needs!r}: model, encoder or features")
+        if isinstance(self.needs, str) and self.needs not in NEEDS:
+            raise ValueError(f"needs is {self.needs!r}: should be one of {', '.join(NEEDS)}")
 
-    @property
-    def trained(self) -> str:
-        """What a start at the experiment's own weights is called, and the file that they are in: model or encoder."""
-        return "encoder" if self.needs == "encoder" else "model"
+    def needs_for(self, options: Any) -> str:
+        """Returns what it takes of an experiment with these options, its own dataclass."""
+        return self.needs if isinstance(self.needs, str) else self.needs(options)
+
+    def trained(self, options: Any) -> str:
+        """Returns what a start at the experiment's own weights is called, as is their file: model or encoder."""
+        return "encoder" if self.needs_for(options) == "encoder" else "model"
+
+    def starts_for(self, options: Any) -> tuple[str, ...]:
+        """Returns what it is measured from with these options where config.yaml does not say."""
+        return (self.trained(options), *self.starts[1:])
 
 
 def entry_point(where: str) -> Any:

@@ -16,7 +16,7 @@ from pipeline.config.load import Dataset
 from pipeline.config.schema import as_key, check, closest
 from pipeline.config.values import with_paths
 from trainers.data.split import Split
-from trainers.declarations import Evaluation, Method, entry_point
+from trainers.declarations import OWN, Evaluation, Method, entry_point
 from trainers.engine.options import build, merged
 from trainers.evaluations.options import evaluation_options
 from trainers.planning import check_circles, check_crops, check_view, columns_below
@@ -51,6 +51,7 @@ class Evaluated:
         starts: what it is measured from, by the name of its result: `model`, `encoder`, `scratch`, or a path.
         on: datasets.
         side: which of their videos: `all` or `held out`.
+        view: the name of the view that it reads of them; None: it reads none.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Evaluated:
     starts: dict[str, str]
     on: tuple[str, ...]
     side: str
+    view: str | None
 
     @property
     def declared(self) -> Evaluation:
@@ -68,7 +70,7 @@ class Evaluated:
     @property
     def views(self) -> list[str]:
         """The folders of the views that it reads."""
-        return _folders(self.on, self.declared.view)
+        return _folders(self.on, self.view)
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,8 @@ class Experiment:
         """
         random = {"seed": self.options["training"]["seed"], "version": self.declared.version}
         seed = random if start == SCRATCH else {}
-        if self.evaluations[evaluation].declared.needs == "encoder":
+        one = self.evaluations[evaluation]
+        if one.declared.needs_for(build(one.declared.options, one.options)) == "encoder":
             return {"encoder": self.encoder} | seed
         return {name: value for name, value in self.options.items() if name != "training"} | seed
 
@@ -329,18 +332,6 @@ def _evaluated(
             f"{where}: {evaluation.name} is of {' and '.join(evaluation.methods)}, and this experiment of "
             f"{one.method.name}: leave it out"
         )
-    if evaluation.needs == "encoder" and one.encoder is None:
-        raise UserError(
-            f"{where}: {evaluation.name} needs an image encoder, and {one.method.name} has none: leave it out"
-        )
-    if evaluation.needs == "features" and one.encoder is None and not one.method.embeds:
-        raise UserError(
-            f"{where}: {evaluation.name} needs features of images, and {one.method.name} has none: leave it out"
-        )
-    # A grid compares what was trained: from scratch, all of its experiments would be the same.
-    default = evaluation.starts[:1] if one.place else evaluation.starts
-    starts = starts_of(values.get("start", default), evaluation, given, f"{where}.start")
-    on, side = _measured_on(values.get("on"), evaluation, one, datasets, split, validate, where)
     try:
         options = evaluation_options(
             evaluation,
@@ -349,16 +340,33 @@ def _evaluated(
         )
     except ValueError as error:
         raise UserError(f"{where}.{error}") from error
+    _check_needs(evaluation, options, one, where)
+    # A grid compares what was trained: from scratch, all of its experiments would be the same.
+    default = evaluation.starts_for(options)[: 1 if one.place else None]
+    starts = starts_of(values.get("start", default), evaluation.trained(options), given, f"{where}.start")
+    view = one.method.view_for(one.options) if evaluation.view == OWN else evaluation.view
+    on, side = _measured_on(values.get("on"), view, one, datasets, split, validate, where)
     for key, path in (evaluation.paths(options) if evaluation.paths else {}).items():
         if not os.path.exists(path):
             raise UserError(f"{where}.{key}: there is no file or folder {path!r}")
     check_crops(options, where)
-    return Evaluated(name, evaluation.name, _json(options), starts, on, side)
+    return Evaluated(name, evaluation.name, _json(options), starts, on, side, view)
+
+
+def _check_needs(evaluation: Evaluation, options: Any, one: Given, where: str) -> None:
+    """Raises `UserError` where an evaluation with these options needs what the experiment's network does not have."""
+    needs, encoder, embeds = evaluation.needs_for(options), one.encoder is not None, one.method.embeds
+    lacking = {
+        "encoder": None if encoder else "an image encoder",
+        "features": None if encoder or embeds else "features of images",
+    }
+    if lacks := lacking.get(needs):
+        raise UserError(f"{where}: {evaluation.name} needs {lacks}, and {one.method.name} has none: leave it out")
 
 
 def _measured_on(
     on: Sequence[str] | None,
-    evaluation: Evaluation,
+    view: str | None,
     one: Given,
     datasets: Mapping[str, Dataset],
     split: Split,
@@ -366,11 +374,11 @@ def _measured_on(
     where: str,
 ) -> tuple[tuple[str, ...], str]:
     """The datasets that an evaluation is measured on, and which of their videos."""
-    if evaluation.view is None:
+    if view is None:
         return (), "all"
     trained = one.values["train"]
     names = tuple(on) if on is not None else validate or tuple(trained)
-    check_view(names, datasets, evaluation.view, f"{where}.on")
+    check_view(names, datasets, view, f"{where}.on")
     if not set(names) & set(trained):
         return names, "all"
     if not split.validation_share or set(names) - set(trained):

@@ -16,7 +16,7 @@ from common_fate.shards.limits import quoted
 from pipeline.columns.flow.estimator_families import SHIPPED
 from pipeline.config.load import Dataset
 from pipeline.config.schema import closest
-from trainers.declarations import Evaluation, Method
+from trainers.declarations import Method
 from trainers.engine.options import build
 from trainers.models.weights_file import is_flow_network, read_about
 from trainers.registry import METHODS
@@ -172,13 +172,16 @@ def experiment_called(name: str, given: Givens, where: str) -> Given | None:
     return given[name]
 
 
-def starts_of(given_starts: Sequence[str], evaluation: Evaluation, given: Givens, where: str) -> dict[str, str]:
+def starts_of(given_starts: Sequence[str], trained: str, given: Givens, where: str) -> dict[str, str]:
     """Returns what an evaluation is measured from, by name.
+
+    Args:
+        trained: what a start at the experiment's own weights is called, see `Evaluation.trained`.
 
     Raises:
         UserError: a checkpoint is not there, or two have the same name.
     """
-    words = (evaluation.trained, SCRATCH)
+    words = (trained, SCRATCH)
     starts: dict[str, str] = {}
     for number, start in enumerate(given_starts):
         at = f"{where}[{number}]"
@@ -188,9 +191,7 @@ def starts_of(given_starts: Sequence[str], evaluation: Evaluation, given: Givens
         if MADE_HERE.fullmatch(start):
             experiment_called(start, given, at)
         elif not os.path.isfile(start):
-            raise UserError(
-                f"{at}: there is no file {start!r}: should be {evaluation.trained}, {SCRATCH}, or a checkpoint's path"
-            )
+            raise UserError(f"{at}: there is no file {start!r}: should be {trained}, {SCRATCH}, or a checkpoint's path")
         name = _called(PurePath(start))
         if name in starts or name in words:
             raise UserError(f"{at}: {start!r} would be called {name!r}, as another start is: rename the file")

@@ -1,8 +1,10 @@
 """Every method and every evaluation there is, by name. A new one is a line here; nothing here imports torch."""
 
 from trainers.declarations import Evaluation, Method
+from trainers.evaluations.embedding.evaluation import EVALUATION as EMBEDDING
 from trainers.evaluations.flow.evaluation import EVALUATION as FLOW
 from trainers.evaluations.propagation.evaluation import EVALUATION as PROPAGATION
+from trainers.evaluations.retrieval.evaluation import EVALUATION as RETRIEVAL
 from trainers.evaluations.segmentation.evaluation import EVALUATION as SEGMENTATION
 from trainers.evaluations.tracking.evaluation import EVALUATION as TRACKING
 from trainers.methods.cmp.method import METHOD as CMP
@@ -19,6 +21,8 @@ _EVALUATIONS = (
     FLOW,
     SEGMENTATION,
     TRACKING,
+    RETRIEVAL,
+    EMBEDDING,
 )
 METHODS: dict[str, Method] = {method.name: method for method in _METHODS}
 EVALUATIONS: dict[str, Evaluation] = {evaluation.name: evaluation for evaluation in _EVALUATIONS}

@@ -124,7 +124,7 @@ def _of_evaluation(evaluation: Evaluation, definitions: Definitions) -> Schema:
         "evaluation": {"const": evaluation.name},
         "on": {**_DATASETS, "description": "What it is measured on; by default, what validates the training."},
         "start": {
-            "description": f"{evaluation.trained} (what was trained), scratch, or paths of checkpoints.",
+            "description": f"{_trained(evaluation)} (what was trained), scratch, or paths of checkpoints.",
             "type": "array",
             "minItems": 1,
             "uniqueItems": True,
@@ -135,6 +135,13 @@ def _of_evaluation(evaluation: Evaluation, definitions: Definitions) -> Schema:
         del keys["on"]
     own = properties_of(evaluation.options, f"evaluations.{evaluation.name}", definitions)
     return mapping_of(keys | own, required_of(evaluation.options))
+
+
+def _trained(evaluation: Evaluation) -> str:
+    """What a start at the experiment's own weights is called."""
+    if not isinstance(evaluation.needs, str):
+        return "model or encoder"
+    return "encoder" if evaluation.needs == "encoder" else "model"
 
 
 def full_schema() -> Schema:

@@ -19,6 +19,7 @@ import pytest
 import torch
 
 from tests.support.workspace import ROOT, Workspace
+from trainers.declarations import OWN
 from trainers.evaluations.options import evaluation_options
 from trainers.registry import EVALUATIONS, METHODS
 
@@ -47,7 +48,7 @@ def called(device: str, *arguments: object) -> None:
 def views(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the views that there are, of six videos of three frames."""
     workspace = Workspace(tmp_path_factory.mktemp("gpu"))
-    needed = {one.view for one in (*METHODS.values(), *EVALUATIONS.values()) if one.view}
+    needed = {one.view for one in (*METHODS.values(), *EVALUATIONS.values()) if one.view not in (None, OWN)}
     source = {"kind": "synthetic", "videos": 6, "frames": 3, "height": 64, "width": 96, "objects": 2}
     dataset = {"source": source, "frames": {"triplets": True}, "views": sorted(needed), "videos_per_shard": 6}
     workspace.configure({"small": dataset})
@@ -123,7 +124,8 @@ MEASURED = [
     (name, method.name, start)
     for name, evaluation in EVALUATIONS.items()
     for method in METHODS.values()
-    if method.name in (evaluation.methods or METHODS) and (evaluation.needs == "model" or method.encoder)
+    if method.name in (evaluation.methods or METHODS)
+    and (evaluation.needs == "model" or method.encoder or (evaluation.needs == "features" and method.embeds))
     for start in evaluation.starts
 ]
 
@@ -145,7 +147,8 @@ def test_an_evaluation_comes_out_as_on_the_cpu(
     options = {"data": videos if name == "tracking" else images, "training": TRAINING, "transforms": TRANSFORMS}
     options = {one: value for one, value in options.items() if one in known}
     evaluation_options(evaluation, None, options)  # what else has no default is to be given here
-    given = [views / evaluation.view] if evaluation.view else []
+    view = METHODS[method].view if evaluation.view == OWN else evaluation.view
+    given = [views / view] if view else []
     rows: dict[str, list[dict[str, Any]]] = {}
     for device in DEVICES:
         to = tmp_path / device / f"{start}.json"

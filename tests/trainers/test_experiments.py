@@ -191,6 +191,24 @@ def test_an_evaluation_of_the_encoder_starts_from_it_and_from_scratch(images: di
     assert found.views == []
 
 
+def test_frozen_features_are_of_the_model(images: dict[str, Any]):
+    entry = {"data": images, "frozen": True}
+    experiment = one(evaluate={"segmentation": entry})
+    assert list(experiment.evaluations["segmentation"].starts) == ["model", "scratch"]
+    assert experiment.weights("segmentation", "model") == "results/experiments/x/model.safetensors"
+    assert experiment.shaping("segmentation", "scratch")["model"]["encoder"] == "resnet50"
+    with pytest.raises(UserError, match=r"start\[0\]: there is no file 'encoder': should be model, scratch"):
+        one(evaluate={"segmentation": entry | {"start": ["encoder"]}})
+
+
+def test_what_an_embedding_looks_like_is_shown_on_the_views_that_train():
+    found = one(evaluate={"embedding": {}}).evaluations["embedding"]
+    assert (found.view, found.views, found.side) == ("cmp", ["results/demo/shards/cmp"], "held out")
+    assert list(found.starts) == ["model", "scratch"]
+    with pytest.raises(UserError, match=r"embedding\.on\[0\]: dataset 'stills' has no view cmp"):
+        one(evaluate={"embedding": {"on": ["stills"]}})
+
+
 def test_an_evaluation_may_run_again_under_another_name(images: dict[str, Any]):
     entries = {
         "segmentation": {"data": images},
@@ -525,8 +543,8 @@ NAMED: dict[str, Any] = {"segmentation": {"data": VOC}}
         (HELD | {"start": "a/b.pth"}, "experiments.x.start: there is no file 'a/b.pth'"),
         (
             HELD | {"evaluate": {"segmentaton": {}}},
-            "x.evaluate.segmentaton: there is no evaluation 'segmentaton': should be one of propagation, flow, "
-            "segmentation (did you mean segmentation?)",
+            "x.evaluate.segmentaton: there is no evaluation 'segmentaton': should be one of "
+            f"{', '.join(EVALUATIONS)} (did you mean segmentation?)",
         ),
         (
             HELD | {"evaluate": {"mine": {"evaluation": "voc"}}},

@@ -41,7 +41,7 @@ def evaluate(
     declared = _evaluation_named(evaluation)
     of, of_options, held_out = _experiment(model, method, method_options, split)
     chosen = _options(declared, of, of_options, options)
-    name, file = _start(declared, start, weights, model)
+    name, file = _start(declared, chosen, start, weights, model)
     job = Job(
         experiment=model.name if model else _experiment_of(to),
         method=of.name,
@@ -94,10 +94,10 @@ def _experiment(model: Path | None, method: str | None, options: str, split: str
 
 
 def _start(
-    evaluation: Evaluation, start: str | None, weights: Path | None, model: Path | None
+    evaluation: Evaluation, options: Any, start: str | None, weights: Path | None, model: Path | None
 ) -> tuple[str, Path | None]:
     """What the start is called, and the file of its weights."""
-    start = evaluation.starts[0] if start is None else start
+    start = evaluation.trained(options) if start is None else start
     if start == "scratch":
         return start, None
     if weights is not None:

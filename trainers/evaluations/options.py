@@ -16,5 +16,5 @@ def evaluation_options(evaluation: Evaluation, encoder: str | None, values: Mapp
     Raises:
         ValueError: an option is missing or unknown, or a value is refused; the message starts with the key's path.
     """
-    base = evaluation.recipe(encoder) if evaluation.recipe and encoder is not None else {}
+    base = evaluation.recipe(encoder, values) if evaluation.recipe else {}
     return build(evaluation.options, merged(base, values))

@@ -8,10 +8,11 @@ from pathlib import Path
 import torch
 
 from common_fate.errors import UserError
-from trainers.declarations import Evaluation, entry_point
+from trainers.declarations import OWN, Evaluation, entry_point
 from trainers.engine.devices import is_main_process
 from trainers.evaluations.job import Job
 from trainers.evaluations.result import Measurement, Result, write_result
+from trainers.registry import METHODS
 
 SIDES = ("held out", "all")
 
@@ -30,7 +31,8 @@ def run(evaluation: Evaluation, job: Job, to: Path) -> None:
             f"{', '.join(evaluation.methods)}"
         )
     if evaluation.view and not job.views:
-        raise UserError(f"{evaluation.name}: measures on views: give some, results/DATASET/shards/{evaluation.view}")
+        view = METHODS[job.method].view_for(job.method_options) if evaluation.view == OWN else evaluation.view
+        raise UserError(f"{evaluation.name}: measures on views: give some, results/DATASET/shards/{view}")
     if job.machine.threads:
         torch.set_num_threads(job.machine.threads)
     began = time.monotonic()

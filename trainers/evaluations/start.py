@@ -57,6 +57,9 @@ def load_start_model(job: Job) -> tuple[nn.Module, Any]:
     return create_network(METHODS[job.method], job.method_options).eval(), job.method_options
 
 
+PROBE = 64  # pixels: a multiple of every stride
+
+
 class Features(nn.Module):
     """From images `(B, 3, H, W)` in [0, 1], RGB, to features `(B, C, h, w)`.
 
@@ -73,6 +76,13 @@ class Features(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         features: Tensor = self.net.embed(images) if self.stride is None else self.net(images)[self.stride]  # type: ignore[operator]
         return features
+
+    @torch.no_grad()
+    def grid(self) -> tuple[int, int]:
+        """Returns how many channels features have, and how many pixels they lie apart, as an image shows."""
+        weights = next(self.parameters())
+        channels, height = self(torch.zeros(1, 3, PROBE, PROBE, device=weights.device)).shape[1:3]
+        return channels, PROBE // height
 
 
 def load_start_features(job: Job, seed: int, stride: int | None = None) -> Features:

@@ -3,7 +3,7 @@ from dataclasses import fields
 import pytest
 
 from pipeline.registry import VIEWS
-from trainers.declarations import Evaluation, entry_point
+from trainers.declarations import OWN, Evaluation, entry_point
 from trainers.registry import EVALUATIONS, METHODS
 
 
@@ -13,7 +13,7 @@ def test_an_evaluation_says_what_it_is(evaluation: Evaluation):
     assert set(evaluation.methods) <= set(METHODS)
     assert evaluation.starts[0] == evaluation.trained, "the first start is what was trained here"
     assert all(one.metadata.get("help") for one in fields(evaluation.options))
-    assert evaluation.view is None or evaluation.view in VIEWS
+    assert evaluation.view in (None, OWN, *VIEWS)
 
 
 def test_methods_are_evaluated_by_what_there_is():

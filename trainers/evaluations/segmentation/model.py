@@ -1,9 +1,14 @@
-"""An encoder with a linear classifier of pixels on its deepest features."""
+"""What segments: an encoder with a linear classifier of pixels, or frozen features with the head of DeepLabv3."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.models.segmentation.deeplabv3 import DeepLabHead  # type: ignore[import-untyped]
 
+from trainers.evaluations.start import Features
 from trainers.models.encoders import Encoder
+
+REACH = 96  # pixels: a stride times the smallest of its rates
 
 
 class Segmenter(nn.Module):
@@ -25,6 +30,35 @@ class Segmenter(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         scores = self.score(self.encoder(image)[self.encoder.stride])
         return upsampled(scores, self.encoder.stride, (image.shape[2], image.shape[3]))
+
+
+class FrozenSegmenter(nn.Module):
+    """From images `(B, 3, H, W)` in [0, 1] to scores of classes `(B, classes, H, W)`, by what the features already say.
+
+    The features keep their weights and the statistics of their normalisations, whatever the mode. The head is
+    torchvision's of DeepLabv3, atrous spatial pyramid pooling and a convolution, with random weights from PyTorch's
+    global generator. Its rates keep their reach in pixels: (6, 12, 18) at stride 16, twice that at stride 8.
+
+    Source: Chen et al., "Rethinking Atrous Convolution for Semantic Image Segmentation", 2017, section 3.3.
+    """
+
+    def __init__(self, features: Features, classes: int) -> None:
+        super().__init__()
+        self.features = features.requires_grad_(False)
+        channels, self.stride = features.eval().grid()
+        rate = max(REACH // self.stride, 1)
+        self.head = DeepLabHead(channels, classes, (rate, 2 * rate, 3 * rate))
+
+    def train(self, mode: bool = True) -> "FrozenSegmenter":
+        """Sets the mode of the head alone."""
+        super().train(mode)
+        self.features.eval()
+        return self
+
+    def forward(self, image: Tensor) -> Tensor:
+        with torch.no_grad():
+            features = self.features(image)
+        return upsampled(self.head(features), self.stride, (image.shape[2], image.shape[3]))
 
 
 def upsampled(scores: Tensor, stride: int, size: tuple[int, int]) -> Tensor:

@@ -1,4 +1,4 @@
-"""The options of fine-tuning for semantic segmentation, and the paper's recipes by encoder.
+"""The options of semantic segmentation, and the papers' recipes: by encoder, and for frozen features.
 
 Nothing here imports torch: Snakemake reads it, too.
 """
@@ -102,7 +102,7 @@ class SegmentationData:
 
 @dataclass(frozen=True)
 class SegmentationOptions:
-    """All options of one fine-tuning, with ResNet-50's recipe as defaults."""
+    """All options of one fine-tuning, with ResNet-50's recipe as defaults; `recipe` has others."""
 
     data: SegmentationData = field(
         metadata={"help": "the images and their masks, and which of them validate"},
@@ -117,11 +117,29 @@ class SegmentationOptions:
         ),
         metadata={"help": "how long, in which steps, and with which optimiser the network is fine-tuned"},
     )
+    frozen: bool = field(
+        default=False,
+        metadata={
+            "help": "whether the features stay as they are and DeepLabv3's head (ASPP) learns on them; else all layers "
+            "are fine-tuned under a linear classifier"
+        },
+    )
+    stride: int | None = field(
+        default=None,
+        metadata={"help": "of an image encoder's frozen features; null: the embedding, or else the deepest"},
+    )
     pictured: int = field(default=4, metadata={"help": "images in the picture, spread evenly over those that validate"})
 
     def __post_init__(self) -> None:
         if self.pictured < 0:
             raise ValueError(f"pictured is {self.pictured}: images, from 0 up")
+        if not self.frozen and self.stride is not None:
+            raise ValueError(f"stride is {self.stride}: has a meaning with frozen: true alone")
+        if self.frozen and self.training.batch_size == self.training.accumulation:
+            raise ValueError(
+                f"training.batch_size is {self.training.batch_size}: the head of frozen features is normalised over a "
+                f"batch, and {self.training.accumulation} passes leave each a single image"
+            )
 
 
 # Appendix B has the iterations and the learning rates. It does not state what follows here: scale, crop, flip, and
@@ -152,6 +170,20 @@ _ALEXNET: dict[str, Any] = {
         "milestones": [30 / 66, 48 / 66, 60 / 66],
     },
 }
+# Zhang and Maire, "Self-Supervised Visual Representation Learning from Hierarchical Grouping", NeurIPS 2020, section
+# 4.2. "Randomly crop and resize" is not stated in numbers: scale and flip are those above.
+FROZEN: dict[str, Any] = {
+    "transforms": _TRANSFORMS | {"crop": 384},
+    "training": {
+        "iterations": 20_000,
+        "batch_size": 20,
+        "learning_rate": 0.03,
+        "momentum": 0.9,
+        "weight_decay": 5e-4,
+        "schedule": "multistep",
+        "milestones": [0.5, 0.75],
+    },
+}
 RECIPES: dict[str, dict[str, Any]] = {
     "alexnet": _ALEXNET,
     "resnet50": _RESNET50,
@@ -161,19 +193,26 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
-def recipe(encoder: str) -> Mapping[str, Any]:
-    """Returns the paper's recipe for an encoder.
+def recipe(encoder: str | None, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the papers' recipe for an encoder, or for features that stay as they are.
+
+    Args:
+        values: config.yaml's own options.
 
     Raises:
         ValueError: there is no such encoder.
     """
+    if values.get("frozen") is True:
+        return FROZEN
+    if encoder is None:
+        return {}
     if encoder not in RECIPES:
         raise ValueError(f"encoder is {encoder!r}: should be one of {', '.join(RECIPES)}")
     return RECIPES[encoder]
 
 
-def paths(options: SegmentationOptions) -> Mapping[str, str]:
-    """Returns the folders and files of the user's that have to be there, by the path of their key."""
+def paths(options: Any) -> Mapping[str, str]:
+    """Returns the folders and files of the user's that `data` names and needs, by the path of their key."""
     names = ("path", "sbd", "images", "masks", "validation_images", "validation_masks", "validation_list")
     given = {f"data.{name}": getattr(options.data, name) for name in names}
     return {key: path for key, path in given.items() if path}

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from common_fate.errors import SampleError, UserError
 from pipeline.sources.listing import images_by_stem, text_of
 from pipeline.sources.reading import check_beside
 from trainers.evaluations.segmentation.masks import read_mask
-from trainers.evaluations.segmentation.options import IGNORED, SegmentationData, SegmentationOptions
+from trainers.evaluations.segmentation.options import IGNORED, SegmentationData
 from trainers.planning import check_held_out
 
 LOOKED_AT = 2**24
@@ -39,8 +39,11 @@ class Pair:
     mask: Path
 
 
-def check(options: SegmentationOptions) -> None:
+def check(options: Any) -> None:
     """Checks the images and masks of an evaluation as far as takes a second or two; each data set once.
+
+    Args:
+        options: of an evaluation, whose `data` are `SegmentationData`.
 
     Raises:
         UserError: see `list_pairs` and `check_pairs`; the message starts with the path of a key.

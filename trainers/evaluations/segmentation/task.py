@@ -5,17 +5,16 @@ from torch import Tensor
 
 from trainers.data.transforms import IGNORED
 from trainers.engine.task import Batch, Task
-from trainers.evaluations.segmentation.model import Segmenter
+from trainers.evaluations.segmentation.model import FrozenSegmenter, Segmenter
 from trainers.evaluations.segmentation.options import SegmentationOptions
-from trainers.models.encoders import Encoder
 
 
 class Segmentation(Task):
-    """Batches have `image (B, 3, H, W)` and `labels (B, H, W)`. All layers are trained (appendix B)."""
+    """Batches have `image (B, 3, H, W)` and `labels (B, H, W)`. All layers of `net` are trained that are not frozen."""
 
-    def __init__(self, options: SegmentationOptions, encoder: Encoder) -> None:
+    def __init__(self, options: SegmentationOptions, net: Segmenter | FrozenSegmenter) -> None:
         super().__init__(options)
-        self.net = Segmenter(encoder, len(options.data.names))
+        self.net = net
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Returns the cross-entropy, mean over the pixels that count; 0 where none does."""

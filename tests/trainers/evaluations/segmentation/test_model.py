@@ -50,7 +50,7 @@ def test_there_is_a_score_for_each_class_and_pixel(name):
 
 
 def test_ignored_pixels_do_not_count():
-    task = Segmentation(OPTIONS, create_encoder("resnet18")).eval()
+    task = Segmentation(OPTIONS, Segmenter(create_encoder("resnet18"), 2)).eval()
     nn.init.normal_(task.net.score.weight)
     image = torch.rand(1, 3, 16, 24)
     labels = torch.randint(0, 2, (1, 16, 24), generator=torch.Generator().manual_seed(0))
@@ -62,7 +62,7 @@ def test_ignored_pixels_do_not_count():
 
 
 def test_all_layers_are_trained():
-    task = Segmentation(OPTIONS, create_encoder("resnet18"))
+    task = Segmentation(OPTIONS, Segmenter(create_encoder("resnet18"), 2))
     nn.init.normal_(task.net.score.weight)
     batch = {"image": torch.rand(2, 3, 32, 32), "labels": torch.zeros(2, 32, 32, dtype=torch.int64)}
     task(batch)["segmentation"].backward()

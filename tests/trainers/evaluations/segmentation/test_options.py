@@ -39,6 +39,36 @@ def test_the_papers_recipes():
     assert resnet == SegmentationOptions(SegmentationData(path="VOC2012"))
 
 
+def test_frozen_features_have_a_recipe_of_their_own():
+    frozen = options_of("resnet50", {"data": FOLDER, "frozen": True, "training": {"accumulation": 2}})
+    assert frozen == options_of(None, {"data": FOLDER, "frozen": True, "training": {"accumulation": 2}})
+    rates = [learning_rates(frozen.training)(i) for i in (0, 9_999, 10_000, 14_999, 15_000, 19_999)]
+    assert rates == pytest.approx([3e-2, 3e-2, 3e-3, 3e-3, 3e-4, 3e-4])
+    training = frozen.training
+    assert (training.iterations, training.batch_size, frozen.transforms.crop) == (20_000, 20, 384)
+    assert (training.optimizer, training.momentum, training.weight_decay) == ("sgd", 0.9, 5e-4)
+
+
+def test_what_is_measured_says_what_the_evaluation_needs():
+    needs = {}
+    for frozen in (False, True):
+        options = options_of("resnet50", {"data": FOLDER, "frozen": frozen})
+        needs[frozen] = EVALUATION.needs_for(options), EVALUATION.starts_for(options)
+    assert needs == {False: ("encoder", ("encoder", "scratch")), True: ("features", ("model", "scratch"))}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"stride": 4}, "stride is 4: has a meaning with frozen: true alone"),
+        ({"frozen": True, "training": {"batch_size": 8, "accumulation": 8}}, "training.batch_size is 8: the head"),
+    ],
+)
+def test_what_does_not_go_with_frozen_features_is_named(values, message):
+    with pytest.raises(ValueError, match=message):
+        options_of("resnet50", {"data": FOLDER, **values})
+
+
 def test_voc_has_its_classes_and_a_folder_its_own():
     assert len(VOC_CLASSES) == 21
     assert VOC_CLASSES[15] == "person"

@@ -1,19 +1,29 @@
 """Fine-tuning end to end, on images whose classes are colours."""
 
+import dataclasses
 import json
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from torchvision.models.segmentation.deeplabv3 import DeepLabHead
 from typer.testing import CliRunner
 
 from common_fate.errors import UserError
 from trainers.cli import app
 from trainers.data.split import Split
+from trainers.engine.checkpoints import read_checkpoint
+from trainers.engine.options import Machine
+from trainers.evaluations import start
+from trainers.evaluations.job import Job
+from trainers.evaluations.options import evaluation_options
 from trainers.evaluations.result import read_result
+from trainers.evaluations.segmentation.evaluation import EVALUATION
+from trainers.evaluations.segmentation.run import create_segmenter
 from trainers.methods.cmp.method import METHOD
 from trainers.methods.cmp.options import ModelOptions
+from trainers.models import saving
 from trainers.models.encoders import create_encoder, save_encoder
 from trainers.models.saving import create_network, save_model
 from trainers.models.weights_file import extract_encoder
@@ -44,9 +54,10 @@ def data(tmp_path):
     }
 
 
-def run(to, data, *more, **training):
+def run(to, data, *more, frozen=False, **training):
     options = {
         "data": data,
+        "frozen": frozen,
         "transforms": {"crop": 33, "scale": [0.9, 1.2]},
         "training": TRAINING | training,
     }
@@ -78,6 +89,56 @@ def test_fine_tuning_learns_the_classes(data, tmp_path):
     to.unlink()
     assert run(to, data, "--start", "scratch").result == measured.result  # from the checkpoint alone
     assert [kept] == list((to.parent / "runs").iterdir())
+
+
+def test_frozen_features_stay_as_they_are_and_their_head_learns(data, tmp_path):
+    torch.manual_seed(0)
+    encoder = create_encoder("resnet18")
+    save_encoder(tmp_path / "encoder.safetensors", encoder)
+    to = tmp_path / "evaluations/frozen/encoder.json"
+    measured = run(to, data, "--weights", str(tmp_path / "encoder.safetensors"), frozen=True)
+    assert measured.result.rows[0].value > 40, "one class everywhere would have less than a third"
+    assert "frozen" in measured.result.note
+    (kept,) = (to.parent / "runs").iterdir()
+    state = {name.removeprefix("net."): tensor for name, tensor in read_checkpoint(kept)["task"].items()}
+    features = {name.removeprefix("features.net."): one for name, one in state.items() if "features." in name}
+    assert features.keys() == encoder.state_dict().keys()
+    for name, tensor in encoder.state_dict().items():  # weights, and the statistics of normalisations
+        assert torch.equal(features[name], tensor), name
+    torch.manual_seed(0)  # of training
+    fresh = DeepLabHead(512, 4, (12, 24, 36)).state_dict()
+    assert state.keys() == {f"features.net.{name}" for name in features} | {f"head.{name}" for name in fresh}
+    assert not any(torch.equal(state[f"head.{name}"], fresh[name]) for name in fresh if name.endswith("weight"))
+
+
+def test_frozen_features_may_be_an_embedding_or_of_a_stride(data, tmp_path, monkeypatch):
+    options = METHOD.options(model=ModelOptions(encoder="resnet18"))
+    net = create_network(METHOD, options).eval()
+    monkeypatch.setattr(type(net), "embed", lambda net, images: net.encoder(images)[4][:, :5], raising=False)
+    for module in (start, saving):
+        monkeypatch.setitem(module.METHODS, "cmp", dataclasses.replace(METHOD, embeds=True))
+    save_model(tmp_path / "model.safetensors", net, METHOD, options, Split())
+    save_encoder(tmp_path / "encoder.safetensors", net.encoder)
+
+    def segmenter(weights, **more):
+        chosen = evaluation_options(EVALUATION, "resnet18", {"data": data, "frozen": True, **more})
+        job = Job("mine", "cmp", options, "model", weights, chosen, (), "all", 0, tmp_path, Machine())
+        return create_segmenter(job)
+
+    image = torch.rand(1, 3, 64, 72)
+    with torch.no_grad():
+        embedded = segmenter(tmp_path / "model.safetensors")
+        assert torch.equal(embedded.features(image), net.embed(image))
+        assert embedded.stride == 4
+        assert embedded.train()(torch.rand(2, 3, 37, 50)).shape == (2, 4, 37, 50)
+        random = segmenter(None)  # as training starts, which is what was saved here
+        assert torch.equal(random.features(image), net.embed(image))
+        halved = segmenter(tmp_path / "model.safetensors", stride=2)
+        assert torch.equal(halved.features(image), net.encoder(image)[2])
+        theirs = segmenter(tmp_path / "encoder.safetensors")
+        assert torch.equal(theirs.features(image), net.encoder(image)[8])
+    with pytest.raises(UserError, match="resnet18 has no features at stride 3: should be one of 2, 4, 8"):
+        segmenter(tmp_path / "encoder.safetensors", stride=3)
 
 
 def test_each_start_has_its_own_run(data, tmp_path):

@@ -1,0 +1,1 @@
+"""What the features of an image look like: the directions in which they vary most, as colours."""

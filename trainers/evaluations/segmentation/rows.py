@@ -1,0 +1,41 @@
+"""Intersection over union as rows of a report."""
+
+from collections.abc import Mapping, Sequence
+
+from trainers.evaluations.result import Row
+
+Shares = Sequence[float | None]
+"""Of each class; None for one that neither masks nor predictions have."""
+
+
+def iou_rows(
+    dataset: str, names: Sequence[str], iou: Shares, images: int, baselines: Mapping[str, Shares] | None = None
+) -> tuple[Row, ...]:
+    """Returns the mean over the classes that occur, then each class, in percent.
+
+    Args:
+        names: of the classes.
+        images: over how many.
+        baselines: what needs no learning has of the same masks, by name.
+    """
+    others = baselines or {}
+    mean = Row(
+        dataset, "mean IoU", _mean(iou), "%", "higher", images, "", {name: _mean(o) for name, o in others.items()}
+    )
+    classes = (
+        Row(
+            *(dataset, "IoU", _percent(share), "%", "higher", images, name),
+            {of: _percent(shares[label]) for of, shares in others.items()},
+        )
+        for label, (name, share) in enumerate(zip(names, iou, strict=True))
+    )
+    return (mean, *classes)
+
+
+def _mean(shares: Shares) -> float | None:
+    occurring = [share for share in shares if share is not None]
+    return 100 * sum(occurring) / len(occurring) if occurring else None
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
