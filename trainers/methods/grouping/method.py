@@ -15,6 +15,7 @@ METHOD = Method(
     task="trainers.methods.grouping.task:Grouping",
     encoder=lambda options: options.model.encoder,
     embeds=True,
+    evaluations=("embedding",),
     recipes=RECIPES,
     grids=GRIDS,
 )

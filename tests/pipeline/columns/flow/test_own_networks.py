@@ -1,6 +1,5 @@
 """The flow networks that are trained here: their parameters, and what must not depend on the batch or the order."""
 
-
 import numpy as np
 import pytest
 import torch
