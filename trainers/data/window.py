@@ -49,11 +49,13 @@ class Window:
 
     def image(self, image: Plane) -> Plane:
         """Returns the crop of `(3, H, W)`: averaged where it shrinks, cubic where it grows, its mean colour beyond."""
-        if self.new != self.old:
-            shrinks = self.new[0] < self.old[0]
-            image = self._resized(image, cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-            if not shrinks:
-                np.clip(image, 0, 1, out=image)  # cubic interpolation overshoots
+        # One after the other: where one side shrinks and the other grows, OpenCV averages neither.
+        smaller = min(self.old[0], self.new[0]), min(self.old[1], self.new[1])
+        if smaller != self.old:
+            image = _resized(image, smaller, cv2.INTER_AREA)
+        if self.new != smaller:
+            image = _resized(image, self.new, cv2.INTER_CUBIC)
+            np.clip(image, 0, 1, out=image)  # cubic interpolation overshoots
         padded = min(self.new) < self.side
         return self.cut(image, image.mean(axis=(1, 2), keepdims=True) if padded else 0)
 
@@ -67,7 +69,7 @@ class Window:
         if not valid.all():
             flow = np.where(valid, flow, np.float32(0))  # NaN would spread further than the pixels that are not valid
         if self.new != self.old:
-            flow = self._resized(flow, cv2.INTER_LINEAR)
+            flow = _resized(flow, self.new, cv2.INTER_LINEAR)
             flow[0] *= self.new[1] / self.old[1]
             flow[1] *= self.new[0] / self.old[0]
         flow = self.cut(flow, 0)
@@ -83,7 +85,7 @@ class Window:
         if valid.all():
             valid = np.ones(self.new, np.bool_)
         elif self.new != self.old:
-            valid = self._resized(valid[None].astype(np.float32), cv2.INTER_LINEAR)[0] > np.float32(1 - 1e-4)
+            valid = _resized(valid[None].astype(np.float32), self.new, cv2.INTER_LINEAR)[0] > np.float32(1 - 1e-4)
         return self.cut(valid, False)
 
     def nearest(self, labels: NDArray[Any], fill: Any) -> NDArray[Any]:
@@ -126,13 +128,14 @@ class Window:
                 points[:, axis] = self.side - 1 - points[:, axis]
         return points
 
-    def _resized(self, planes: Plane, way: int) -> Plane:
-        """Plane by plane: OpenCV wants channels last, and bringing them there takes longer than resizing."""
-        height, width = self.new
-        made = np.empty((len(planes), height, width), np.float32)
-        for plane, to in zip(planes, made, strict=True):
-            cv2.resize(np.ascontiguousarray(plane), (width, height), dst=to, interpolation=way)
-        return made
+
+def _resized(planes: Plane, size: tuple[int, int], way: int) -> Plane:
+    """Plane by plane: OpenCV wants channels last, and bringing them there takes longer than resizing."""
+    height, width = size
+    made = np.empty((len(planes), height, width), np.float32)
+    for plane, to in zip(planes, made, strict=True):
+        cv2.resize(np.ascontiguousarray(plane), (width, height), dst=to, interpolation=way)
+    return made
 
 
 def _within(points: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.bool_]:
