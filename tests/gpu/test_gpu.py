@@ -20,6 +20,7 @@ import torch
 
 from tests.support.workspace import ROOT, Workspace
 from trainers.declarations import OWN
+from trainers.engine.options import build
 from trainers.evaluations.options import evaluation_options
 from trainers.registry import EVALUATIONS, METHODS
 
@@ -31,11 +32,25 @@ pytestmark = [
 SPLIT = {"validation_share": 0.3}
 TRAINING = {"iterations": 3, "batch_size": 2, "validate_every": 3, "checkpoint_every": 3, "warmup": 0}
 TRANSFORMS = {"shorter_side": None, "crop": 64}
+MORE: Mapping[str, Mapping[str, Any]] = {"selflow": {"loss": {"warmup": 2}}}  # before which nothing is left out
 # TensorFloat-32 off, so that what is left is the order of sums. Weights and momentum carry it from step to step.
 DEVICES: Mapping[str, Mapping[str, str]] = {"gpu": {"NVIDIA_TF32_OVERRIDE": "0"}, "cpu": {"CUDA_VISIBLE_DEVICES": ""}}
 FIRST_LOSS, LATER = 1e-3, 5e-2  # relative
 
 Reports = dict[str, Path]
+
+
+def options_of(method: str) -> dict[str, Any]:
+    known = {one.name for one in fields(METHODS[method].options)}
+    return {
+        "training": TRAINING,
+        **({"transforms": TRANSFORMS} if "transforms" in known else {}),
+        **MORE.get(method, {}),
+    }
+
+
+def view_of(method: str) -> str:
+    return METHODS[method].view_for(build(METHODS[method].options, options_of(method)))
 
 
 def called(device: str, *arguments: object) -> None:
@@ -48,7 +63,7 @@ def called(device: str, *arguments: object) -> None:
 def views(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the views that there are, of six videos of three frames."""
     workspace = Workspace(tmp_path_factory.mktemp("gpu"))
-    needed = {one.view for one in (*METHODS.values(), *EVALUATIONS.values()) if one.view not in (None, OWN)}
+    needed = {one.view for one in EVALUATIONS.values() if one.view not in (None, OWN)} | set(map(view_of, METHODS))
     source = {"kind": "synthetic", "videos": 6, "frames": 3, "height": 64, "width": 96, "objects": 2}
     dataset = {"source": source, "frames": {"triplets": True}, "views": sorted(needed), "videos_per_shard": 6}
     workspace.configure({"small": dataset})
@@ -94,12 +109,11 @@ def trained(views: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     """The experiment of each method on each device, by both."""
     made: dict[str, Reports] = {}
     for name, method in METHODS.items():
-        known = {one.name for one in fields(method.options)}
-        options = {"training": TRAINING} | ({"transforms": TRANSFORMS} if "transforms" in known else {})
+        options = options_of(name)
         for device in DEVICES:
             folder = tmp_path_factory.mktemp(f"{name}_{device}") / name
             of = ("--options", json.dumps(options), "--split", json.dumps(SPLIT), "--workers", 0, "--threads", 2)
-            called(device, "train", name, views / method.view, *of, "--to", folder)
+            called(device, "train", name, views / view_of(name), *of, "--to", folder)
             if method.encoder:
                 called(device, "encoder", folder / "model.safetensors", "--to", folder / "encoder.safetensors")
             made.setdefault(name, {})[device] = folder
@@ -147,7 +161,7 @@ def test_an_evaluation_comes_out_as_on_the_cpu(
     options = {"data": videos if name == "tracking" else images, "training": TRAINING, "transforms": TRANSFORMS}
     options = {one: value for one, value in options.items() if one in known}
     evaluation_options(evaluation, None, options)  # what else has no default is to be given here
-    view = METHODS[method].view if evaluation.view == OWN else evaluation.view
+    view = view_of(method) if evaluation.view == OWN else evaluation.view
     given = [views / view] if view else []
     rows: dict[str, list[dict[str, Any]]] = {}
     for device in DEVICES:

@@ -18,4 +18,5 @@ METHOD = Method(
     evaluations=("embedding",),
     recipes=RECIPES,
     grids=GRIDS,
+    apps="trainers.methods.grouping.commands:app",
 )
