@@ -22,8 +22,8 @@ from trainers.evaluations.tracking.options import TrackingOptions
 from trainers.evaluations.tracking.pictures import Tracked, gallery
 from trainers.evaluations.tracking.trackers import FeatureTracker, FlowTracker, Tracker, identity
 from trainers.evaluations.tracking.videos import Annotated, Labels, annotated, frames_of, list_videos, mask_of
-from trainers.methods.cmp.apps.animate import write_mp4
 from trainers.metrics.masks import contour_accuracy, region_similarity, statistics
+from trainers.mp4 import write_mp4
 
 FEATURES, IDENTITY, FLOW = "features", "identity", "DIS flow"
 SEED = 0  # of random weights

@@ -43,6 +43,20 @@ RECIPES: dict[str, Mapping[str, Any]] = {
             "checkpoint_every": 100,
         },
     },
+    # Seconds on a few cores, on small videos: what it looks like, and not what it can do.
+    "demo": {
+        "model": {"encoder": "resnet18", "strides": [8, 16]},
+        "transforms": {"shorter_side": 96, "crop": 96, "flip": True, "jitter": 0.4, "area": [0.2, 1.0]},
+        "training": {
+            "iterations": 40,
+            "batch_size": 8,
+            "optimizer": "adamw",
+            "learning_rate": 2.0e-3,
+            "precision": "bf16-mixed",
+            "validate_every": 20,
+            "checkpoint_every": 20,
+        },
+    },
 }
 
 GRIDS: dict[str, Mapping[str, Mapping[str, Mapping[str, Any]]]] = {

@@ -88,7 +88,7 @@ def animate(
     told = _rows(guide, "--guide", "y,x,dy,dx")
     net, options = _load(model)
     from trainers.methods.cmp.apps.animate import animate as generate
-    from trainers.methods.cmp.apps.animate import write_mp4
+    from trainers.mp4 import write_mp4
 
     told = _within_limit(net, options, picture, told)
     write_mp4(mp4, progress(generate(net, options, picture, told, frames), frames, "frames"), fps)
