@@ -79,17 +79,20 @@ def test_frames_smaller_than_the_pyramid_are_padded(name, options, count):
 @pytest.mark.skipif(not SHIPPED.is_file(), reason="no trained weights of a flow network are in this copy")
 @pytest.mark.parametrize(("axis", "component"), [(-1, 0), (-2, 1)])
 def test_mirrored_frames_give_mirrored_flow(axis: int, component: int):
-    video = SOURCE.videos(SyntheticOptions(videos=1, frames=3, height=192, width=256, seed=77), "")[0]
-    images = np.stack([frame.image for frame in SOURCE.read(video, range(3))]).transpose(0, 3, 1, 2)
-    given = images[None, -read_about(SHIPPED).frames :] / np.float32(255)
-    truth = SOURCE.truth(video, 1, 2)
-    visible = truth.valid & ~truth.occlusion
+    """Mirroring changes the flow of a trained network by less than what it is off by anyway."""
     estimate = trained_estimator(SHIPPED)
-    flow, mirrored = estimate(given)[0], np.flip(estimate(np.flip(given, axis))[0], axis).copy()
-    mirrored[component] *= -1
-    apart, motion = (np.linalg.norm(field, axis=0)[visible].mean() for field in (mirrored - flow, truth.flow))
-    assert motion > 1
-    assert apart < 0.2 * motion
+    apart, off = [], []
+    for video in SOURCE.videos(SyntheticOptions(videos=8, frames=3, height=192, width=256, seed=77), ""):
+        images = np.stack([frame.image for frame in SOURCE.read(video, range(3))]).transpose(0, 3, 1, 2)
+        given = images[None, -read_about(SHIPPED).frames :] / np.float32(255)
+        truth = SOURCE.truth(video, 1, 2)
+        visible = truth.valid & ~truth.occlusion
+        flow, mirrored = estimate(given)[0], np.flip(estimate(np.flip(given, axis))[0], axis).copy()
+        mirrored[component] *= -1
+        for means, difference in ((apart, mirrored - flow), (off, flow - truth.flow)):
+            means.append(np.linalg.norm(difference, axis=0)[visible].mean())
+    assert np.mean(off) < 1
+    assert np.mean(apart) < np.mean(off)
 
 
 def test_options_that_a_network_does_not_have_are_refused():
