@@ -76,7 +76,6 @@ def test_frames_smaller_than_the_pyramid_are_padded(name, options, count):
     assert np.isfinite(flow).all()
 
 
-@pytest.mark.skipif(not SHIPPED.is_file(), reason="no trained weights of a flow network are in this copy")
 @pytest.mark.parametrize(("axis", "component"), [(-1, 0), (-2, 1)])
 def test_mirrored_frames_give_mirrored_flow(axis: int, component: int):
     """Mirroring changes the flow of a trained network by less than what it is off by anyway."""
