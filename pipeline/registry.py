@@ -5,7 +5,7 @@ Rules, targets, commands, `estimate`, `retry-failed`, `gc` and the benchmark of 
 
 from collections.abc import Iterable
 
-from pipeline.columns import flow, guidance, masks, superpixels, truth
+from pipeline.columns import flow, guidance, landmarks, masks, superpixels, truth
 from pipeline.columns.frames import stage as frames
 from pipeline.columns.regions import stage as regions
 from pipeline.stages.stage import Stage
@@ -19,7 +19,9 @@ _STAGES = (
     superpixels.STAGE,
     truth.STAGE,
     masks.STAGE,
+    landmarks.STAGE,
 )
+_NAMED_POINTS = {"landmarks": ("points.npy", "json")}
 _VIEWS = (
     View(
         name="cmp",
@@ -49,6 +51,33 @@ _VIEWS = (
         prefixes={"truth": "truth"},
         follow=("previous", "next"),
         own=("truth",),
+    ),
+    # Objects as images, or as pairs of frames with the motion between them, exact or estimated.
+    View(
+        name="objects",
+        version=1,
+        anchor="frames",
+        columns={"frames": ("jpg", "json"), "landmarks": ()},
+        optional=_NAMED_POINTS,
+    ),
+    View(
+        name="objects_truth",
+        version=1,
+        anchor="frames",
+        columns={"frames": ("jpg", "json"), "truth": ("flow.b2", "valid.png"), "landmarks": ()},
+        optional=_NAMED_POINTS | {"truth": ("occlusion.png",)},
+        prefixes={"truth": "truth"},
+        follow=("next",),
+        own=("truth",),
+    ),
+    View(
+        name="objects_flow",
+        version=1,
+        anchor="frames",
+        columns={"frames": ("jpg", "json"), "flow": ("flow.b2", "json"), "landmarks": ()},
+        optional=_NAMED_POINTS,
+        follow=("next",),
+        own=("flow",),
     ),
 )
 STAGES: dict[str, Stage] = {stage.name: stage for stage in _STAGES}

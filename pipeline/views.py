@@ -25,7 +25,8 @@ class View:
         name: the view's name, and its folder's under `shards`.
         version: raised when the same columns give other bytes.
         anchor: the column whose keys are the samples that the view ought to have.
-        columns: each column's members. `json` members are merged, the later column's facts winning.
+        columns: each column's members. `json` members are merged, the later column's facts winning. A column of which
+            none has to be there may lack a sample.
         follow: fields of a frame's `json` that lead to another frame of the same video: its members join, too, as
             `{field}.{extension}`. Frames whose fields are null are no samples of such a view.
         prefixes: of columns whose members would have the names of another's: what stands before them, so that
@@ -97,7 +98,7 @@ def build_view(view: View, inputs: Mapping[str, Path], to: Path) -> Record:
                     (name, part)
                     for prefix, part in keys.items()
                     for name, column in columns.items()
-                    if view.joins(name, prefix) and part not in column
+                    if view.columns[name] and view.joins(name, prefix) and part not in column
                 ]
                 if not lacking:
                     yield key, _joined(view, columns, keys)
@@ -157,7 +158,7 @@ def _joined(view: View, columns: Mapping[str, Shard], keys: Mapping[str, str]) -
     facts: dict[str, Any] = {}
     for prefix, key in keys.items():
         for name, extensions in view.columns.items():
-            if not view.joins(name, prefix):
+            if not view.joins(name, prefix) or key not in columns[name]:
                 continue
             sample = columns[name][key]
             there = [each for each in view.optional.get(name, ()) if each in sample.encoded]

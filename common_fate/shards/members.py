@@ -134,6 +134,12 @@ def _check_points(name: str, points: NDArray[Any]) -> None:
         raise ValueError(f"{name} has values that are not finite")
 
 
+def _check_landmarks(name: str, points: NDArray[Any]) -> None:
+    _check_points(name, points)
+    if not np.isin(points[:, 2], (0, 1)).all():
+        raise ValueError(f"{name} says of a point that it is neither visible, 1, nor hidden, 0")
+
+
 def _check_tree(name: str, tree: NDArray[Any]) -> None:
     if tree.ndim != 2 or tree.shape[1] != 4 or tree.dtype != np.float32 or len(tree) >= MAX_LEAVES:
         raise ValueError(f"{name} is (R - 1, 4) float32 with R up to {MAX_LEAVES}, and not {tree.shape} {tree.dtype}")
@@ -204,6 +210,13 @@ _NAMED: dict[str, Member] = {
             _check_points,
             _measure_points,
             drawn="guidance",
+        ),
+        Member(
+            "points.npy",
+            "named points, `(N, 3)` float32: y, x, pixels, and 1 where visible, else 0; `json` has their names",
+            "points",
+            _check_landmarks,
+            drawn="points",
         ),
         Member("regions.png", "labels of the finest regions, 8 bits", "labels", _check_depth(8), drawn="regions"),
         Member(

@@ -48,6 +48,20 @@ class Truth:
     objects: NDArray[np.uint8] | None = None
 
 
+@dataclass(frozen=True)
+class Points:
+    """Named points of a frame, at the size of the video's own frames.
+
+    `size` is that height and width. `names` has N of them; where one begins with `left` or `right`, a mirrored image has it in place of the other.
+    `rows (N, 3)` float32 are y and x in pixels, a pixel's centre at whole numbers, and 1 where the point is visible, 0
+    where it is hidden, or not known at all: y and x are then 0.
+    """
+
+    size: tuple[int, int]
+    names: tuple[str, ...]
+    rows: NDArray[np.float32]
+
+
 State = tuple[int | None, int]
 """A video's bytes, as the catalog has them, and the time stamps of its files, in nanoseconds and summed; 0 where it has
 none."""
@@ -82,6 +96,7 @@ class Source:
             and the filters for web video are on where config.yaml does not say.
         masks: the labels of a frame, `(H, W)` uint8 at its own size, 0 the background and 255 void, or None where
             there are none.
+        points: the named points of a frame, or None where there are none.
         single: whether a video is one image, and has no pairs.
         deinterlaced: as `read`, with interlaced frames made of one field; None where there are none.
     """
@@ -97,5 +112,6 @@ class Source:
     within: Callable[[Video], str] = _whole_uri
     fetch: Callable[[Video, DownloadPolicy, Path], None] | None = None
     masks: Callable[[Video, int], NDArray[np.uint8] | None] | None = None
+    points: Callable[[Video, int], Points | None] | None = None
     single: bool = False
     deinterlaced: Callable[[Video, Sequence[int]], Iterator[Frame | Unreadable]] | None = None
