@@ -52,9 +52,9 @@ class Truth:
 class Points:
     """Named points of a frame, at the size of the video's own frames.
 
-    `size` is that height and width. `names` has N of them; where one begins with `left` or `right`, a mirrored image has it in place of the other.
-    `rows (N, 3)` float32 are y and x in pixels, a pixel's centre at whole numbers, and 1 where the point is visible, 0
-    where it is hidden, or not known at all: y and x are then 0.
+    `size` is that height and width. `names` has N of them; where one begins with `left` or `right`, a mirrored image
+    has it in place of the other. `rows (N, 3)` float32 are y and x in pixels, a pixel's centre at whole numbers, and 1
+    where the point is visible; 0 where it is hidden, or not known at all: y and x are then 0.
     """
 
     size: tuple[int, int]
