@@ -19,7 +19,7 @@ class LandmarksOptions:
 def resized_points(points: Points, height: int, width: int) -> NDArray[np.float32]:
     """Returns points at another size of their image, `(N, 3)`: y, x, and 1 where visible.
 
-    Of unknown ones y and x stay 0. A pixel's centre is at whole numbers, so that 0 becomes half a new pixel less half an old one.
+    Of unknown ones y and x stay 0. A pixel's centre is at whole numbers.
 
     Raises:
         SampleError: there are fewer or more points than names, two have one name, or a visible one lies outside the
