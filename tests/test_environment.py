@@ -53,8 +53,8 @@ def test_conda_environments_have_the_versions_of_the_lock(environment: str):
 
 def test_rules_name_environments_that_there_are():
     text = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
-    named = set(re.findall(r"\.\./envs/(\w+)\.yaml", text))
-    assert named <= set(ENVIRONMENTS)
+    named = set(re.findall(r"\{ENVS\}/(\w+)\.yaml", text))
+    assert named == set(ENVIRONMENTS)
 
 
 def test_the_environment_of_data_has_no_torch_and_that_of_learning_has_all_that_data_has():

@@ -28,6 +28,14 @@ def test_a_first_run_leaves_shards_manifest_and_pictures(built: Workspace):
     assert sums.returncode == 0
 
 
+def code_in(folder: Path) -> Path:
+    """A copy of the code."""
+    for name in ("common_fate", "pipeline", "trainers", "workflow", "profiles"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "Snakefile", folder)
+    return folder
+
+
 def test_nothing_to_do_means_no_jobs(built: Workspace):
     assert not built.planned()
 
@@ -41,10 +49,7 @@ def test_changed_guidance_options_redo_guidance_and_what_follows(built: Workspac
 
 
 def test_a_raised_stage_version_redoes_the_stage_and_what_follows(built: Workspace, tmp_path: Path):
-    built.root = tmp_path / "code"
-    for folder in ("common_fate", "pipeline", "trainers", "workflow", "profiles"):
-        shutil.copytree(ROOT / folder, built.root / folder)
-    shutil.copy(ROOT / "Snakefile", built.root)
+    built.root = code_in(tmp_path / "code")
     assert not built.planned(), "moving the code alone redoes nothing"
     stage = built.root / "pipeline/columns/guidance.py"
     stage.write_text(stage.read_text().replace("version=1,", "version=2,"))
@@ -178,6 +183,14 @@ def test_report_and_all_are_targets(workspace: Workspace):
     report = workspace.planned("--", "report")
     assert report.pop("report") == 1
     assert report | {"home": 1} == workspace.planned("--", "all")
+
+
+def test_a_checkout_whose_path_has_braces_gives_a_report(built: Workspace, tmp_path: Path):
+    built.root = code_in(tmp_path / "{a} 2{b")
+    assert not built.planned()
+    done = built.snakemake("--report", "report.html")
+    assert done.returncode == 0, done.stderr
+    assert (built.folder / "report.html").stat().st_size > 100_000
 
 
 def test_the_slurm_profile_works_from_a_clone_and_in_another_directory(workspace: Workspace):

@@ -16,7 +16,7 @@ for column_rule in [rule for stage in STAGES.values() for rule in column_rules(s
         # Frames before further downloads: with keep_videos: no, that makes room.
         priority: int(column_rule.downloaded)
         conda:
-            "../envs/learning.yaml" if column_rule.on_gpu else "../envs/data.yaml"
+            f"{ENVS}/learning.yaml" if column_rule.on_gpu else f"{ENVS}/data.yaml"
         threads: column_rule.stage.threads
         resources:
             **column_rule.resources,

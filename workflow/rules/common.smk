@@ -14,6 +14,11 @@ from pipeline.config.load import load
 from pipeline.config.read_yaml import check_keys
 from common_fate.errors import UserError
 
+# `--report` fills wildcards into a rule's environment, also where braces belong to the path of this checkout.
+ENVS = "../envs"
+if set("{}") & set(workflow.basedir):
+    ENVS = os.path.join(workflow.basedir, "workflow", "envs").replace("{", "{{").replace("}", "}}")
+
 
 def refuse(error):
     """Ends with one line, not a traceback: it is for the user to put right."""

@@ -8,7 +8,7 @@ rule download_shard:
     wildcard_constraints:
         dataset=one_of(FROM_WEB),
     conda:
-        "../envs/data.yaml"
+        f"{ENVS}/data.yaml"
     resources:
         min_success=min_success,
         downloading=downloading,

@@ -9,7 +9,7 @@ rule evaluate:
     log:
         "logs/evaluate/{experiment}/{evaluation}/{start}.log",
     conda:
-        "../envs/learning.yaml"
+        f"{ENVS}/learning.yaml"
     threads: threads_of
     resources:
         launcher=launcher,

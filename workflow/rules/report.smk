@@ -17,7 +17,7 @@ rule contact_sheet:
     wildcard_constraints:
         dataset=one_of(DATASETS),
     conda:
-        "../envs/data.yaml"
+        f"{ENVS}/data.yaml"
     params:
         folder=lambda wildcards: f"shards/{wildcards.shown}" if wildcards.shown in VIEWS else wildcards.shown,
     shell:
@@ -51,7 +51,7 @@ rule statistics:
     wildcard_constraints:
         dataset=one_of(DATASETS),
     conda:
-        "../envs/data.yaml"
+        f"{ENVS}/data.yaml"
     params:
         folder="results/report/{dataset}",
     shell:
@@ -76,7 +76,7 @@ rule flow_error:
     log:
         "logs/report/flow_error.log",
     conda:
-        "../envs/data.yaml"
+        f"{ENVS}/data.yaml"
     params:
         datasets=[f"results/{dataset}" for dataset in WITH_TRUTH],
     shell:
@@ -99,7 +99,7 @@ rule experiment_report:
     log:
         "logs/report/experiments/{experiment}.log",
     conda:
-        "../envs/learning.yaml"
+        f"{ENVS}/learning.yaml"
     params:
         folder="results/report/experiments/{experiment}",
         evaluations=lambda wildcards, input: [f"--evaluation {path}" for path in input.evaluations],
@@ -121,7 +121,7 @@ rule grid_report:
     log:
         "logs/report/experiments/{grid}.log",
     conda:
-        "../envs/learning.yaml"
+        f"{ENVS}/learning.yaml"
     params:
         experiments=lambda wildcards: [EXPERIMENTS[name].folder for name in GRIDS[wildcards.grid]],
         folder="results/report/experiments/{grid}",
@@ -142,6 +142,6 @@ rule home:
     log:
         "logs/report/home.log",
     conda:
-        "../envs/data.yaml"
+        f"{ENVS}/data.yaml"
     shell:
         "python -m trainers home {input} --to {output} > {log} 2>&1"

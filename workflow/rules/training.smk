@@ -15,7 +15,7 @@ rule train:
     wildcard_constraints:
         experiment=one_of([name for name in EXPERIMENTS if name not in ON_NODES]),
     conda:
-        "../envs/learning.yaml"
+        f"{ENVS}/learning.yaml"
     threads: threads_of
     resources:
         launcher=launcher,
@@ -66,6 +66,6 @@ rule encoder:
     wildcard_constraints:
         experiment=one_of(WITH_ENCODER),
     conda:
-        "../envs/learning.yaml"
+        f"{ENVS}/learning.yaml"
     shell:
         "python -m trainers encoder {input} --to {output} > {log} 2>&1"

@@ -12,7 +12,7 @@ rule view_shard:
     log:
         "logs/view/{dataset}/{view}/{shard}.log",
     conda:
-        "../envs/data.yaml"
+        f"{ENVS}/data.yaml"
     params:
         version=lambda wildcards: VIEWS[wildcards.view].version,
     shell:
@@ -34,7 +34,7 @@ rule manifest:
     log:
         "logs/manifest/{dataset}/{view}.log",
     conda:
-        "../envs/data.yaml"
+        f"{ENVS}/data.yaml"
     params:
         folder="results/{dataset}/shards/{view}",
         plan="results/{dataset}/plan.json",
