@@ -3,17 +3,25 @@
 Lengths are in 90ths of the picture's side, x to the right and y down, so that films of any size move alike.
 """
 
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
 import pymunk
 from numpy.typing import NDArray
 
+from pipeline.sources.worlds.world import WorldOptions
+
 UNITS = 90
 SECONDS = 1 / 60  # a step
 PULL = 15.0  # the deviation of each element of gravity, units per square second (thesis, section 4.1)
 HELD = 100  # steps from a draw of gravity to the next
 SETTLING = 100  # steps before the first frame: it is not the pose that the bodies were made in
+
+
+def seeded(options: WorldOptions, index: int) -> np.random.Generator:
+    """Returns the random numbers of a video, which depend on the seed, the world and the index alone."""
+    return np.random.default_rng([options.seed, zlib.crc32(options.world.encode()), index])
 
 
 def new_space() -> pymunk.Space:

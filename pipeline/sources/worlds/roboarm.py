@@ -5,7 +5,6 @@ section 4.1; the pair of arms is of "Modelling and unsupervised learning of symm
 NeurIPS 2018, section 6.1. Lengths are in the units of `gravity`.
 """
 
-import zlib
 from dataclasses import dataclass
 from math import pi, radians
 
@@ -14,7 +13,7 @@ import pymunk
 from numpy.typing import NDArray
 
 from pipeline.sources.worlds.drawing import Canvas, Colour, shaded
-from pipeline.sources.worlds.gravity import UNITS, in_pixels, new_space, simulate
+from pipeline.sources.worlds.gravity import UNITS, in_pixels, new_space, seeded, simulate
 from pipeline.sources.worlds.plane import LayeredFilm, Places
 from pipeline.sources.worlds.world import WorldOptions
 
@@ -91,7 +90,7 @@ class Capsule:
 
 def one_arm(options: WorldOptions, index: int) -> LayeredFilm:
     """Simulates one arm, anchored in the lower left corner."""
-    rng = _rng(options, index)
+    rng = seeded(options, index)
     space = _room()
     bodies = _arm(space, 1, False, rng)
     poses = simulate(space, bodies, options.frames, options.steps, rng)
@@ -100,7 +99,7 @@ def one_arm(options: WorldOptions, index: int) -> LayeredFilm:
 
 def two_arms(options: WorldOptions, index: int) -> LayeredFilm:
     """Simulates two arms, anchored in the lower corners, under the same gravity; either one is the nearer."""
-    rng = _rng(options, index)
+    rng = seeded(options, index)
     space = _room()
     left_nearer = bool(rng.random() < 0.5)
     bodies = [*_arm(space, PAIR, False, rng), *_arm(space, PAIR, True, rng)]
@@ -108,10 +107,6 @@ def two_arms(options: WorldOptions, index: int) -> LayeredFilm:
     left = _layers(options.size, PAIR, "left_", turn[:, : len(ARM)], shift[:, : len(ARM)])
     right = _layers(options.size, PAIR, "right_", turn[:, len(ARM) :], shift[:, len(ARM) :])
     return LayeredFilm(options.size, BACKGROUND, right + left if left_nearer else left + right)
-
-
-def _rng(options: WorldOptions, index: int) -> np.random.Generator:
-    return np.random.default_rng([options.seed, zlib.crc32(options.world.encode()), index])
 
 
 def _room() -> pymunk.Space:
