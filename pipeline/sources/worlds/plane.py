@@ -17,9 +17,13 @@ Places = NDArray[np.complex128]
 
 
 class Layer(Protocol):
-    """One thing that moves; `names` are those of its points."""
+    """One thing that moves: its number, from 1 up, whichever others are nearer, and the names of its points."""
 
-    names: tuple[str, ...]
+    @property
+    def label(self) -> int: ...
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
 
     def draw(self, canvas: Canvas, number: int) -> None:
         """Draws it as it is in a frame."""
@@ -56,11 +60,11 @@ class LayeredFilm:
         """Returns the motion from one frame to another, exact at the centres of the pixels.
 
         A pixel belongs to the nearest layer that covers its centre. It is occluded where it leaves the frame, whose
-        border is half a pixel around the outermost centres, or where a nearer layer covers it. `objects` is the
-        layer, counted from 1, and 0 on the background.
+        border is half a pixel around the outermost centres, or where a nearer layer covers it. `objects` are the
+        layers' labels, and 0 on the background.
         """
-        nearest = self._nearest(first)
         places = _pixels(self.size)
+        nearest = self._cover(first, places)
         targets = places.copy()
         for number, layer in enumerate(self.layers, start=1):
             seen = nearest == number
@@ -70,21 +74,19 @@ class LayeredFilm:
             flow=np.stack([flow.real, flow.imag]).astype(np.float32),
             valid=np.ones(nearest.shape, bool),
             occlusion=self._outside(targets) | (self._cover(second, targets) > nearest),
-            objects=nearest,
+            objects=np.array([0, *(layer.label for layer in self.layers)], np.uint8)[nearest],
         )
 
     def points(self, number: int) -> Points:
-        """Returns the named points of all layers in a frame; those that a nearer layer covers are hidden."""
+        """Returns the named points of all layers in a frame, by label; those that a nearer layer covers are hidden."""
+        ordered = sorted(enumerate(self.layers, start=1), key=lambda one: one[1].label)
         rows = []
-        for index, layer in enumerate(self.layers, start=1):
+        for index, layer in ordered:
             places = layer.points(number)
             visible = (self._cover(number, places) <= index) & ~self._outside(places)
             rows.append(np.column_stack([places.imag, places.real, visible]))
-        names = tuple(name for layer in self.layers for name in layer.names)
+        names = tuple(name for _, layer in ordered for name in layer.names)
         return Points((self.size, self.size), names, np.concatenate(rows).astype(np.float32))
-
-    def _nearest(self, number: int) -> NDArray[np.uint8]:
-        return self._cover(number, _pixels(self.size))
 
     def _cover(self, number: int, places: Places) -> NDArray[np.uint8]:
         """The nearest layer at each place, counted from 1; 0 where there is none."""

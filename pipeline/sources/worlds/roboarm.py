@@ -59,6 +59,7 @@ class Capsule:
     `turn (F,)` and `shift (F,)` are the body's pose in each frame; its named point is the capsule's centre.
     """
 
+    label: int
     names: tuple[str, ...]
     length: float
     radius: float
@@ -89,23 +90,23 @@ class Capsule:
 
 
 def one_arm(options: WorldOptions, index: int) -> LayeredFilm:
-    """Simulates one arm, anchored in the lower left corner."""
+    """Makes a film of one arm, anchored in the lower left corner."""
     rng = seeded(options, index)
     space = _room()
     bodies = _arm(space, 1, False, rng)
     poses = simulate(space, bodies, options.frames, options.steps, rng)
-    return LayeredFilm(options.size, BACKGROUND, _layers(options.size, 1, "", *poses))
+    return LayeredFilm(options.size, BACKGROUND, _layers(options.size, 1, "", 1, *poses))
 
 
 def two_arms(options: WorldOptions, index: int) -> LayeredFilm:
-    """Simulates two arms, anchored in the lower corners, under the same gravity; either one is the nearer."""
+    """Makes a film of two arms, anchored in the lower corners, under the same gravity; either one is the nearer."""
     rng = seeded(options, index)
     space = _room()
     left_nearer = bool(rng.random() < 0.5)
     bodies = [*_arm(space, PAIR, False, rng), *_arm(space, PAIR, True, rng)]
     turn, shift = simulate(space, bodies, options.frames, options.steps, rng)
-    left = _layers(options.size, PAIR, "left_", turn[:, : len(ARM)], shift[:, : len(ARM)])
-    right = _layers(options.size, PAIR, "right_", turn[:, len(ARM) :], shift[:, len(ARM) :])
+    left = _layers(options.size, PAIR, "left_", 1, turn[:, : len(ARM)], shift[:, : len(ARM)])
+    right = _layers(options.size, PAIR, "right_", 1 + len(ARM), turn[:, len(ARM) :], shift[:, len(ARM) :])
     return LayeredFilm(options.size, BACKGROUND, right + left if left_nearer else left + right)
 
 
@@ -132,7 +133,7 @@ def _arm(space: pymunk.Space, scale: float, mirrored: bool, rng: np.random.Gener
         joint = (ARM[link.on].length * scale, 0.0) if link.on >= 0 else (anchor.real, anchor.imag)
         rest = turned * radians(link.rest) + (pi if mirrored and link.on < 0 else 0)
         limit = radians(link.limit)
-        body.angle = below.angle + rest + float(rng.uniform(-0.7, 0.7)) * limit
+        body.angle = below.angle + rest + turned * float(rng.uniform(-0.7, 0.7)) * limit
         body.position = below.local_to_world(joint)
         shape = pymunk.Segment(body, (0, 0), (link.length * scale, 0), link.radius * scale)
         shape.density, shape.friction, shape.filter = 1, 0, pymunk.ShapeFilter(group=1)
@@ -146,11 +147,12 @@ def _arm(space: pymunk.Space, scale: float, mirrored: bool, rng: np.random.Gener
     return bodies
 
 
-def _layers(size: int, scale: float, side: str, turn: Places, shift: Places) -> tuple[Capsule, ...]:
+def _layers(size: int, scale: float, side: str, label: int, turn: Places, shift: Places) -> tuple[Capsule, ...]:
     """The links of an arm, of which those nearer to the anchor are nearer to the eye."""
     unit = size / UNITS
     made = [
         Capsule(
+            label + number,
             (side + link.name,),
             link.length * scale * unit,
             link.radius * scale * unit,

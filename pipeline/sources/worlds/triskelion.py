@@ -52,6 +52,7 @@ class Leg:
     `skin (F, S, A)` are its corners in pixels at each frame: S stations along it, A across.
     """
 
+    label: int
     names: tuple[str, ...]
     skin: Places
     light: float
@@ -84,6 +85,7 @@ class Leg:
 class Hub:
     """A layer: the disc that the legs are on, which only turns; `turn (F,)` is how far it did."""
 
+    label: int
     names: tuple[str, ...]
     centre: complex
     radius: float
@@ -111,7 +113,7 @@ class Hub:
 
 
 def film(options: WorldOptions, index: int) -> LayeredFilm:
-    """Simulates a triskelion, whose place, turn, girth and light are the video's own."""
+    """Makes a film of a triskelion, whose place, turn, girth and light are the video's own."""
     rng = seeded(options, index)
     centre = UNITS / 2 * (1 + 1j) + complex(*rng.uniform(-SHIFT, SHIFT, 2))
     heading, girth, light = (float(rng.uniform(low, high)) for low, high in ((0, 2 * pi), (0.85, 1.12), (0.8, 1.12)))
@@ -179,8 +181,8 @@ def _drawn(size: int, centre: complex, turn: Places, shift: Places, girth: float
         end = shift[:, own.stop - 1] + PIECE * turn[:, own.stop - 1]
         skin = _skin(np.concatenate([shift[:, own], end[:, None]], axis=1), girth)
         names = tuple(f"leg_{leg + 1}_{place + 1}" for place in range(len(PLACES)))
-        legs.append(Leg(names, in_pixels(skin, size), light))
-    hub = Hub(("hub",), complex(in_pixels(np.array(centre), size)), HUB * size / UNITS, turn[:, 0], light)
+        legs.append(Leg(2 + leg, names, in_pixels(skin, size), light))
+    hub = Hub(1, ("hub",), complex(in_pixels(np.array(centre), size)), HUB * size / UNITS, turn[:, 0], light)
     return LayeredFilm(size, BACKGROUND, (*legs, hub))
 
 
