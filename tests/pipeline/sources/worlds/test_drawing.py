@@ -28,7 +28,7 @@ def differences(canvas: Canvas, exact: np.ndarray) -> np.ndarray:
     assert (image.shape, image.dtype) == ((SIDE, SIDE, 3), np.uint8)
     edge = ((exact != BACK) & (exact != INK)).any(-1)
     assert edge.sum() > 20
-    assert np.abs(image - exact)[~edge].max() < 0.5
+    assert np.abs(image - exact)[~edge].max() <= 1
     return np.abs(image - exact)[edge]
 
 
@@ -45,8 +45,8 @@ def test_capsules_cover_what_they_should(seed: int):
         return np.abs(places - start - along * (end - start)) <= radius
 
     off = differences(canvas, counted(inside))
-    assert off.mean() < 0.5
-    assert off.max() < 4
+    assert off.mean() < 0.75  # of which rounding is 0.25
+    assert off.max() < 5
 
 
 def test_polygons_cover_what_they_should():
@@ -63,8 +63,8 @@ def test_polygons_cover_what_they_should():
         return crossed % 2 == 1
 
     off = differences(canvas, counted(inside))
-    assert off.mean() < 0.5
-    assert off.max() < 4
+    assert off.mean() < 0.75  # of which rounding is 0.25
+    assert off.max() < 5
 
 
 def test_a_pixels_centre_is_at_whole_numbers_and_the_second_is_down():

@@ -68,12 +68,10 @@ def test_the_flow_takes_the_second_frame_back_to_the_first(world: str, first: in
         for errors, flow in ((right, known.flow), (off, known.flow + np.float32(0.5)), (back, -known.flow)):
             errors.append(np.abs(at(after, targets(flow)) - before)[:, seen])
     means = [np.concatenate(errors, axis=1).mean() for errors in (right, off, back)]
-    assert means[0] < BOUND
+    assert np.median(np.concatenate(right, axis=1)) < 1.5  # grey levels of 255; more only where colours meet
+    assert means[0] < 5
     assert means[0] < 0.6 * means[1]
     assert means[0] < 0.2 * means[2]
-
-
-BOUND = 4.0  # grey levels of 255
 
 
 @pytest.mark.parametrize("world", PLANE)
@@ -95,7 +93,9 @@ def test_there_and_back_is_where_it_began_but_for_what_is_hidden(world: str, fir
         returned = np.hypot(*(there.flow + at(back.flow, places)))
         kept = sure & ~there.occlusion
         assert (nearest == there.objects)[kept].all()
-        assert returned[kept].max() < (1e-4 if world != "triskelion" else 0.12)  # whose skin is affine by triangles
+        assert returned[kept].max() < (
+            1e-4 if world != "triskelion" else 0.4
+        )  # which is affine between its corners alone
         covered = sure & there.occlusion
         other = (nearest != there.objects)[covered]
         hidden, lost = hidden + covered.sum(), lost + other.sum()
@@ -144,7 +144,7 @@ def test_points_lie_on_what_they_are_named_for_and_move_with_it(world: str):
             if before[2] and (around == label).all():
                 seen += 1
                 moved = at(known.flow, before[:2, None])[::-1, 0]
-                assert np.abs(before[:2] + moved - after[:2]).max() < 0.1
+                assert np.abs(before[:2] + moved - after[:2]).max() < 0.2
             elif not before[2]:
                 assert (around != label).any()
     assert seen > 0.6 * total
