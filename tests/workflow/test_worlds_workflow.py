@@ -15,11 +15,10 @@ def test_a_view_of_an_arm_has_what_the_world_says(workspace: Workspace):
     source = {"world": "roboarm", "videos": 2, "frames": 4, "seed": 3}
     dataset = {"source": {"kind": "world", **source}, "views": ["objects_truth"], "videos_per_shard": 2}
     workspace.configure({"arm": dataset})
-    ran = workspace.make("results/arm/shards/objects_truth/samples.parquet")
-    assert {"frames": 1, "truth": 1, "landmarks": 1}.items() <= ran.items()
+    workspace.make("results/arm/shards/objects_truth/samples.parquet")
     (video, _) = SOURCE.videos(WorldOptions(**source), "")  # type: ignore[arg-type]
     with Shard(workspace.folder / "results/arm/shards/objects_truth/000000.tar") as shard:
-        assert len(list(shard)) == 6  # pairs
+        assert len(shard.record.keys) == 6  # pairs
         sample = shard[f"{video.video}-000001"]
     (frame,) = SOURCE.read(video, [2])
     truth, points = SOURCE.truth(video, 1, 2), SOURCE.points(video, 1)  # type: ignore[misc]
