@@ -56,9 +56,9 @@ def _imported(place: str) -> Callable[["WorldOptions", int], Film]:
 _ROOM = "pipeline.sources.worlds"
 _WORLDS = (
     World("roboarm", _imported(f"{_ROOM}.roboarm:one_arm"), "an arm of coloured capsules that ends in two fingers"),
-    World("two_arms", _imported(f"{_ROOM}.roboarm:two_arms"), "a left and a right arm, each other's mirror image"),
+    World("two_arms", _imported(f"{_ROOM}.roboarm:two_arms"), "a left and a right arm, anchored in the lower corners"),
     World("triskelion", _imported(f"{_ROOM}.triskelion:film"), "a soft body with three like legs", symmetry=3),
-    World("sphere", _imported(f"{_ROOM}.sphere:film"), "a textured sphere that turns"),
+    World("sphere", _imported(f"{_ROOM}.sphere:film"), "a textured sphere that turns through full circles"),
     World("car", _imported(f"{_ROOM}.car:film"), "a car that turns about, its rear in another colour"),
     World("robot", _imported(f"{_ROOM}.robot:film"), "a robot's arm before a camera that moves"),
 )

@@ -270,3 +270,10 @@ def test_only_the_uri_that_the_listing_gives_is_read(change: tuple[str, str]):
     assert uri != video.uri
     with pytest.raises(SampleError, match="is not the uri of a video of a world"):
         SOURCE.numbers(replace(video, uri=uri))
+
+
+def test_the_page_tells_of_every_world():
+    page = (ROOT / "docs/sources/worlds.md").read_text()
+    for name, world in WORLDS.items():
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` | {world.about} |")]
+        assert (f"of order {world.symmetry}" in row) == (world.symmetry > 1)
