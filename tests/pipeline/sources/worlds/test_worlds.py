@@ -11,7 +11,9 @@ import pytest
 from scipy import ndimage
 
 from common_fate.datasets.catalog import Video
+from common_fate.datasets.share.description import portable_video
 from common_fate.errors import SampleError
+from pipeline.sharing.own_videos import own_copies
 from pipeline.sources.source import Frame, Points, Truth, Unreadable
 from pipeline.sources.worlds import SOURCE
 from pipeline.sources.worlds.world import WORLDS, WorldOptions
@@ -277,3 +279,10 @@ def test_the_page_tells_of_every_world():
     for name, world in WORLDS.items():
         (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` | {world.about} |")]
         assert (f"of order {world.symmetry}" in row) == (world.symmetry > 1)
+
+
+def test_whoever_gets_a_share_makes_its_videos_again():
+    video = videos()[0]
+    sent = portable_video(video)
+    assert sent.uri == video.uri
+    assert own_copies([sent], None) == [sent]
