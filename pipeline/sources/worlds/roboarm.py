@@ -133,7 +133,7 @@ def _arm(space: pymunk.Space, scale: float, mirrored: bool, rng: np.random.Gener
         joint = (ARM[link.on].length * scale, 0.0) if link.on >= 0 else (anchor.real, anchor.imag)
         rest = turned * radians(link.rest) + (pi if mirrored and link.on < 0 else 0)
         limit = radians(link.limit)
-        body.angle = below.angle + rest + turned * float(rng.uniform(-0.7, 0.7)) * limit
+        body.angle = below.angle + rest - turned * float(rng.uniform(-0.7, 0.7)) * limit
         body.position = below.local_to_world(joint)
         shape = pymunk.Segment(body, (0, 0), (link.length * scale, 0), link.radius * scale)
         shape.density, shape.friction, shape.filter = 1, 0, pymunk.ShapeFilter(group=1)
