@@ -102,6 +102,17 @@ def test_a_skin_carries_places_there_and_back(first: int, second: int, seed: int
     assert (alone[0] & alone[1]).mean() > 0.5
 
 
+def test_its_points_are_carried_with_it():
+    moved = []
+    for layer in soft().layers:
+        for first, second in ((0, 1), (4, 20), (29, 11)):
+            places = layer.points(first)
+            carried = layer.carried(first, second, places)
+            assert np.abs(carried - layer.points(second)).max() < 1e-6
+            moved.append(np.abs(carried - places).max())
+    assert max(moved) > 5
+
+
 @cache
 def soft() -> LayeredFilm:
     return film(WorldOptions("triskelion", frames=30), 2)
