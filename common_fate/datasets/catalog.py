@@ -19,12 +19,15 @@ from common_fate.shards.files import write_atomic
 from common_fate.shards.keys import VIDEO
 from common_fate.shards.limits import MAX_JSON_VALUES, MAX_PLAN_BYTES, MAX_ROWS, quoted
 
+RENDERED = ("synthetic", "world")
+"""Source kinds of which a video's uri is all that determines it: it can be had anywhere."""
+
 
 @dataclass(frozen=True, slots=True)  # of which there may be millions
 class Video:
     """One row of the catalog.
 
-    `video` is the id, `kind` the source kind that opens it, `uri` where it is (a path, or for `synthetic` all that
+    `video` is the id, `kind` the source kind that opens it, `uri` where it is (a path, or of what is rendered all that
     determines the rendering), `bytes` its size where the listing knows it (a changed size rebuilds the shard). `about`
     is a JSON object of what else the source knows, such as title and attribution: it goes with the video and shapes
     nothing.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from common_fate.datasets.catalog import Video
+from common_fate.datasets.catalog import RENDERED, Video
 from common_fate.errors import UserError
 from pipeline.sources import SOURCES
 from pipeline.sources.ids import video_id
@@ -22,7 +22,7 @@ def own_copies(wanted: Iterable[Video], videos: str | None) -> list[Video]:
 
     One that is not there becomes a video of kind `adopted`, which cannot be read.
 
-    Synthetic videos are rendered again. Of any other, an id says the end of the path it had: `birds__tern` is
+    Rendered ones are rendered again. Of any other, an id says the end of the path it had: `birds__tern` is
     `.../birds/tern.mp4`, wherever that lies here.
 
     Args:
@@ -33,8 +33,8 @@ def own_copies(wanted: Iterable[Video], videos: str | None) -> list[Video]:
         UserError: `videos` is needed and not given, it matches nothing, or two files could be the same video.
     """
     wanted = list(wanted)
-    rendered = {video.video for video in wanted if video.kind == "synthetic" and _reasonable(video.uri)}
-    elsewhere = {video.video: video for video in wanted if video.kind != "synthetic"}
+    rendered = {video.video for video in wanted if video.kind in RENDERED and _reasonable(video)}
+    elsewhere = {video.video: video for video in wanted if video.kind not in RENDERED}
     found: dict[str, str] = {}
     if elsewhere and videos is None:
         raise UserError(
@@ -49,9 +49,13 @@ def own_copies(wanted: Iterable[Video], videos: str | None) -> list[Video]:
     return [video if video.video in rendered else _here(video, found.get(video.video)) for video in wanted]
 
 
-def _reasonable(uri: str) -> bool:
-    """Whether a scene from elsewhere can be rendered in the memory that there is."""
-    sizes = {name: int(number) for name, number in re.findall(r"(height|width|objects)=([0-9]{1,9})(?![0-9])", uri)}
+def _reasonable(video: Video) -> bool:
+    """Whether a scene from elsewhere can be rendered in the memory that there is: a world always, within its bounds."""
+    if video.kind == "world":
+        return True
+    sizes = {
+        name: int(number) for name, number in re.findall(r"(height|width|objects)=([0-9]{1,9})(?![0-9])", video.uri)
+    }
     return (
         sizes.get("height", MAX_PIXELS) * sizes.get("width", MAX_PIXELS) <= MAX_PIXELS
         and sizes.get("objects", 0) <= 999

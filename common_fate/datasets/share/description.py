@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
 
-from common_fate.datasets.catalog import Video
+from common_fate.datasets.catalog import RENDERED, Video
 from common_fate.errors import ShardError, UserError
 from common_fate.foreign.files import parse_json, read_file
 from common_fate.manifest.sums import SUMS
@@ -115,6 +115,6 @@ def portable_video(video: Video) -> Video:
     """Returns a row of the catalog without its place, and how it was listed before: what is rendered, and what an
     address leads to, can be had anywhere.
     """
-    anywhere = video.kind == "synthetic" or _ADDRESS.match(video.uri)
+    anywhere = video.kind in RENDERED or _ADDRESS.match(video.uri)
     video = replace(video, modified=None, listed=None)
     return video if anywhere else replace(video, uri="", bytes=None)
