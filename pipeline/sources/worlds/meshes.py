@@ -156,21 +156,35 @@ def box(half: ArrayLike, bevel: float = 0.0, steps: int = 2) -> Mesh:
     return surface(np.concatenate(vertices), np.concatenate(normals), np.concatenate(faces))
 
 
-def cube_sphere(cells: int) -> Mesh:
-    """Makes a unit sphere of the six sides of a cube, `cells` squares along each, with evenly turned lines.
+def cube(lines: ArrayLike) -> Mesh:
+    """Makes a cube of sides from -1 to 1, with lines `(n,)` at the same places along each.
 
-    Its `coords` run from 0 to 1 along a side, and the rows of the sides lie one above the other: 0 to 1 those of the
+    Its `coords` run from 0 to 1 as the lines do, and the rows of its sides lie one above the other: 0 to 1 those of the
     first, 1 to 2 those of the second, and so on.
     """
-    line = np.tan(np.linspace(-np.pi / 4, np.pi / 4, cells + 1))
-    u, v = np.meshgrid(line, line)
-    at = np.linspace(0, 1, cells + 1)
-    column, row = np.meshgrid(at, at)
-    flat = [u.ravel()[:, None] * along + v.ravel()[:, None] * up + out for along, up, out in SIDES]
-    faces = [grid_faces(cells + 1, cells + 1) + side * (cells + 1) ** 2 for side in range(6)]
-    vertices = normalised(np.concatenate(flat))
-    coords = [np.stack([column.ravel(), side + row.ravel()], 1) for side in range(6)]
-    return replace(surface(vertices, vertices, np.concatenate(faces)), coords=np.concatenate(coords))
+    at = np.asarray(lines, np.float64)
+    u, v = (grid.ravel()[:, None] for grid in np.meshgrid(at, at))
+    column, row = (grid.ravel() for grid in np.meshgrid(*[np.linspace(0, 1, len(at))] * 2))
+    made = surface(
+        np.concatenate([u * along + v * up + out for along, up, out in SIDES]),
+        np.repeat(SIDES[:, 2], len(at) ** 2, axis=0),
+        np.concatenate([grid_faces(len(at), len(at)) + side * len(at) ** 2 for side in range(6)]),
+    )
+    return replace(made, coords=np.concatenate([np.stack([column, side + row], 1) for side in range(6)]))
+
+
+def cube_texels(lines: ArrayLike) -> Vectors:
+    """Returns the places on the sides of such a cube of the texels of its texture, `(6 n, n, 3)`."""
+    at = np.asarray(lines, np.float64)
+    u, v = (grid[..., None] for grid in np.meshgrid(at, at))
+    return np.concatenate([u * along + v * up + out for along, up, out in SIDES])
+
+
+def on_texels(mesh: Mesh, texels: int) -> Mesh:
+    """Makes the `coords` of a cube places in a texture `(6 texels, texels, 3)`, whose outermost texels lie on edges."""
+    side = np.repeat(np.arange(6), len(mesh.vertices) // 6)
+    rows = (mesh.coords[:, 1] - side) * (texels - 1) + side * texels
+    return replace(mesh, coords=np.stack([mesh.coords[:, 0] * (texels - 1), rows], 1))
 
 
 def turned(outline: Sequence[tuple[float, float]], around: int = 24, smooth: bool = False) -> Mesh:

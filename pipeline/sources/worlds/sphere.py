@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.sources.worlds.meshes import SIDES, Mesh, cube_sphere
+from pipeline.sources.worlds.meshes import Mesh, cube, cube_texels, on_texels
 from pipeline.sources.worlds.raster import Camera, Landmarks, Shot, SolidFilm
 from pipeline.sources.worlds.textures import blended, noise
 from pipeline.sources.worlds.vectors import Vectors, normalised, rotation
@@ -76,18 +76,13 @@ class _Motion:
 
 @lru_cache(maxsize=2)
 def _sphere(seed: int) -> tuple[Mesh, NDArray[np.uint8]]:
-    line = np.tan(np.linspace(-np.pi / 4, np.pi / 4, TEXELS))
-    u, v = np.meshgrid(line, line)
-    sides = [u.ravel()[:, None] * along + v.ravel()[:, None] * up + out for along, up, out in SIDES]
-    colours = _colours(normalised(np.concatenate(sides)), np.random.default_rng([seed, 0]))
-    mesh = cube_sphere(CELLS)
-    # Each side's texels at the ends of its lines are those of its neighbours: nothing is seen of a seam.
-    side = np.repeat(np.arange(6), (CELLS + 1) ** 2)
-    coords = np.stack([mesh.coords[:, 0], mesh.coords[:, 1] - side], 1) * (TEXELS - 1)
-    coords[:, 1] += side * TEXELS
-    texture = np.rint(colours).astype(np.uint8).reshape(6 * TEXELS, TEXELS, 3)
-    whole = np.full_like(mesh.colours, 255)
-    return replace(mesh, coords=coords, colours=whole), texture
+    """The sides of a cube, blown up: its lines turn evenly, and texels at a side's end are those of its neighbour."""
+    ball = cube(np.tan(np.linspace(-np.pi / 4, np.pi / 4, CELLS + 1)))
+    round_off = normalised(ball.vertices)
+    mesh = replace(ball, vertices=round_off, normals=round_off, colours=np.full_like(ball.colours, 255))
+    places = normalised(cube_texels(np.tan(np.linspace(-np.pi / 4, np.pi / 4, TEXELS))))
+    colours = _colours(places.reshape(-1, 3), np.random.default_rng([seed, 0]))
+    return on_texels(mesh, TEXELS), np.rint(colours).clip(0, 255).astype(np.uint8).reshape(places.shape)
 
 
 def _colours(points: Vectors, rng: np.random.Generator) -> NDArray[np.float64]:
