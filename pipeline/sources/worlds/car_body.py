@@ -23,6 +23,7 @@ from pipeline.sources.worlds.meshes import (
     placed,
     surface,
     turned,
+    with_area,
 )
 from pipeline.sources.worlds.vectors import Vectors, rotation
 
@@ -78,7 +79,7 @@ class Car:
 @lru_cache(maxsize=2)
 def build_car(seed: int) -> Car:
     """Builds the car of a seed: its body's colour is its own."""
-    body = BODIES[int(np.random.default_rng([seed, 0]).integers(len(BODIES)))] if seed else BODIES[0]
+    body = BODIES[seed % len(BODIES)]
     wheels = [placed(_wheel(), (x, 0.80, RADIUS)) for x in AXLES]
     front, rear = _front_lamp(), _rear_lamp()
     mirror = placed(painted(ellipsoid((0.09, 0.16, 0.085), 16), body, 0.5), (0.62, 0.90, 0.98))
@@ -142,8 +143,7 @@ def _painted_quads(mesh: Mesh, colour: Colour, gloss: float, where: Callable[[Ve
 
 def _mirror_joined(half: Mesh) -> Mesh:
     """A half without its faces of no area, and its mirror image, smooth where they meet."""
-    a, b, c = (half.vertices[half.faces[:, k]] for k in range(3))
-    whole = _symmetric(half, np.linalg.norm(np.cross(b - a, c - a), axis=1) > 1e-9)
+    whole = _symmetric(half, with_area(half.vertices, half.faces))
     return replace(whole, normals=surface(whole.vertices, None, whole.faces).normals)
 
 

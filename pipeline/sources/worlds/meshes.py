@@ -1,4 +1,4 @@
-"""Meshes of triangles that worlds in space are built of: rounded boxes, what a lathe turns, lofts, mirror images.
+"""Meshes of triangles that worlds in space are built of: rounded boxes, what a lathe turns, and mirror images.
 
 Everything is right-handed, and the corners of a triangle run counter-clockwise when seen from outside.
 """
@@ -76,6 +76,12 @@ def surface(vertices: Vectors, normals: Vectors | None, faces: ArrayLike) -> Mes
     )
 
 
+def with_area(vertices: Vectors, faces: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Finds the faces that have an area, `(F,)`: where a grid's line is drawn together to a point, half have none."""
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    return np.asarray(np.linalg.norm(np.cross(b - a, c - a), axis=1) > 1e-9)
+
+
 def _smooth_normals(vertices: Vectors, faces: NDArray[np.int32]) -> Vectors:
     _, same = np.unique(np.round(vertices, 6) + 0.0, axis=0, return_inverse=True)
     a, b, c = (vertices[faces[:, k]] for k in range(3))
@@ -144,16 +150,14 @@ def box(half: ArrayLike, bevel: float = 0.0, steps: int = 2) -> Mesh:
     core = extent - bevel
     # Where the lines of a side's grid are, beyond its flat middle: a rounding as even steps of its angle.
     beyond = bevel * np.tan(np.linspace(0, np.pi / 4, steps + 1)) if bevel else np.zeros(1)
-    vertices, normals, faces = [], [], []
+    sides: list[Mesh] = []
     for along, up, out in SIDES:
         ends = [axis @ core + beyond for axis in (along, up)]
         u, v = np.meshgrid(*(np.concatenate([-end[::-1], end]) for end in ends))
         flat = u.ravel()[:, None] * along + v.ravel()[:, None] * up + out * extent
         normal = normalised(flat - np.clip(flat, -core, core)) if bevel else np.broadcast_to(out, flat.shape)
-        faces.append(grid_faces(*u.shape) + sum(map(len, vertices)))
-        vertices.append(np.clip(flat, -core, core) + bevel * normal)
-        normals.append(normal)
-    return surface(np.concatenate(vertices), np.concatenate(normals), np.concatenate(faces))
+        sides.append(surface(np.clip(flat, -core, core) + bevel * normal, normal, grid_faces(*u.shape)))
+    return joined(sides)
 
 
 def cube(lines: ArrayLike) -> Mesh:
@@ -203,14 +207,16 @@ def turned(outline: Sequence[tuple[float, float]], around: int = 24, smooth: boo
     ring = np.stack([np.cos(angle), np.sin(angle)], 1)
     vertices = np.concatenate([profile[:, None, :1] * ring, np.repeat(profile[:, None, 1:], around + 1, 1)], axis=2)
     if smooth:
-        return surface(vertices.reshape(-1, 3), None, grid_faces(len(profile), around + 1))
+        grid = grid_faces(len(profile), around + 1)
+        return surface(vertices.reshape(-1, 3), None, grid[with_area(vertices.reshape(-1, 3), grid)])
     bands = []
     for k in range(0, len(profile), 2):
         rise, out = profile[k + 1, 1] - profile[k, 1], profile[k + 1, 0] - profile[k, 0]
         slope = normalised(np.array([rise, -out]))
         normal = np.concatenate([slope[0] * ring, np.full((around + 1, 1), slope[1])], 1)
         band = vertices[k : k + 2].reshape(-1, 3)
-        bands.append(surface(band, np.tile(normal, (2, 1)), grid_faces(2, around + 1)))
+        grid = grid_faces(2, around + 1)
+        bands.append(surface(band, np.tile(normal, (2, 1)), grid[with_area(band, grid)]))
     return joined(bands)
 
 
@@ -238,20 +244,3 @@ def capsule(radius: float, half_length: float, around: int = 24) -> Mesh:
     made = turned([(r, z) for r, z in np.concatenate([below, above])], around, smooth=True)
     axis = np.clip(made.vertices[:, 2], -half_length, half_length)
     return replace(made, normals=(made.vertices - axis[:, None] * np.array([0, 0, 1])) / radius)
-
-
-def loft(sections: NDArray[np.float64]) -> Mesh:
-    """Makes the skin over cross-sections `(S, C, 3)`, of C corners each, and closes both ends.
-
-    The corners of a section run counter-clockwise when seen from the last one.
-    """
-    count, corners, _ = sections.shape
-    closed = np.concatenate([sections, sections[:, :1]], axis=1)
-    middles = sections[[0, -1]].mean(axis=1)
-    skin = grid_faces(count, corners + 1)
-    start = closed.shape[0] * closed.shape[1]
-    at = np.arange(corners, dtype=np.int32)
-    last = (count - 1) * (corners + 1)
-    first_cap = np.stack([np.full_like(at, start), at + 1, at], 1)
-    last_cap = np.stack([np.full_like(at, start + 1), last + at, last + at + 1], 1)
-    return surface(np.concatenate([closed.reshape(-1, 3), middles]), None, np.concatenate([skin, first_cap, last_cap]))

@@ -5,9 +5,11 @@ motors pull its joints to places that change, and it bumps into itself, the floo
 nothing here, so that neither a display nor OpenGL is needed.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +26,16 @@ from pipeline.sources.worlds.world import WorldOptions
 DESCRIPTION = Path(__file__).with_name("robot.xml")
 KNOT = 400  # ticks from one draw of where the joints are to be to the next
 REFRESH = 10  # ticks from one command of the motors to the next
-TARGET = np.array([0.1, 0.0, 0.72])  # metres, what the camera looks at
+TARGET = np.array([0.0, 0.0, 0.78])  # metres, what the camera looks at
 LIGHT = normalised([0.3, -0.5, 1.0])
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """Where the bodies are in each frame: `turns (N, bodies, 3, 3)` and `shifts (N, bodies, 3)`, metres, in the room;
-    and where its joints are: `anchors (N, joints, 3)`."""
+    """Where the bodies are in the room in each frame: `turns (N, bodies, 3, 3)` and `shifts (N, bodies, 3)`, metres."""
 
     turns: Vectors
     shifts: Vectors
-    anchors: Vectors
 
 
 def film(options: WorldOptions, index: int) -> SolidFilm:
@@ -52,7 +52,7 @@ def film(options: WorldOptions, index: int) -> SolidFilm:
 
     return SolidFilm(
         mesh=joined([room, *_geoms(model)]),
-        camera=Camera(options.size, 1.25 * options.size),
+        camera=Camera(options.size, 1.6 * options.size),
         shot=shot,
         landmarks=_joints(model),
         labels=np.arange(model.nbody, dtype=np.uint8),
@@ -64,9 +64,7 @@ def film(options: WorldOptions, index: int) -> SolidFilm:
 
 def simulate(rng: np.random.Generator, frames: int, ticks: int) -> Simulation:
     """Simulates the arm: `ticks` of 2 ms from a frame to the next. A longer simulation begins as a shorter one."""
-    import mujoco
-
-    model = _model()
+    mujoco, model = _mujoco(), _model()
     data = mujoco.MjData(model)
     low, high = model.actuator_ctrlrange.T
 
@@ -88,24 +86,35 @@ def simulate(rng: np.random.Generator, frames: int, ticks: int) -> Simulation:
             mujoco.mj_step(model, data, nstep=until - tick)
             tick = until
         mujoco.mj_kinematics(model, data)  # a step leaves the bodies where they were before it
-        made.append((data.xmat.reshape(-1, 3, 3).copy(), data.xpos.copy(), data.xanchor.copy()))
-    turns, shifts, anchors = (np.stack(of) for of in zip(*made, strict=True))
-    return Simulation(turns, shifts, anchors)
+        made.append((data.xmat.reshape(-1, 3, 3).copy(), data.xpos.copy()))
+    turns, shifts = (np.stack(of) for of in zip(*made, strict=True))
+    return Simulation(turns, shifts)
+
+
+@cache
+def _mujoco() -> Any:
+    """MuJoCo, imported without its own drawing: it then looks for no display and no OpenGL."""
+    chosen = os.environ.get("MUJOCO_GL")
+    os.environ["MUJOCO_GL"] = "disable"
+    try:
+        return import_module("mujoco")
+    except (ImportError, OSError) as error:
+        raise UserError(f"the world robot needs MuJoCo, which cannot be imported ({error}): make setup") from None
+    finally:
+        if chosen is None:
+            del os.environ["MUJOCO_GL"]
+        else:
+            os.environ["MUJOCO_GL"] = chosen
 
 
 @cache
 def _model() -> Any:
-    try:
-        import mujoco
-    except ImportError as error:
-        raise UserError(f"the world robot needs MuJoCo, which cannot be imported ({error}): make setup") from None
-    return mujoco.MjModel.from_xml_path(str(DESCRIPTION))
+    return _mujoco().MjModel.from_xml_path(str(DESCRIPTION))
 
 
 def _geoms(model: Any) -> list[Mesh]:
     """The shapes of the arm and of what stands about, each a part of its body; the floor is the room's."""
-    import mujoco
-
+    mujoco = _mujoco()
     shapes: dict[int, Callable[[NDArray[np.float64]], Mesh]] = {
         mujoco.mjtGeom.mjGEOM_BOX: lambda size: box(size, 0.15 * size.min()),
         mujoco.mjtGeom.mjGEOM_CYLINDER: lambda size: cylinder(size[0], size[1], bevel=0.12 * size.min()),

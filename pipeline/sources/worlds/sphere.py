@@ -20,7 +20,7 @@ from pipeline.sources.worlds.world import WorldOptions
 TICKS_A_TURN = 1200  # 60 frames, where a frame is 20 ticks
 DISTANCE = 4.0  # from the camera to the middle of the way, in radii of the sphere
 TEXELS = 96  # along a side of the cube that the texture lies on
-CELLS = 20  # squares of the mesh, likewise
+CELLS = 28  # squares of the mesh, likewise
 
 BLUE, NIGHT, ORANGE, SAND = (70, 150, 236), (18, 44, 128), (226, 106, 28), (250, 214, 150)
 GREEN, PINK, WHITE = (60, 168, 96), (208, 72, 128), (240, 240, 236)
@@ -58,8 +58,9 @@ class _Motion:
     def __init__(self, rng: np.random.Generator, ticks: int) -> None:
         self._ticks = ticks
         self._start = rotation(rng.standard_normal(3), rng.uniform(0, np.pi))
-        self._axis, self._across = normalised(rng.standard_normal((2, 3)))
-        self._nod = rng.uniform(0.1, 0.5)
+        lean, depth = rng.uniform(-np.pi, np.pi), rng.uniform(-0.3, 0.3)  # about across the view: all sides come round
+        self._axis, self._across = normalised([[np.cos(lean), np.sin(lean), depth], rng.standard_normal(3)])
+        self._nod = rng.uniform(0.1, 0.4)
         self._phases = rng.uniform(0, 2 * np.pi, 4)
         self._periods = TICKS_A_TURN * rng.uniform(1.3, 2.9, 4)
         self._reach = np.array([0.16, 0.16, 0.3])
