@@ -99,10 +99,10 @@ def nearest_faces(
 
 @njit(cache=True, inline="always")
 def _weights(
-    places: NDArray[np.float64], face: NDArray[np.int32], x: float, y: float
+    places: NDArray[np.float64], face: NDArray[np.int32], plane: tuple[float, ...], x: float, y: float
 ) -> tuple[float, float, float, float]:
     """The barycentric weights, on the triangle in space, of what is seen of it at (x, y) pixels; and 1 / z."""
-    a, a_x, a_y, b, b_x, b_y, _, _, _, _ = _plane(places, face, 1.0)
+    a, a_x, a_y, b, b_x, b_y, _, _, _, _ = plane
     w0, w1 = a + a_x * x + a_y * y, b + b_x * x + b_y * y
     w0, w1, w2 = w0 * places[face[0], 2], w1 * places[face[1], 2], (1 - w0 - w1) * places[face[2], 2]
     near = w0 + w1 + w2
@@ -145,6 +145,7 @@ def shaded(
     scale = len(seen) // height
     image = np.empty((height, width, 3), np.uint8)
     middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
+    last, plane = -1, _plane(places, faces[0], 1.0)  # neighbouring samples are mostly of one triangle
     for i in range(height):
         for j in range(width):
             red, green, blue = 0.0, 0.0, 0.0
@@ -156,7 +157,9 @@ def shaded(
                     continue
                 x, y = (column + 0.5) / scale - 0.5, (row + 0.5) / scale - 0.5
                 p, q, r = faces[f]
-                w0, w1, w2, _ = _weights(places, faces[f], x, y)
+                if f != last:
+                    last, plane = f, _plane(places, faces[f], 1.0)
+                w0, w1, w2, _ = _weights(places, faces[f], plane, x, y)
                 n_x = w0 * normals[p, 0] + w1 * normals[q, 0] + w2 * normals[r, 0]
                 n_y = w0 * normals[p, 1] + w1 * normals[q, 1] + w2 * normals[r, 1]
                 n_z = w0 * normals[p, 2] + w1 * normals[q, 2] + w2 * normals[r, 2]
@@ -211,7 +214,7 @@ def material_motion(
     focal: float,
     centre: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Follows the very point of the surface that is seen at each pixel's centre from one frame to another.
+    """Computes how the very point of the surface that is seen at each pixel's centre moves to another frame.
 
     Args:
         seen: `(H, W)`, as `nearest_faces` gives it with `scale` 1.
@@ -235,7 +238,7 @@ def material_motion(
             if f < 0:
                 continue
             p, q, r = faces[f]
-            w0, w1, w2, _ = _weights(places, faces[f], float(j), float(i))
+            w0, w1, w2, _ = _weights(places, faces[f], _plane(places, faces[f], 1.0), float(j), float(i))
             for k in range(3):
                 points[0, k] = w0 * first[p, k] + w1 * first[q, k] + w2 * first[r, k]
                 points[1, k] = w0 * second[p, k] + w1 * second[q, k] + w2 * second[r, k]

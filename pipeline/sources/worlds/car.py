@@ -61,7 +61,7 @@ class _Motion:
         tilt = rotation([1, 0, 0], 0.10 * float(swing[3])) @ rotation([0, 1, 0], 0.12 * float(swing[4]))
         turn, shift = looking(EYE, np.zeros(3))
         place = np.array([0.6, 0.3, 0.3]) * swing[:3] - np.array([0, 0, 0.7])
-        light = turn @ normalised([-0.5, -0.35, 0.8])
+        light = turn @ normalised([-0.55, 0.0, 0.8])  # as symmetric as the car
         return Shot(
             (turn @ rotation([0, 0, 1], self.heading(number)) @ tilt)[None], (turn @ place + shift)[None], light
         )

@@ -113,7 +113,7 @@ def painted(
 
 
 def placed(mesh: Mesh, shift: ArrayLike = (0, 0, 0), turn: ArrayLike | None = None, part: int | None = None) -> Mesh:
-    """Turns a mesh by a rotation `(3, 3)`, then shifts it; it becomes the part that is given."""
+    """Moves a mesh, by a rotation `(3, 3)` first, then by a shift; it becomes the part that is given."""
     rotation = np.eye(3) if turn is None else np.asarray(turn, np.float64)
     return replace(
         mesh,
@@ -124,7 +124,7 @@ def placed(mesh: Mesh, shift: ArrayLike = (0, 0, 0), turn: ArrayLike | None = No
 
 
 def mirrored(mesh: Mesh, axis: int) -> Mesh:
-    """Mirrors a mesh at the plane where the coordinate `axis` is 0."""
+    """Returns the mirror image of a mesh at the plane where the coordinate `axis` is 0."""
     flip = np.where(np.arange(3) == axis, -1.0, 1.0)
     return replace(
         mesh,
@@ -192,7 +192,7 @@ def on_texels(mesh: Mesh, texels: int) -> Mesh:
 
 
 def turned(outline: Sequence[tuple[float, float]], around: int = 24, smooth: bool = False) -> Mesh:
-    """Turns an outline about the z axis, as on a lathe.
+    """Makes what an outline passes as it turns about the z axis, as on a lathe.
 
     Args:
         outline: radius and height of its corners, upwards on the outside.

@@ -39,7 +39,7 @@ class Simulation:
 
 
 def film(options: WorldOptions, index: int) -> SolidFilm:
-    """Simulates and composes video `index`; the room is that of the seed. Raises `UserError` without MuJoCo."""
+    """Composes video `index` of a simulation; the room is that of the seed. Raises `UserError` without MuJoCo."""
     model = _model()
     room, texture = build_room(options.seed)
     simulation = simulate(np.random.default_rng([options.seed, index, 1]), options.frames, options.steps)
@@ -63,7 +63,7 @@ def film(options: WorldOptions, index: int) -> SolidFilm:
 
 
 def simulate(rng: np.random.Generator, frames: int, ticks: int) -> Simulation:
-    """Simulates the arm: `ticks` of 2 ms from a frame to the next. A longer simulation begins as a shorter one."""
+    """Runs the arm: `ticks` of 2 ms from a frame to the next. A longer simulation begins as a shorter one."""
     mujoco, model = _mujoco(), _model()
     data = mujoco.MjData(model)
     low, high = model.actuator_ctrlrange.T

@@ -9,19 +9,20 @@ from pipeline.columns.landmarks import mirrored_pairs
 from pipeline.sources.worlds.car import EYE, _Motion, film
 from pipeline.sources.worlds.car_body import BODIES, REAR, build_car
 from pipeline.sources.worlds.raster import Shot, SolidFilm
-from pipeline.sources.worlds.vectors import looking, normalised, rotation
+from pipeline.sources.worlds.vectors import looking, rotation
 from pipeline.sources.worlds.world import WorldOptions
 
 
 def standing(heading: float, size: int = 128, side: float = 0.0) -> SolidFilm:
-    """The car in the middle of the picture, lit from the camera's side."""
+    """The car in the middle of the picture, as its videos light it."""
+    of = film(WorldOptions(world="car", size=size), 0)
     turn, shift = looking(EYE, np.zeros(3))
     shot = Shot(
         (turn @ rotation([0, 0, 1], heading))[None],
         (turn @ np.array([0, side, -0.7]) + shift)[None],
-        turn @ normalised([-1, 0, 1]),
+        of.shot(0).light,
     )
-    return replace(film(WorldOptions(world="car", size=size), 0), shot=lambda number: shot)
+    return replace(of, shot=lambda number: shot)
 
 
 def as_rows(corners: np.ndarray, colours: np.ndarray) -> list[tuple[float, ...]]:

@@ -90,7 +90,8 @@ def test_joined_meshes_keep_their_colours_and_parts():
     right = both.centroids()[:, 0] > 5
     np.testing.assert_array_equal(both.parts, np.where(right, 3, 0))
     np.testing.assert_array_equal(both.colours[right], np.broadcast_to([0, 0, 255], (right.sum(), 3)))
-    np.testing.assert_array_equal(both.vertex_parts(), np.where(both.vertices[:, 0] > 5, 3, 0))
+    of_vertices = both.vertex_parts()[both.faces]
+    np.testing.assert_array_equal(of_vertices, np.repeat(both.parts[:, None], 3, axis=1))
 
 
 def test_a_rotation_turns_about_its_axis():
