@@ -59,7 +59,8 @@ class _Motion:
         self._ticks = ticks
         self._start = rotation(rng.standard_normal(3), rng.uniform(0, np.pi))
         lean, depth = rng.uniform(-np.pi, np.pi), rng.uniform(-0.3, 0.3)  # about across the view: all sides come round
-        self._axis, self._across = normalised([[np.cos(lean), np.sin(lean), depth], rng.standard_normal(3)])
+        self._axis = normalised([np.cos(lean), np.sin(lean), depth])
+        self._across = normalised(rng.standard_normal(3))
         self._nod = rng.uniform(0.1, 0.4)
         self._phases = rng.uniform(0, 2 * np.pi, 4)
         self._periods = TICKS_A_TURN * rng.uniform(1.3, 2.9, 4)
