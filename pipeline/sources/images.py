@@ -38,7 +38,9 @@ class ImagesOptions:
     def __post_init__(self) -> None:
         check_paths(self.path)
         if isinstance(self.point_names, str) and self.point_names not in KNOWN_NAMES:
-            raise ValueError(f"point_names is {self.point_names!r}: a list of names, or one of {', '.join(KNOWN_NAMES)}")
+            raise ValueError(
+                f"point_names is {self.point_names!r}: a list of names, or one of {', '.join(KNOWN_NAMES)}"
+            )
         if self.points is None and (self.point_names is not None or self.only is not None):
             raise ValueError("point_names and only are of a table of points: name it as points, or leave these out")
 

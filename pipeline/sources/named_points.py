@@ -90,7 +90,7 @@ def named_points(value: Any) -> Named:
         raise SampleError("its points are not as a listing has them") from error
     if rows is None:
         return unknown(names)
-    if any(seen not in (0, 1) or not max(abs(y), abs(x)) <= FARTHEST for y, x, seen in rows):
+    if not all(seen in (0, 1) and abs(y) <= FARTHEST and abs(x) <= FARTHEST for y, x, seen in rows):
         raise SampleError("its points are not as a listing has them")
     return Named(names, rows)
 

@@ -77,7 +77,8 @@ def read_points(
         columns = _columns(rows[0][1] if rows else {})
         called = _names(columns, names)
         file = _file_column(rows[0][1])
-        coco = any(row.get(one.visible or "", "").strip() in _LABELLED_AND_SEEN for _, row in rows for one in columns)
+        seen = [one.visible for one in columns if one.visible is not None]
+        coco = any(row.get(column, "").strip() in _LABELLED_AND_SEEN for _, row in rows for column in seen)
         used = {file, *(name for one in columns for name in (one.x, one.y, one.visible))}
         found: dict[str, Pointed] = {}
         stands: dict[str, int] = {}
@@ -178,7 +179,8 @@ def with_side(name: str) -> str:
 
 def _point(row: Row, columns: _Columns, coco: bool) -> tuple[float, float, int]:
     """A point's y, x and whether it is visible; three zeros of one that is not known."""
-    x, y, seen = (row.get(name or "", "").strip() for name in (columns.x, columns.y, columns.visible))
+    names = (columns.x, columns.y, columns.visible)
+    x, y, seen = ("" if name is None else row.get(name, "").strip() for name in names)
     visible = _visible(seen, columns, coco)
     lacks = [name for name, text in ((columns.x, x), (columns.y, y)) if text.lower() in _EMPTY]
     if len(lacks) == 1:
@@ -211,9 +213,7 @@ def _file_column(names: Iterable[str]) -> str:
     raise ValueError("has no column of files: call it `file`")
 
 
-def _with_images(
-    rows: Sequence[tuple[int, Row]], file: str, images: Sequence[str]
-) -> Iterator[tuple[int, str, Row]]:
+def _with_images(rows: Sequence[tuple[int, Row]], file: str, images: Sequence[str]) -> Iterator[tuple[int, str, Row]]:
     """The rows with the images that they name, by a name with or without its extension, and folders where needed."""
     by_name: dict[str, dict[str, None]] = {}
     for image in images:
