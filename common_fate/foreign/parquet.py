@@ -43,7 +43,7 @@ _SAFE: dict[str, Any] = {
 }
 
 Columns = Mapping[str, pa.DataType]
-"""The columns to read, and what they become: `pa.string()`, `pa.int64()` or `pa.float64()`."""
+"""The columns to read, and what they become: `pa.string()`, `pa.float64()` or a type of whole numbers."""
 
 
 class ParquetFile:
@@ -89,7 +89,7 @@ class ParquetFile:
             if name not in self.names:
                 raise ValueError(f"it lacks the column {name}")
             found = self._schema.field(name).type
-            of_kind, what = _KINDS[kind]
+            of_kind, what = _kind_of(kind)
             if not of_kind(found):
                 raise ValueError(f"its column {quoted(name)} is of {quoted(str(found))} and not of {what}")
         parts = tuple(f"{name}." for name in columns)
@@ -206,12 +206,13 @@ def _is_text(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
-_KINDS: Mapping[pa.DataType, tuple[Callable[[pa.DataType], bool], str]] = {
-    pa.string(): (_is_text, "text"),
-    pa.int64(): (pa.types.is_integer, "whole numbers"),
-    pa.float64(): (pa.types.is_floating, "floating-point numbers"),
-}
-"""How a column is known that becomes one of these, and what it has."""
+def _kind_of(kind: pa.DataType) -> tuple[Callable[[pa.DataType], bool], str]:
+    """How columns are known that may become this, and what they have."""
+    if kind == pa.string():
+        return _is_text, "text"
+    if kind == pa.float64():
+        return pa.types.is_floating, "real numbers"
+    return pa.types.is_integer, "whole numbers"
 
 
 def _text_bytes(chunk: pa.DictionaryArray) -> int:
