@@ -26,7 +26,7 @@ class View:
         version: raised when the same columns give other bytes.
         anchor: the column whose keys are the samples that the view ought to have.
         columns: each column's members. `json` members are merged, the later column's facts winning. A column of which
-            none has to be there may lack a sample.
+            none has to be there may lack a sample, but not one that failed there.
         follow: fields of a frame's `json` that lead to another frame of the same video: its members join, too, as
             `{field}.{extension}`. Frames whose fields are null are no samples of such a view.
         prefixes: of columns whose members would have the names of another's: what stands before them, so that
@@ -89,6 +89,7 @@ def build_view(view: View, inputs: Mapping[str, Path], to: Path) -> Record:
         failures = _failures([column.record for column in columns.values()])
         dropped = _dropped([column.record for column in columns.values()])
         known = Keys(key for _, key in failures.rows())
+        failed = {name: Keys(row["key"] for row in column.record.failures) for name, column in columns.items()}
         left_out = {name: Keys(chain(*column.record.dropped.values())) for name, column in columns.items()}
 
         def samples() -> Iterator[tuple[str, dict[str, bytes]]]:
@@ -98,7 +99,7 @@ def build_view(view: View, inputs: Mapping[str, Path], to: Path) -> Record:
                     (name, part)
                     for prefix, part in keys.items()
                     for name, column in columns.items()
-                    if view.columns[name] and view.joins(name, prefix) and part not in column
+                    if view.joins(name, prefix) and part not in column and (view.columns[name] or part in failed[name])
                 ]
                 if not lacking:
                     yield key, _joined(view, columns, keys)

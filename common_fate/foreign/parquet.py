@@ -5,7 +5,7 @@ A few bytes of Parquet can stand for any number of rows (as runs), of long texts
 """
 
 import io
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -43,11 +43,11 @@ _SAFE: dict[str, Any] = {
 }
 
 Columns = Mapping[str, pa.DataType]
-"""The columns to read, and what they become: `pa.string()` or `pa.int64()`."""
+"""The columns to read, and what they become: `pa.string()`, `pa.float64()` or a type of whole numbers."""
 
 
 class ParquetFile:
-    """A table of which columns of texts and whole numbers are read, whose claims have been looked into: `names` of its
+    """A table of which columns of texts and numbers are read, whose claims have been looked into: `names` of its
     columns, `read`. What its other columns hold does not matter: they may be of any type, lists and structs as well.
 
     Args:
@@ -89,8 +89,8 @@ class ParquetFile:
             if name not in self.names:
                 raise ValueError(f"it lacks the column {name}")
             found = self._schema.field(name).type
-            if not (_is_text(found) if kind == pa.string() else pa.types.is_integer(found)):
-                what = "text" if kind == pa.string() else "whole numbers"
+            of_kind, what = _kind_of(kind)
+            if not of_kind(found):
                 raise ValueError(f"its column {quoted(name)} is of {quoted(str(found))} and not of {what}")
         parts = tuple(f"{name}." for name in columns)
         if odd := [
@@ -204,6 +204,15 @@ def _line(error: Exception) -> str:
 def _is_text(kind: pa.DataType) -> bool:
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _kind_of(kind: pa.DataType) -> tuple[Callable[[pa.DataType], bool], str]:
+    """How columns are known that may become this, and what they have."""
+    if kind == pa.string():
+        return _is_text, "text"
+    if kind == pa.float64():
+        return pa.types.is_floating, "real numbers"
+    return pa.types.is_integer, "whole numbers"
 
 
 def _text_bytes(chunk: pa.DictionaryArray) -> int:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from common_fate.pictures.arrows import draw_arrows
 from common_fate.pictures.flow_colors import Picture, as_picture, flow_to_color, known_flow, speeds_of, typical_maximum
 from common_fate.pictures.labels import label_colors
+from common_fate.pictures.named_points import draw_points
 from common_fate.pictures.segments import draw_cut, draw_regions, draw_superpixels
 from common_fate.pictures.sheet import Tile, kept
 from common_fate.shards.members import entry_name, in_order, member
@@ -107,6 +108,17 @@ def _guidance(extension: str, sample: Sample) -> list[Drawn]:
     return [(draw_arrows(canvas, points, flow, scale, fast), "guidance", facts)]
 
 
+def _points(extension: str, sample: Sample) -> list[Drawn]:
+    """Named points over their dimmed frame; nothing where there is no frame."""
+    points, frame = sample[extension], sample.get("jpg")
+    if frame is None:
+        return []
+    visible = int((points[:, 2] > 0).sum())
+    hidden = int((points[:, :2].any(axis=1) & (points[:, 2] == 0)).sum())
+    facts = f"{_count(len(points), 'point')} · {visible} visible" + (f", {hidden} hidden" if hidden else "")
+    return [(draw_points(_darken(frame), points), "points", facts)]
+
+
 def _regions(extension: str, sample: Sample) -> list[Drawn]:
     labels, frame = sample[extension], sample.get("jpg")
     if frame is None:
@@ -154,6 +166,7 @@ _DRAWERS: dict[str, Callable[[str, Sample], list[Drawn]]] = {
     "flow": _flow,
     "motion": _motion,
     "guidance": _guidance,
+    "points": _points,
     "regions": _regions,
     "superpixels": _superpixels,
     "occlusion": _occlusion,

@@ -174,6 +174,10 @@ def _measure_points(points: NDArray[np.float32]) -> Mapping[str, float]:
     return {"points": len(points)}
 
 
+def _measure_landmarks(points: NDArray[np.float32]) -> Mapping[str, float]:
+    return {"landmarks_visible": int(points[:, 2].sum())}
+
+
 def _measure_tree(tree: NDArray[np.float32]) -> Mapping[str, float]:
     return {"regions": len(tree) + 1, "highest": round(float(tree[-1, 2]), 4) if len(tree) else 0.0}
 
@@ -216,6 +220,7 @@ _NAMED: dict[str, Member] = {
             "named points, `(N, 3)` float32: y, x, pixels, and 1 where visible, else 0; `json` has their names",
             "points",
             _check_landmarks,
+            _measure_landmarks,
             drawn="points",
         ),
         Member("regions.png", "labels of the finest regions, 8 bits", "labels", _check_depth(8), drawn="regions"),

@@ -57,4 +57,15 @@ def _annotate(sample: Sample, options: LandmarksOptions) -> Sample | None:
     return {"points.npy": rows, "json": {"landmarks": list(points.names)}}
 
 
-STAGE = Stage(name="landmarks", version=1, reads=("frames", "source"), options=LandmarksOptions, run=each(_annotate))
+def _measure(sample: Sample) -> dict[str, float]:
+    return {"landmarks_visible": float(sample["points.npy"][:, 2].sum())}
+
+
+STAGE = Stage(
+    name="landmarks",
+    version=1,
+    reads=("frames", "source"),
+    options=LandmarksOptions,
+    run=each(_annotate),
+    measure=_measure,
+)

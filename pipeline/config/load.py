@@ -114,7 +114,8 @@ def _dataset(name: str, values: Mapping[str, Any], where: str, place: Path) -> D
     for view in views:
         # The experiment says which frames its network reads: a file may stand there of what it was before.
         _check_frames(VIEWS[view], stages, paired, where, {"flow"} if trained_here else set())
-        if lacking := [column for column in VIEWS[view].columns if not known.get(column, True)]:
+        needed = [column for column, members in VIEWS[view].columns.items() if members]
+        if lacking := [column for column in needed if not known.get(column, True)]:
             raise UserError(f"{where}.views: {view} joins {lacking[0]}, and this source has none: leave it out")
     if "download" in values and not source.fetch:
         raise UserError(f"{where}.download: videos of the kind {source.name} are not fetched: leave this out")
@@ -137,7 +138,11 @@ def _dataset(name: str, values: Mapping[str, Any], where: str, place: Path) -> D
 def _known(source: Source, options: Any, paired: bool) -> dict[str, bool]:
     """The columns of what a source may know of its videos, and whether this one does."""
     truth = paired and source.truth is not None and getattr(options, "flow", True) is not None
-    return {"truth": truth, "masks": source.masks is not None and options.masks is not None}
+    return {
+        "truth": truth,
+        "masks": source.masks is not None and options.masks is not None,
+        "landmarks": source.points is not None and getattr(options, "points", True) is not None,
+    }
 
 
 def _adopted(name: str, values: Mapping[str, Any], where: str, place: Path) -> Dataset:

@@ -1,6 +1,18 @@
 """Where videos come from: one module a kind, named in `SOURCES`."""
 
-from pipeline.sources import adopted, benchmarks, folders, images, synthetic, urls, videos, worlds, yfcc100m, youtube
+from pipeline.sources import (
+    adopted,
+    benchmarks,
+    faces,
+    folders,
+    images,
+    synthetic,
+    urls,
+    videos,
+    worlds,
+    yfcc100m,
+    youtube,
+)
 from pipeline.sources.source import Source
 
 SOURCES: dict[str, Source] = {
@@ -9,6 +21,7 @@ SOURCES: dict[str, Source] = {
         *(videos.SOURCE, folders.SOURCE, images.SOURCE),
         *(urls.SOURCE, youtube.SOURCE, yfcc100m.SOURCE),
         *benchmarks.SOURCES,
+        *faces.SOURCES,
         *(synthetic.SOURCE, worlds.SOURCE, adopted.SOURCE),
     )
 }

@@ -3,7 +3,7 @@
 import io
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,9 +14,18 @@ from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError, check_machine
 from common_fate.foreign.flow_files import read_flo, read_kitti_png
 from pipeline.sources.archives import Root, Tree
+from pipeline.sources.named_points import hidden_outside, named_points, read_pts
 from pipeline.sources.numbering import numbered, same_but_for_ending
-from pipeline.sources.reading import check_beside, is_image, no_flow, of_one_size, read_image, read_labels
-from pipeline.sources.source import Frame, State, Truth, Unreadable
+from pipeline.sources.reading import (
+    check_beside,
+    is_image,
+    no_flow,
+    of_one_size,
+    read_image,
+    read_labels,
+    upright_size,
+)
+from pipeline.sources.source import Frame, Points, State, Truth, Unreadable
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,8 @@ class Place:
     flow_visible: str | None = None  # the same, of pixels alone that are seen in the next frame
     invalid: str | None = None
     occlusions: str | None = None
+    points: str | None = None  # files of named points
+    named: Mapping[str, Any] | None = None  # the points themselves, where one file has those of all
 
     @property
     def tree(self) -> Tree:
@@ -57,7 +68,8 @@ class Place:
 
     def files(self) -> list[str]:
         """Returns the names of all files that shape what is read, of which some may not be there."""
-        templates = [t for t in (self.masks, self.flow, self.flow_visible, self.invalid, self.occlusions) if t]
+        beside = (self.masks, self.flow, self.flow_visible, self.invalid, self.occlusions, self.points)
+        templates = [template for template in beside if template]
         return [file for name in self.names().values() for file in (name, *(_beside(t, name) for t in templates))]
 
 
@@ -153,6 +165,22 @@ def masks(video: Video, frame: int) -> NDArray[np.uint8] | None:
     labels = read_labels(io.BytesIO(data), place.binary, recognised=video.kind == "davis")
     check_beside(io.BytesIO(_bytes(place.tree, name)), labels.shape, "a mask")
     return labels
+
+
+def points(video: Video, frame: int) -> Points | None:
+    """Returns the named points of a frame, see `Source.points`. Those that lie outside of it are hidden.
+
+    Raises:
+        SampleError: the points are damaged, or of another image than this one, or an EXIF tag turns it.
+    """
+    place = place_of(video)
+    name = _names(place).get(frame)
+    data = None if name is None else _read_beside(place.tree, place.points, name)
+    if name is None or (data is None and place.named is None):
+        return None
+    named = named_points(place.named) if data is None else read_pts(data)
+    size = upright_size(io.BytesIO(_bytes(place.tree, name)), "its points")
+    return hidden_outside(named.at(size))
 
 
 def _names(place: Place) -> dict[int, str]:

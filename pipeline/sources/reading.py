@@ -126,6 +126,21 @@ def check_beside(file: str | BinaryIO, shape: tuple[int, ...], what: str) -> Non
         raise SampleError(f"{what} of {shape[1]}x{shape[0]} beside a frame of {width}x{height}")
 
 
+def upright_size(file: str | BinaryIO, what: str) -> tuple[int, int]:
+    """Reads the height and the width of an image beside which there is what has no size of its own, such as points.
+
+    Raises:
+        SampleError: it is no image, or an EXIF tag turns it: nothing says whether `what` is turned as well.
+    """
+    with _decoded(file, pixels=False) as image:
+        if _turn(image) in _TURNED:
+            raise SampleError(
+                f"the frame has an EXIF tag that turns it, and nothing says whether {what} are turned: store it upright"
+            )
+        width, height = image.size
+    return height, width
+
+
 def check_upright(image: Image.Image) -> None:
     """Raises SampleError where an EXIF tag turns a mask: nothing says whether its image is to be turned like it."""
     if _turn(image) in _TURNED:
@@ -137,10 +152,10 @@ def _turn(image: Image.Image) -> Any:
 
 
 @contextmanager
-def _decoded(file: str | BinaryIO) -> Iterator[Image.Image]:
+def _decoded(file: str | BinaryIO, pixels: bool = True) -> Iterator[Image.Image]:
     try:
         with ExitStack() as stack:
-            yield _loaded(stack, file)
+            yield _loaded(stack, file) if pixels else stack.enter_context(Image.open(file, formats=_FORMATS))
     except SampleError:
         raise
     except Image.DecompressionBombError as error:

@@ -5,7 +5,7 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -23,6 +23,7 @@ _BATCH = 2**12
 # Addresses differ, which takes some bytes a row however they are packed, and texts shrink to a tenth or so.
 _SPARE_ROWS, _BYTES_A_ROW = 2**17, 2
 _SPARE_TEXT, _TEXT_A_BYTE = 2**25, 32
+_KINDS = (pa.string(), pa.int64(), pa.float64())
 _LINES_A_VALUE = 16  # of TSV, after the first: a quote that is not closed by then was none
 
 Row = dict[str, str]
@@ -36,7 +37,7 @@ class RowError(ValueError):
         super().__init__(f"row {number}: {fault}")
 
 
-def read_rows(path: Path, needed: Collection[str] = ()) -> Iterator[tuple[int, Row]]:
+def read_rows(path: Path, needed: Collection[str] = (), floats: bool = False) -> Iterator[tuple[int, Row]]:
     """Yields the rows of a table with their numbers, as a stream but for Parquet.
 
     The file's name decides on the format: `.csv`, `.tsv` or `.jsonl`, each with or without `.gz`, or `.parquet`, of
@@ -45,6 +46,7 @@ def read_rows(path: Path, needed: Collection[str] = ()) -> Iterator[tuple[int, R
     Args:
         path: of the table.
         needed: columns that cannot be left out.
+        floats: whether columns of floating-point numbers are not left out, either.
 
     Raises:
         OSError: the file cannot be read.
@@ -53,7 +55,7 @@ def read_rows(path: Path, needed: Collection[str] = ()) -> Iterator[tuple[int, R
     name = path.name.lower()
     kind = name.removesuffix(".gz").rpartition(".")[2]
     if kind == "parquet" and not name.endswith(".gz"):
-        rows = _parquet(path, needed)
+        rows = _parquet(path, needed, _KINDS if floats else _KINDS[:2])
     elif kind in ("csv", "tsv", "jsonl"):
         rows = _text(path, kind)
     else:
@@ -183,10 +185,10 @@ def _json_lines(lines: _Lines) -> Iterator[tuple[int, Row]]:
         yield number, {name: _as_text(value) for name, value in row.items()}
 
 
-def _parquet(path: Path, needed: Collection[str]) -> Iterator[tuple[int, Row]]:
+def _parquet(path: Path, needed: Collection[str], among: Sequence[pa.DataType]) -> Iterator[tuple[int, Row]]:
     with opened(path) as file:
         table = ParquetFile(file, MAX_TABLE_ROWS)
-        kinds = {name: kind for name in table.names if (kind := _kind(table, name)) is not None}
+        kinds = {name: kind for name in table.names if (kind := _kind(table, name, among)) is not None}
         if lost := [name for name in table.names if name in needed and name not in kinds]:
             raise ValueError(f"its column {quoted(lost[0])} has neither text nor whole numbers: write it as text")
         number = 0
@@ -196,9 +198,9 @@ def _parquet(path: Path, needed: Collection[str]) -> Iterator[tuple[int, Row]]:
                 yield number, {name: _as_text(value) for name, value in row.items()}
 
 
-def _kind(table: ParquetFile, name: str) -> pa.DataType | None:
-    """What a column is read as; None where it has neither texts nor whole numbers, and is left out."""
-    for kind in (pa.string(), pa.int64()):
+def _kind(table: ParquetFile, name: str, among: Sequence[pa.DataType]) -> pa.DataType | None:
+    """What a column is read as; None where it is of none of these kinds, and is left out."""
+    for kind in among:
         try:
             table.check({name: kind})
         except ValueError:

@@ -116,3 +116,60 @@ def test_of_neighbours_the_frames_join_and_not_their_truth(tmp_path: Path):
         assert ("truth.occlusion.png" in record.extensions) == bool(occlusion)
         assert {"previous.jpg", "next.jpg", "truth.flow.b2"} <= set(record.extensions)
         assert "next.truth.flow.b2" not in record.extensions
+
+
+def images_with_points(folder: Path, failed: dict[str, str], points: int = 3) -> dict[str, Path]:
+    """The columns of `objects`: three frames of a video, of which so many have named points."""
+    keys = [f"v-{number:06d}" for number in range(3)]
+    named = {"points.npy": encode("npy", np.ones((1, 3), np.float32)), "json": encode("json", {"landmarks": ["nose"]})}
+    columns = {
+        "frames": {
+            key: {
+                "jpg": b"picture",
+                "json": encode("json", {"video": "v", "frame": n, "next": n + 1 if n < 2 else None}),
+            }
+            for n, key in enumerate(keys)
+        },
+        "landmarks": {key: named for key in keys[:points] if key not in failed},
+    }
+    for name, samples in columns.items():
+        rows = [{"key": key, "stage": name, "reason": reason} for key, reason in failed.items() if name == "landmarks"]
+        facts = {"stage": name, "version": 1, "options": {}, "inputs": {}, "failures": rows}
+        write_shard(folder / name / "000000.tar", samples.items(), lambda facts=facts: facts)
+    return {name: folder / name / "000000.tar" for name in columns}
+
+
+def test_a_frame_whose_points_failed_leaves_the_view_and_is_counted(tmp_path: Path):
+    outside = "a visible point lies outside the image"
+    inputs = images_with_points(tmp_path, {"v-000001": outside})
+    record = build_view(VIEWS["objects"], inputs, tmp_path / "shards/objects/000000.tar")
+    assert record.keys == ["v-000000", "v-000002"]
+    assert record.extensions == ["jpg", "points.npy", "json"]
+    assert record.failures == [{"key": "v-000001", "stage": "landmarks", "reason": outside}]
+    with Shard(tmp_path / "shards/objects/000000.tar") as shard:
+        assert shard["v-000000"]["json"] == {"video": "v", "frame": 0, "next": 1, "landmarks": ["nose"]}
+
+
+def test_frames_without_points_are_samples_all_the_same(tmp_path: Path):
+    record = build_view(VIEWS["objects"], images_with_points(tmp_path, {}, points=0), tmp_path / "view/000000.tar")
+    assert (record.samples, record.extensions, record.failures) == (3, ["jpg", "json"], [])
+
+
+def test_a_pair_is_lost_with_the_points_of_its_second_frame(tmp_path: Path):
+    view = View(
+        name="pairs",
+        version=1,
+        anchor="frames",
+        columns={"frames": ("jpg", "json"), "landmarks": ()},
+        optional={"landmarks": ("points.npy", "json")},
+        follow=("next",),
+    )
+    record = build_view(view, images_with_points(tmp_path, {}), tmp_path / "whole/000000.tar")
+    assert record.keys == ["v-000000", "v-000001"]
+    assert record.extensions == ["jpg", "points.npy", "next.jpg", "next.points.npy", "json"]
+    record = build_view(view, images_with_points(tmp_path / "x", {"v-000002": "damaged"}), tmp_path / "lost/000000.tar")
+    assert record.keys == ["v-000000"]
+    assert {row["key"]: row["reason"] for row in record.failures} == {
+        "v-000001": "no sample of a frame that belongs to it in this column",
+        "v-000002": "damaged",
+    }

@@ -474,6 +474,7 @@ PIXELS = cv2.imencode(".jpg", np.zeros((24, 32, 3), np.uint8))[1].tobytes()
 SMALL = cv2.imencode(".jpg", np.zeros((12, 16, 3), np.uint8))[1].tobytes()  # of a video whose frames change in size
 STILL = np.zeros((2, 24, 32), np.float32)
 TREE = np.array([[0, 1, 0.25, 2], [2, 3, 0.5, 3]], np.float32)  # of three leaves
+NAMED = np.array([[-0.5, -0.5, 1], [23.5, 31.5, 1], [-9, 99, 0]], np.float32)  # up to the borders; one is hidden
 LABELS = np.indices((24, 32)).sum(axis=0).astype(np.uint8) % 3
 
 
@@ -490,6 +491,17 @@ LABELS = np.indices((24, 32)).sum(axis=0).astype(np.uint8) % 3
         ({"tree.npy": TREE[:0], "regions.png": LABELS}, "regions.png has the label 2, and tree.npy 1 leaves"),
         ({"guidance.npy": np.array([[23, 31, 1], [24, 0, 1]], np.float32)}, "guidance.npy has points outside of jpg"),
         ({"guidance.npy": np.array([[-1, 31, 1]], np.float32)}, "guidance.npy has points outside of jpg"),
+        ({"points.npy": NAMED, "next.points.npy": NAMED[:0], "json": {"landmarks": ["a", "b", "c"]}}, None),
+        (
+            {"points.npy": NAMED + np.float32([0.1, 0, 0]), "json": {"landmarks": [*"abc"]}},
+            "points.npy has points outside",
+        ),
+        (
+            {"points.npy": NAMED - np.float32([0, 0.1, 0]), "json": {"landmarks": [*"abc"]}},
+            "points.npy has points outside",
+        ),
+        ({"points.npy": NAMED, "json": {"landmarks": ["a"]}}, "points.npy has 3 points, and json not as many names"),
+        ({"points.npy": NAMED, "json": {}}, "points.npy has 3 points, and json not as many names"),
         ({"json": {"video": "bee"}}, "json says that its video is 'bee', and it is ape"),
         ({"json": {"video": "ape", "frame": 7}}, "json says that its frame is 7, and it is 3"),
         ({"json": {"width": 32, "height": 25}}, "json says that its height is 25, and it is 24"),

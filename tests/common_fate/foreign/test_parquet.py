@@ -106,6 +106,23 @@ def test_some_videos_are_looked_for_where_they_may_be(tmp_path: Path):
         table.read(kinds)
 
 
+def test_a_column_becomes_what_its_type_allows(tmp_path: Path):
+    path = tmp_path / "table.parquet"
+    pq.write_table(pa.table({"x": pa.array([0.5, None], pa.float32()), "n": [1, 2], "name": ["a", "b"]}), path)
+    with path.open("rb") as file:
+        table = ParquetFile(file, 100)
+        found = table.read({"x": pa.float64(), "n": pa.uint64()})
+        assert found.schema.types == [pa.float64(), pa.uint64()]
+        assert found["x"].to_pylist() == [0.5, None]
+        for name, kind, what in (
+            ("x", pa.int64(), "whole numbers"),
+            ("n", pa.float64(), "real numbers"),
+            ("x", pa.string(), "text"),
+        ):
+            with pytest.raises(ValueError, match=rf"its column '{name}' is of '\w+' and not of {what}$"):
+                table.check({name: kind})
+
+
 def test_no_bit_of_a_catalogs_schema_ends_the_process(tmp_path: Path):
     """As some did, through PyArrow's own view of what row groups say of themselves."""
     path = catalog(tmp_path)

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from common_fate.datasets.catalog import Video
-from common_fate.errors import UserError
+from common_fate.errors import SampleError, UserError
 from pipeline.sources.images import SOURCE
 from pipeline.sources.source import Unreadable
 
@@ -67,3 +67,68 @@ def test_the_same_name_in_two_formats_is_refused(folder: Path):
     (folder / "cat.png").write_bytes((folder / "dog.PNG").read_bytes())
     with pytest.raises(UserError, match="would both be called 'cat'"):
         SOURCE.videos(SOURCE.options(path=f"{folder}/*"), WHERE)
+
+
+def pointed(folder: Path, table: str, **options: object) -> list[Video]:
+    (folder / "points.csv").write_text(table)
+    return SOURCE.videos(SOURCE.options(path=f"{folder}/*", points=f"{folder}/points.csv", **options), WHERE)
+
+
+def test_images_have_the_points_of_their_rows(folder: Path, caplog: pytest.LogCaptureFixture):
+    cat, dog = pointed(folder, "file,person,left_eye_x,left_eye_y,nose_x,nose_y\ncat.jpg,Tom,1,2,,\n")
+    assert (cat.video, cat.about) == ("cat", '{"person": "Tom"}')
+    points = SOURCE.points(cat, 0)
+    assert (points.size, points.names) == ((6, 9), ("left_eye", "nose"))
+    np.testing.assert_array_equal(points.rows, [[2, 1, 1], [0, 0, 0]])
+    assert SOURCE.points(cat, 1) is None
+    np.testing.assert_array_equal(SOURCE.points(dog, 0).rows, np.zeros((2, 3)))
+    assert caplog.messages == [f"{WHERE}.points: 1 of 2 images have no row, and no points"]
+    [frame] = SOURCE.read(cat, SOURCE.numbers(cat))
+    assert frame.image.shape == (6, 9, 3)
+    assert SOURCE.state(cat)[0] == cat.bytes == (folder / "cat.jpg").stat().st_size
+
+
+def test_only_some_images_by_what_stands_in_their_rows(folder: Path):
+    table = "file,split,x0,y0\ncat.jpg,train,1,2\ndog.PNG,val,3,4\n"
+    assert [video.video for video in pointed(folder, table, only={"split": "val"})] == ["dog"]
+    assert [video.video for video in pointed(folder, table)] == ["cat", "dog"]
+
+
+def test_other_points_make_another_video_of_the_same_image(folder: Path):
+    first, _ = pointed(folder, "file,x0,y0\ncat.jpg,1,2\n")
+    again, _ = pointed(folder, "file,x0,y0\ncat.jpg,1.0,2\n")
+    other, _ = pointed(folder, "file,x0,y0\ncat.jpg,1,3\n")
+    assert first.uri == again.uri
+    assert SOURCE.within(first) == SOURCE.within(again) != SOURCE.within(other)
+    assert "/" not in SOURCE.within(first)
+
+
+def test_an_image_that_exif_turns_has_no_points_that_are_known_to_fit(folder: Path):
+    cat, _ = pointed(folder, "file,x0,y0\ncat.jpg,1,2\n")
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.fromarray(np.full((6, 9, 3), 100, np.uint8)).save(folder / "cat.jpg", exif=exif)
+    with pytest.raises(SampleError, match="an EXIF tag that turns it, and nothing says whether its points are turned"):
+        SOURCE.points(cat, 0)
+    (folder / "cat.jpg").write_bytes(b"no image")
+    with pytest.raises(SampleError, match="not an image of a known format"):
+        SOURCE.points(cat, 0)
+
+
+@pytest.mark.parametrize("uri", ['{"file": ', '{"file": 3, "points": {}}', '{"file": "a.jpg"}'])
+def test_a_uri_from_elsewhere_is_refused(uri: str):
+    with pytest.raises(SampleError, match="its uri is not that of an image with points"):
+        SOURCE.points(Video("a", "images", uri), 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"points": "t.csv", "point_names": "faces_7"}, "point_names is 'faces_7': a list of names, or one of faces_5"),
+        ({"only": {"split": "val"}}, "point_names and only are of a table of points"),
+        ({"point_names": ["a"]}, "point_names and only are of a table of points"),
+    ],
+)
+def test_options_that_say_nothing_are_refused(options: dict[str, object], said: str):
+    with pytest.raises(ValueError, match=said):
+        SOURCE.options(path="x", **options)
