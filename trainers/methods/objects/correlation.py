@@ -17,7 +17,7 @@ GPU_BLOCK = 2**26
 
 
 def blocks(images: int, rows: int, cells: int, device: torch.device) -> Iterator[tuple[slice, slice]]:
-    """Yields slices of images and of their rows, each row paired with `cells` pixels: several images, or some rows of one."""
+    """Yields slices of images and of their rows, of `cells` pairs each: several whole images, or some rows of one."""
     most = BLOCK if device.type == "cpu" else GPU_BLOCK
     some = max(most // max(rows * cells, 1), 1)
     step = rows if rows * cells <= most else max(most // cells, 1)
@@ -71,7 +71,7 @@ class MatchLoss(torch.autograd.Function):
         total = first.new_zeros(len(first))
         to_first = torch.zeros_like(first) if wanted else None
         to_second = torch.zeros_like(second) if wanted else None
-        for images, rows in blocks(*first.shape[:2], grid.cells, first.device):
+        for images, rows in blocks(len(first), first.shape[1], grid.cells, first.device):
             vectors, others, places = first[images, rows], second[images], targets[images, rows]
             counts = weights[images, rows, None]
             share = torch.bmm(vectors, others.transpose(1, 2))
@@ -82,7 +82,8 @@ class MatchLoss(torch.autograd.Function):
             normaliser = share.sum(dim=2, keepdim=True)
             share.div_(normaliser)
             if gamma is None:
-                assert right is not None and cells is not None
+                assert cells is not None
+                assert right is not None
                 loss = most + normaliser.log() - right
                 slope = share.scatter_add_(2, cells, -torch.ones_like(right))
             else:
@@ -98,7 +99,7 @@ class MatchLoss(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         to_first, to_second = ctx.saved_tensors
         scale = grad[:, None, None]
         return to_first * scale, to_second * scale, None, None, None, None
@@ -117,7 +118,7 @@ class Reconstruction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, vectors: Tensor, auxiliary: Tensor) -> Tensor:
         made = torch.empty_like(vectors)
-        for images, rows in blocks(*vectors.shape[:2], auxiliary.shape[1], vectors.device):
+        for images, rows in blocks(len(vectors), vectors.shape[1], auxiliary.shape[1], vectors.device):
             others = auxiliary[images]
             share = torch.bmm(vectors[images, rows], others.transpose(1, 2)).softmax(dim=2)
             made[images, rows] = torch.bmm(share, others)
@@ -125,11 +126,11 @@ class Reconstruction(torch.autograd.Function):
         return made
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         vectors, auxiliary, made = ctx.saved_tensors
         to_vectors, to_auxiliary = torch.empty_like(vectors), torch.zeros_like(auxiliary)
         mean = (grad * made).sum(dim=2, keepdim=True)
-        for images, rows in blocks(*vectors.shape[:2], auxiliary.shape[1], vectors.device):
+        for images, rows in blocks(len(vectors), vectors.shape[1], auxiliary.shape[1], vectors.device):
             some, others, slopes = vectors[images, rows], auxiliary[images], grad[images, rows]
             share = torch.bmm(some, others.transpose(1, 2)).softmax(dim=2)
             to_auxiliary[images].baddbmm_(share.transpose(1, 2), slopes)

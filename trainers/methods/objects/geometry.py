@@ -34,7 +34,7 @@ class Grid:
         return torch.stack(torch.meshgrid(*self.axes(device), indexing="ij"), dim=-1).reshape(-1, 2)
 
     def nearest(self, places: Tensor) -> Tensor:
-        """Returns the numbers, row by row, of the vectors nearest to places `(..., 2)`; beyond the grid its border's."""
+        """Returns the numbers, row by row, of the vectors nearest to places `(..., 2)`, which may lie beyond them."""
         y, x = ((places - self.offset) / self.stride).round().long().unbind(-1)
         return y.clamp(0, self.height - 1) * self.width + x.clamp(0, self.width - 1)
 

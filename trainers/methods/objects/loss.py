@@ -38,9 +38,7 @@ def match_loss(
     if auxiliary is not None:
         vectors = reconstructed(vectors, auxiliary, options.memory)
     gamma = options.gamma if options.kind == "dist" else None
-    sums = [
-        _sums(turned, second, targets, weights, grid, gamma, options.memory) for turned in turns(vectors, options)
-    ]
+    sums = [_sums(turned, second, targets, weights, grid, gamma, options.memory) for turned in turns(vectors, options)]
     return torch.stack(sums).amin(dim=0), weights.sum(dim=1)
 
 
@@ -85,7 +83,7 @@ def reconstructed(vectors: Tensor, auxiliary: Tensor, memory: str) -> Tensor:
     """Returns each vector as the mean of an auxiliary set's, by how well they match (chapter 7, equation 3)."""
     if memory == "whole":
         return torch.bmm(torch.bmm(vectors, auxiliary.transpose(1, 2)).softmax(dim=2), auxiliary)
-    made: Tensor = Reconstruction.apply(vectors, auxiliary)  # type: ignore[no-untyped-call]
+    made: Tensor = Reconstruction.apply(vectors, auxiliary)
     return made
 
 
@@ -93,7 +91,7 @@ def _sums(
     first: Tensor, second: Tensor, targets: Tensor, weights: Tensor, grid: Grid, gamma: float | None, memory: str
 ) -> Tensor:
     if memory == "blocks":
-        made: Tensor = MatchLoss.apply(first, second, targets, weights, grid, gamma)  # type: ignore[no-untyped-call]
+        made: Tensor = MatchLoss.apply(first, second, targets, weights, grid, gamma)
         return made
     scores = torch.bmm(first, second.transpose(1, 2))
     if gamma is None:

@@ -51,8 +51,12 @@ class WarpOptions:
     scale: float = option(0.1, "standard deviation, of a factor around 1")
     rotation: float = option(5.0, "standard deviation, degrees")
     first: float = option(0.5, "a factor: of both deviations of the weights, in the first of the two warps")
-    margin: int = option(0, "pixels that are cut off each side of the crop once it is warped, where warps show beyond it")
-    redraws: int = option(10, "how often a warp that folds is drawn anew, before its weights are halved until none does")
+    margin: int = option(
+        0, "pixels that are cut off each side of the crop once it is warped, where warps show beyond it"
+    )
+    redraws: int = option(
+        10, "how often a warp that folds is drawn anew, before its weights are halved until none does"
+    )
 
     def __post_init__(self) -> None:
         if not 2 <= self.points <= 32:
@@ -90,7 +94,7 @@ class LossOptions:
     )
     pool: int = option(
         0,
-        "of auxiliary images: how many of the last images they are drawn from; 0: they are the next images of the batch",
+        "of auxiliary images: how many of the last images they are drawn from; 0: they are the next ones of the batch",
     )
     memory: str = option(
         "blocks", "blocks: correlations are held a few rows at a time; whole: all, for the backward pass, too"

@@ -108,7 +108,7 @@ class Objects(Task):
         every = []
         for turned in turns(vectors, self.options.loss):
             sums = first.new_zeros(2, len(first))
-            for images, part in blocks(*rows.shape, grid.cells, first.device):
+            for images, part in blocks(len(rows), rows.shape[1], grid.cells, first.device):
                 scores = torch.bmm(turned[images, part], second[images].transpose(1, 2))
                 off = (places[scores.argmax(dim=2)] - targets[images, part]).norm(dim=2)
                 log_shares = scores.log_softmax(dim=2)
