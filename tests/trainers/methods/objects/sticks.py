@@ -35,7 +35,7 @@ def picture(video: int, frame: int, still: bool = False) -> tuple[NDArray[np.uin
     within = (np.abs(own) <= HALF).all(axis=-1)
     along, across = own[..., 0] / HALF[0], own[..., 1] / HALF[1]
     colours = np.stack([128 + 120 * along, 128 + 120 * np.cos(3 * along), 128 + 100 * across], axis=-1)
-    flow = own @ rotation(then).T + there - pixels
+    flow = np.rint(64 * (own @ rotation(then).T + there - pixels)) / 64  # as shards have it
     image = np.where(within[..., None], colours, 90).astype(np.uint8)
     return image, np.where(within, flow.transpose(2, 0, 1), 0).astype(np.float32)
 

@@ -79,7 +79,9 @@ def by_loops(first: np.ndarray, second: np.ndarray, found: Matches, options: Los
         turned = [vectors]
         if options.symmetry == "rotational":  # equation 6 of chapter 6
             angles = [2 * math.pi * k / options.order for k in range(options.order)]
-            turns = [np.array([[math.cos(a), -math.sin(a), 0], [math.sin(a), math.cos(a), 0], [0, 0, 1]]) for a in angles]
+            turns = [
+                np.array([[math.cos(a), -math.sin(a), 0], [math.sin(a), math.cos(a), 0], [0, 0, 1]]) for a in angles
+            ]
             turned = [np.array([turn @ v for v in vectors]) for turn in turns]
         targets, counted = found.targets[image].numpy(), found.counted[image].numpy()
         sums.append(min(of_pair(v, second[image], targets, counted, options) for v in turned))
