@@ -34,7 +34,9 @@ class ObjectsNet(nn.Module):
         self.register_buffer("deviation", torch.tensor(DEVIATION).view(3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        vectors: Tensor = self.layers((images - self.mean) / self.deviation).float()
+        features = self.layers[:-1]((images - self.mean) / self.deviation)
+        with torch.autocast(images.device.type, enabled=False):  # a rounded vector has a place that is off
+            vectors: Tensor = self.layers[-1](features.float())
         return LENGTH * F.normalize(vectors, dim=1) if self.normalise else vectors
 
     def embed(self, images: Tensor) -> Tensor:
