@@ -25,7 +25,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def run() -> list[dict[str, Any]]:
-    """A step of the network `simple` on pairs by warp, from decoded images: its samples and its gradients, in one thread.
+    """A step of the network `simple` on pairs by warp, from decoded images: samples and gradients, in one thread.
 
     Every pixel counts that is in both images, which is the most that there is to compare. The peer is the same step
     whose loss is written with whole matrices, and left to autograd. Each is measured in a process of its own.

@@ -37,7 +37,7 @@ class ImagePool(nn.Module):
         """Fills an empty pool with images `(n, 3, S, S)`, over and over; one that has images stays as it is."""
         empty = self.identities[0] < 0
         turn = torch.arange(self.size, device=images.device) % len(images)
-        self.images.copy_(torch.where(empty, images[turn], self.images))
+        self.images.copy_(torch.where(empty, images[turn].to(self.images.dtype), self.images))
         self.identities.copy_(torch.where(empty, identities[turn], self.identities))
 
     @torch.no_grad()
@@ -45,7 +45,7 @@ class ImagePool(nn.Module):
         """Adds images `(n, 3, S, S)` in place of the oldest; of more than there is room for, the last ones."""
         images, identities = images[-self.size :], identities[-self.size :]
         places = (self.next + torch.arange(len(images), device=self.next.device)) % self.size
-        self.images.index_copy_(0, places, images.detach())
+        self.images.index_copy_(0, places, images.detach().to(self.images.dtype))
         self.identities.index_copy_(0, places, identities)
         self.next.copy_((self.next + len(images)) % self.size)
 

@@ -51,7 +51,7 @@ class Objects(Task):
 
         In training the first images then go into the pool, if there is one.
         """
-        images, count = [batch["image"], batch["second"]], len(batch["image"])
+        images, count = [batch["image"].float(), batch["second"].float()], len(batch["image"])
         if self.pool is not None:
             self.pool.fill(batch["image"], batch["identity"])
             images.append(self.pool.images)

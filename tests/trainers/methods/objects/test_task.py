@@ -127,6 +127,33 @@ def test_the_loss_is_exact_whatever_the_precision_of_the_network():
     assert loss != loss.bfloat16().float()
 
 
+@pytest.mark.parametrize("loss", [POOL, {"symmetry": "bilateral"}], ids=["pool", "mirror"])
+def test_mixed_precision_rounds_no_motion(loss: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Lightning rounds what comes in to 8 bits; places in the image would be pixels off."""
+    chosen = options(loss=loss, training={"precision": "bf16-mixed", "iterations": 1})
+    task = create_task(METHOD, chosen)
+    seen = []
+    monkeypatch.setattr(task, "_losses", lambda embedding, batch, count: seen.append(batch) or _sums(embedding))
+    data = Sticks(task.samples(train=True))
+    fit(task, data, None, chosen.training, tmp_path, ALONE)
+    numbers = [int(key[1 : key.index("-")]) for key in seen[0]["key"]]
+    flows = torch.stack([data[(0, number)]["flow"] for number in numbers])
+    assert torch.equal(seen[0]["flow"], flows)
+
+
+def _sums(embedding: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return embedding.square().sum((1, 2, 3)), torch.ones(len(embedding))
+
+
+@pytest.mark.parametrize("loss", [POOL, {"auxiliary": 1}, {}], ids=["pool", "neighbour", "plain"])
+def test_mixed_precision_trains(loss: dict[str, Any], tmp_path: Path):
+    chosen = options(loss=loss, training={"precision": "bf16-mixed"})
+    task = create_task(METHOD, chosen)
+    rows = fit(task, Sticks(task.samples(True)), Sticks(task.samples(False)), chosen.training, tmp_path, ALONE)["rows"]
+    assert len(rows) == 4
+    assert 0 < rows[-1]["validation.matching_error"] < SIDE
+
+
 def test_the_matching_error_is_how_far_the_likeliest_match_is_off():
     chosen = options()
     task = create_task(METHOD, chosen).eval()
@@ -160,7 +187,7 @@ def test_errors_of_rotational_symmetry_are_those_of_the_best_turn():
     angle = torch.tensor(2 * torch.pi / 3)
     turn = torch.tensor([[angle.cos(), -angle.sin(), 0], [angle.sin(), angle.cos(), 0], [0, 0, 1]])
     second = first @ turn.T
-    found = matches(torch.zeros(1, 2, 16, 16), torch.ones(1, 16, 16, dtype=torch.bool), grid)
+    found = matches(torch.zeros(1, 2, 16, 16, dtype=torch.int32), torch.ones(1, 16, 16, dtype=torch.bool), grid)
     assert task._errors(first, second, found, grid)[0] == 0
     assert plain._errors(first, second, found, grid)[0] > grid.cells
 
