@@ -12,7 +12,7 @@ from common_fate.tables import text_table  # noqa: E402
 
 BENCHMARKS = (
     *("guidance", "flow_coding", "regions", "superpixels", "frames", "filters", "stages"),
-    *("reading", "remote", "loader", "training", "grouping", "tracking", "flow_networks", "plan"),
+    *("reading", "remote", "loader", "training", "grouping", "objects", "tracking", "flow_networks", "plan"),
 )
 COLUMNS = ("what", "ours", "peer", "ratio", "reach")
 

@@ -9,12 +9,14 @@ from trainers.evaluations.segmentation.evaluation import EVALUATION as SEGMENTAT
 from trainers.evaluations.tracking.evaluation import EVALUATION as TRACKING
 from trainers.methods.cmp.method import METHOD as CMP
 from trainers.methods.grouping.method import METHOD as GROUPING
+from trainers.methods.objects.method import METHOD as OBJECTS
 from trainers.methods.selflow.method import METHOD as SELFLOW
 
 _METHODS = (
     CMP,
     GROUPING,
     SELFLOW,
+    OBJECTS,
 )
 _EVALUATIONS = (
     PROPAGATION,

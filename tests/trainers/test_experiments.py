@@ -471,7 +471,7 @@ NAMED: dict[str, Any] = {"segmentation": {"data": VOC}}
         ({"method": "cmp"}, "experiments.x lacks train, which is required"),
         (
             {"method": "cnp", "train": ["demo"]},
-            "experiments.x.method is 'cnp': should be one of cmp, grouping, selflow (did you mean cmp?",
+            "experiments.x.method is 'cnp': should be one of cmp, grouping, selflow, objects (did you mean cmp?",
         ),
         (
             HELD | {"recipe": "resnet5"},

@@ -134,7 +134,7 @@ class Joint:
             made["valid"] = window.valid(np.ones(window.old, np.bool_))
         if draws.jitter != _Draws.jitter:
             images = [name for name in made if kinds.get(name) == "image"]
-            made.update(zip(images, _jittered([made[name] for name in images], *draws.jitter), strict=True))
+            made.update(zip(images, jittered([made[name] for name in images], *draws.jitter), strict=True))
         tensors = {name: torch.from_numpy(x) if isinstance(x, np.ndarray) else x for name, x in made.items()}
         return {"key": key, "epoch": epoch} | tensors
 
@@ -266,8 +266,10 @@ def _landmarks(
     return moved[rows], (inside if known is None else inside & known)[rows]
 
 
-def _jittered(images: Sequence[Plane], brightness: float, contrast: float, saturation: float) -> list[Plane]:
-    """Each is a blend of the image with another: black, a mean grey, and its grey; clipped to [0, 1] each time.
+def jittered(images: Sequence[Plane], brightness: float, contrast: float, saturation: float) -> list[Plane]:
+    """Returns images `(3, H, W)`, all varied alike.
+
+    Each is a blend of the image with another: black, a mean grey, and its grey; clipped to [0, 1] each time.
 
     The mean grey is the first image's for all, so that what looks alike in two frames still does.
     """

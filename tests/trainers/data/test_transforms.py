@@ -14,7 +14,7 @@ from torchvision.transforms.v2 import functional as TF
 
 from common_fate.errors import ShardError
 from common_fate.shards.flow_coding import LIMIT
-from trainers.data.transforms import IGNORED, NOWHERE, Joint, _jittered
+from trainers.data.transforms import IGNORED, NOWHERE, Joint, jittered
 from trainers.engine.options import TransformOptions
 
 sides = st.integers(8, 60)
@@ -348,7 +348,7 @@ def test_jitter_is_torchvision_s(factors: tuple[float, float, float], seed: int)
     expected = image
     for adjust, factor in zip((TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation), factors, strict=True):
         expected = adjust(expected, factor)
-    made = torch.from_numpy(_jittered([image.numpy()], *factors)[0])
+    made = torch.from_numpy(jittered([image.numpy()], *factors)[0])
     torch.testing.assert_close(made, expected, atol=2e-3, rtol=0)  # torchvision rounds the weight of red
 
 

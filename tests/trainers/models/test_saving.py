@@ -129,7 +129,10 @@ OPTIONS_JSON: dict[str, Any] = json.loads(json.dumps(asdict(OPTIONS)))
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"method": "none"}, "not a model of cmp, grouping, selflow: give the model.safetensors of an experiment"),
+        (
+            {"method": "none"},
+            "not a model of cmp, grouping, selflow, objects: give the model.safetensors of an experiment",
+        ),
         ({"method": ["cmp"]}, "not a model of cmp"),
         ({"method": None}, "not a model of cmp"),
         ({"options": None}, "its options do not fit this version: is None: should be a mapping of options"),
