@@ -9,11 +9,13 @@ from trainers.evaluations.segmentation.evaluation import EVALUATION as SEGMENTAT
 from trainers.evaluations.tracking.evaluation import EVALUATION as TRACKING
 from trainers.methods.cmp.method import METHOD as CMP
 from trainers.methods.grouping.method import METHOD as GROUPING
+from trainers.methods.landmarks.method import METHOD as LANDMARKS
 from trainers.methods.selflow.method import METHOD as SELFLOW
 
 _METHODS = (
     CMP,
     GROUPING,
+    LANDMARKS,
     SELFLOW,
 )
 _EVALUATIONS = (
