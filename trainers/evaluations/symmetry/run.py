@@ -22,11 +22,11 @@ WIDTH = 70
 AXIS, PLANE, AS_IT_IS, PLACE = "first axis", "estimated plane", "not mirrored", "mirrored place"
 NOTE = (
     "Distances of right points from where the mirrored vectors of the left ones are found in the same image, means "
-    "over pairs of points. First axis: mirrored by the sign of the first axis of vectors, as an embedding that was learnt "
-    "with bilateral symmetry has it. Estimated plane: mirrored by the plane through the origin that takes left "
-    "vectors nearest to right ones in {images:,} other images. Not mirrored: the left vector itself. Mirrored place: no "
-    f"vector, the pixel across the middle column. At {WIDTH} px: as if images were {WIDTH} pixels wide; else in pixels of the "
-    "images."
+    "over pairs of points. First axis: mirrored by the sign of the first axis of vectors, as an embedding that was "
+    "learnt with bilateral symmetry has it. Estimated plane: mirrored by the plane through the origin that takes left "
+    "vectors nearest to right ones in {images:,} other images. Not mirrored: the left vector itself. Mirrored place: "
+    f"no vector, the pixel across the middle column. At {WIDTH} px: as if images were {WIDTH} pixels wide; else in "
+    "pixels of the images."
 )
 CAPTION = (
     "Images with the places where the first axis of their vectors is 0 in green, their vectors as colours, and, of "
