@@ -27,14 +27,14 @@ def make_pointed_view(
     frames: int = 1,
     names: Sequence[str] = tuple(POINTS),
     hidden: Sequence[tuple[int, str]] = (),
-    without: Sequence[int] = (),
+    points: bool = True,
 ) -> Path:
     """Writes the view, and returns its folder.
 
     Args:
         names: of the points, in their order; unknown ones lie on the nose.
         hidden: videos, by their numbers, and points that are hidden in them.
-        without: videos without points.
+        points: whether there are any.
     """
     samples = []
     for video in range(videos):
@@ -53,9 +53,9 @@ def make_pointed_view(
                 "jpg": cv2.imencode(
                     ".jpg", np.rint(255 * image.clip(0, 1)).astype(np.uint8)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 100]
                 )[1].tobytes(),
-                "json": encode("json", facts if video in without else facts | {"landmarks": list(names)}),
+                "json": encode("json", facts | {"landmarks": list(names)} if points else facts),
             }
-            if video not in without:
+            if points:
                 members["points.npy"] = encode("points.npy", np.array(rows, np.float32).reshape(-1, 3))
             samples.append((f"v{video}-{frame:06d}", members))
     facts = {"stage": "objects", "version": 1, "options": {}, "inputs": {}}

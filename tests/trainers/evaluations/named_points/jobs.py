@@ -15,11 +15,14 @@ from trainers.registry import EVALUATIONS, METHODS
 TRANSFORMS = {"shorter_side": None, "crop": 40}
 
 
-def job_of(evaluation: str, views: list[Path], method: str = "grouping", share: float = 0.4, **options: Any) -> Job:
+def job_of(
+    evaluation: str, views: list[Path], method: str = "grouping", share: float = 0.4, margin: int = 0, **options: Any
+) -> Job:
+    warp = {"warp": {"margin": margin}} if margin else {}
     return Job(
         experiment="mine",
         method=method,
-        method_options=build(METHODS[method].options, {"transforms": TRANSFORMS}),
+        method_options=build(METHODS[method].options, {"transforms": TRANSFORMS} | warp),
         start="scratch",
         weights=None,
         options=evaluation_options(EVALUATIONS[evaluation], None, options),

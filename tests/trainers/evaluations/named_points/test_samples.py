@@ -53,7 +53,7 @@ def test_names_that_differ_and_points_that_are_not_there_are_refused(tmp_path):
     other = make_pointed_view(tmp_path / "results/other/shards/objects", names=("nose", "left_eye"))
     with pytest.raises(UserError, match="other and one: their points have other names, or another order"):
         same_names(measured_samples(job_of("matching", [one, other], share=0)))
-    none = make_pointed_view(tmp_path / "results/none/shards/objects", without=range(8))
+    none = make_pointed_view(tmp_path / "results/none/shards/objects", points=False)
     with pytest.raises(UserError, match="has no points: its samples are of"):
         measured_samples(job_of("matching", [none], share=0))
     few = make_pointed_view(tmp_path / "results/few/shards/objects", names=())
@@ -64,4 +64,5 @@ def test_names_that_differ_and_points_that_are_not_there_are_refused(tmp_path):
 def test_the_margin_is_what_warps_cut_off():
     options = job_of("matching", [], method="landmarks").method_options
     assert margin_of(options) == options.warp.margin == 0
+    assert margin_of(job_of("matching", [], method="landmarks", margin=7).method_options) == 7
     assert margin_of(job_of("matching", []).method_options) == 0
