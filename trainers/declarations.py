@@ -84,6 +84,8 @@ class Evaluation:
             encoder in it; or `features`, its embedding of pixels, and of a method without one its image encoder.
         methods: those whose networks it can read; none: of any method (that has an encoder, where it needs one).
         view: the view that it reads of the datasets it is measured `on`, or `OWN`; None: it reads no view.
+        learns_from: from options those of the datasets it is measured `on` that it learns from and does not measure:
+            they may be what the experiment was trained on; None: it measures all.
         truth: whether it also reads the column `truth` of those datasets, where there is one.
         starts: what it is measured from where config.yaml does not say; the first is what was trained here, whatever
             that is called with other options.
@@ -101,6 +103,7 @@ class Evaluation:
     needs: str | Callable[[Any], str]
     methods: tuple[str, ...] = ()
     view: str | None = None
+    learns_from: Callable[[Any], tuple[str, ...]] | None = None
     truth: bool = False
     starts: tuple[str, ...] = ("model", "scratch")
     trains: bool = False

@@ -345,7 +345,8 @@ def _evaluated(
     default = evaluation.starts_for(options)[: 1 if one.place else None]
     starts = starts_of(values.get("start", default), evaluation.trained(options), given, f"{where}.start")
     view = one.method.view_for(one.options) if evaluation.view == OWN else evaluation.view
-    on, side = _measured_on(values.get("on"), view, one, datasets, split, validate, where)
+    learns_from = evaluation.learns_from(options) if evaluation.learns_from else ()
+    on, side = _measured_on(values.get("on"), view, one, datasets, split, validate, where, learns_from)
     for key, path in (evaluation.paths(options) if evaluation.paths else {}).items():
         if not os.path.exists(path):
             raise UserError(f"{where}.{key}: there is no file or folder {path!r}")
@@ -372,17 +373,23 @@ def _measured_on(
     split: Split,
     validate: tuple[str, ...],
     where: str,
+    learns_from: tuple[str, ...],
 ) -> tuple[tuple[str, ...], str]:
-    """The datasets that an evaluation is measured on, and which of their videos."""
+    """The datasets that an evaluation reads, and on which of their videos it is measured.
+
+    Args:
+        learns_from: those of them that it does not measure.
+    """
     if view is None:
         return (), "all"
     trained = one.values["train"]
     names = tuple(on) if on is not None else validate or tuple(trained)
     check_view(names, datasets, view, f"{where}.on")
-    if not set(names) & set(trained):
+    measured = [name for name in names if name not in learns_from]
+    if not set(measured) & set(trained):
         return names, "all"
-    if not split.validation_share or set(names) - set(trained):
-        number, name = next((number, name) for number, name in enumerate(names) if name in trained)
+    if not split.validation_share or set(measured) - set(trained):
+        number, name = next((number, name) for number, name in enumerate(names) if name in trained and name in measured)
         advice = (
             "give the others an evaluation of their own"
             if split.validation_share

@@ -1,22 +1,28 @@
 """Every method and every evaluation there is, by name. A new one is a line here; nothing here imports torch."""
 
 from trainers.declarations import Evaluation, Method
+from trainers.evaluations.centres.evaluation import EVALUATION as CENTRES
 from trainers.evaluations.embedding.evaluation import EVALUATION as EMBEDDING
 from trainers.evaluations.flow.evaluation import EVALUATION as FLOW
+from trainers.evaluations.landmark_regression.evaluation import EVALUATION as LANDMARK_REGRESSION
+from trainers.evaluations.matching.evaluation import EVALUATION as MATCHING
 from trainers.evaluations.propagation.evaluation import EVALUATION as PROPAGATION
 from trainers.evaluations.retrieval.evaluation import EVALUATION as RETRIEVAL
 from trainers.evaluations.segmentation.evaluation import EVALUATION as SEGMENTATION
+from trainers.evaluations.symmetry.evaluation import EVALUATION as SYMMETRY
 from trainers.evaluations.tracking.evaluation import EVALUATION as TRACKING
 from trainers.methods.cmp.method import METHOD as CMP
 from trainers.methods.grouping.method import METHOD as GROUPING
+from trainers.methods.landmarks.method import METHOD as LANDMARKS
 from trainers.methods.objects.method import METHOD as OBJECTS
 from trainers.methods.selflow.method import METHOD as SELFLOW
 
 _METHODS = (
     CMP,
     GROUPING,
-    SELFLOW,
+    LANDMARKS,
     OBJECTS,
+    SELFLOW,
 )
 _EVALUATIONS = (
     PROPAGATION,
@@ -25,6 +31,10 @@ _EVALUATIONS = (
     TRACKING,
     RETRIEVAL,
     EMBEDDING,
+    LANDMARK_REGRESSION,
+    MATCHING,
+    CENTRES,
+    SYMMETRY,
 )
 METHODS: dict[str, Method] = {method.name: method for method in _METHODS}
 EVALUATIONS: dict[str, Evaluation] = {evaluation.name: evaluation for evaluation in _EVALUATIONS}

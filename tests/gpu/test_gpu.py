@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.pointed_view import make_pointed_view
 from tests.support.workspace import ROOT, Workspace
 from trainers.declarations import OWN
 from trainers.engine.options import build
@@ -105,6 +106,12 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
+def pointed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A view `objects` with named points, of twelve videos."""
+    return make_pointed_view(tmp_path_factory.mktemp("pointed") / "results/pointed/shards/objects", videos=12)
+
+
+@pytest.fixture(scope="module")
 def trained(views: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Reports]:
     """The experiment of each method on each device, by both."""
     made: dict[str, Reports] = {}
@@ -150,6 +157,7 @@ def test_an_evaluation_comes_out_as_on_the_cpu(
     views: Path,
     images: dict[str, Any],
     videos: dict[str, Any],
+    pointed: Path,
     tmp_path: Path,
     name: str,
     method: str,
@@ -162,7 +170,7 @@ def test_an_evaluation_comes_out_as_on_the_cpu(
     options = {one: value for one, value in options.items() if one in known}
     evaluation_options(evaluation, None, options)  # what else has no default is to be given here
     view = view_of(method) if evaluation.view == OWN else evaluation.view
-    given = [views / view] if view else []
+    given = [pointed if view == "objects" else views / view] if view else []
     rows: dict[str, list[dict[str, Any]]] = {}
     for device in DEVICES:
         to = tmp_path / device / f"{start}.json"

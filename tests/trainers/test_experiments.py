@@ -135,6 +135,23 @@ def test_other_datasets_are_evaluated_whole():
     assert (found.on, found.side) == (("other",), "all")
 
 
+def test_what_an_evaluation_learns_from_may_have_been_trained_on():
+    datasets = {
+        name: {"source": {"kind": "synthetic", "seed": n}, "views": ["objects"]} for n, name in enumerate("abc")
+    }
+    trained = {"method": "landmarks", "train": ["a"], "validation": {"share": 0.25}}
+
+    def evaluated(**keys: Any) -> Any:
+        return resolve(datasets, x=trained | {"evaluate": {"told": {"evaluation": "landmark_regression", **keys}}})
+
+    found = evaluated(on=["a", "b"], labels_from=["a"])["x"].evaluations["told"]
+    assert (found.on, found.side) == (("a", "b"), "all")
+    found = evaluated(on=["a"])["x"].evaluations["told"]
+    assert (found.on, found.side) == (("a",), "held out")
+    with pytest.raises(UserError, match=r"told.on\[0\]: 'a' is trained on: give the others an evaluation of their own"):
+        evaluated(on=["a", "b", "c"], labels_from=["b"])
+
+
 def test_the_key_on_needs_no_quotes():
     """YAML 1.1 reads it as true."""
     text = "{method: cmp, train: [demo], validation: {on: [other]}, evaluate: {propagation: {on: [other]}}}"
@@ -471,7 +488,7 @@ NAMED: dict[str, Any] = {"segmentation": {"data": VOC}}
         ({"method": "cmp"}, "experiments.x lacks train, which is required"),
         (
             {"method": "cnp", "train": ["demo"]},
-            "experiments.x.method is 'cnp': should be one of cmp, grouping, selflow, objects (did you mean cmp?",
+            f"experiments.x.method is 'cnp': should be one of {', '.join(METHODS)} (did you mean cmp?",
         ),
         (
             HELD | {"recipe": "resnet5"},

@@ -29,6 +29,7 @@ from trainers.models.encoders import create_encoder, save_encoder
 from trainers.models.encoders.create import ENCODERS
 from trainers.models.saving import create_network, load_model, load_start, save_model
 from trainers.models.weights_file import extract_encoder, read_about, read_weights
+from trainers.registry import METHODS
 
 OPTIONS = CMPOptions(model=ModelOptions(encoder="resnet18"), loss=LossOptions(bins=9))
 SPLIT = Split(0.25, 0.5)
@@ -129,10 +130,7 @@ OPTIONS_JSON: dict[str, Any] = json.loads(json.dumps(asdict(OPTIONS)))
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        (
-            {"method": "none"},
-            "not a model of cmp, grouping, selflow, objects: give the model.safetensors of an experiment",
-        ),
+        ({"method": "none"}, f"not a model of {', '.join(METHODS)}: give the model.safetensors of an experiment"),
         ({"method": ["cmp"]}, "not a model of cmp"),
         ({"method": None}, "not a model of cmp"),
         ({"options": None}, "its options do not fit this version: is None: should be a mapping of options"),
