@@ -172,10 +172,15 @@ class Pair:
         return in_first.astype(np.float32), in_second.astype(np.float32), inside
 
 
-def warped_pair(image: Plane, options: WarpOptions, rng: np.random.Generator) -> Pair:
+def warped_pair(
+    image: Plane, options: WarpOptions, rng: np.random.Generator, known: NDArray[np.bool_] | None = None
+) -> Pair:
     """Returns a pair from an image `(3, H, W)`; beyond it is its mean colour.
 
     The images are sampled once each, bilinearly: the second warp's places go through the first warp.
+
+    Args:
+        known: `(H, W)`: where the image has something, if not everywhere: nothing else is valid.
 
     Raises:
         ValueError: `options.margin` leaves nothing of the image.
@@ -190,10 +195,11 @@ def warped_pair(image: Plane, options: WarpOptions, rng: np.random.Generator) ->
     first, second = (_sampled(image, _pixels(places, size)) for places in (from_first, from_second))
     led = _pixels(between, size)
     flow = (np.moveaxis(led, -1, 0) - np.indices(size))[::-1]
+    there = _within(_pixels(from_first, size).reshape(-1, 2), size)
+    if known is not None:
+        there &= _whole(known, _pixels(from_first, size)).reshape(-1)
     inner = np.array(size) - 2 * options.margin
-    valid = _within((led - options.margin).reshape(-1, 2), inner) & _within(
-        _pixels(from_first, size).reshape(-1, 2), size
-    )
+    valid = _within((led - options.margin).reshape(-1, 2), inner) & there
 
     def cut(array: NDArray) -> NDArray:  # type: ignore[type-arg]
         kept = slice(options.margin, size[0] - options.margin), slice(options.margin, size[1] - options.margin)
@@ -254,6 +260,16 @@ def _sampled(image: Plane, pixels: Floats) -> Plane:
         for plane, mean in zip(image, colour, strict=True)
     ]
     return np.stack(planes).astype(np.float32)
+
+
+def _whole(mask: NDArray[np.bool_], pixels: Floats) -> NDArray[np.bool_]:
+    """Whether all that is interpolated at places `(H, W, 2)` in pixels lies in a mask."""
+    last = np.array(mask.shape) - 1
+    (y, x), (below, right) = (
+        np.moveaxis(np.clip(side(pixels), 0, last).astype(np.intp), -1, 0) for side in (np.floor, np.ceil)
+    )
+    whole: NDArray[np.bool_] = mask[y, x] & mask[y, right] & mask[below, x] & mask[below, right]
+    return whole
 
 
 def _squared(places: Floats, centres: Floats) -> Floats:

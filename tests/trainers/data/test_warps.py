@@ -2,6 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.interpolate import RBFInterpolator, RegularGridInterpolator
 
 from trainers.data.warps import Warp, WarpOptions, draw_warp, folds, grid, warped_pair
@@ -86,3 +88,40 @@ def test_a_turn_keeps_the_shape():
     warp = draw_warp(WarpOptions(bend=0, strong_bend=0), np.random.default_rng(0), (9, 9))
     assert isinstance(warp, Warp)
     np.testing.assert_allclose(warp.matrix @ warp.matrix.T, np.linalg.det(warp.matrix) * np.eye(2), atol=1e-12)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([1.0, 5.0, 30.0]))
+def test_no_warp_folds(seed: int, bend: float):
+    places = draw_warp(WarpOptions(), np.random.default_rng(seed), (24, 24), bend).on_grid((24, 24))
+    right, down = np.diff(places, axis=1)[:-1], np.diff(places, axis=0)[:, :-1]
+    assert (np.linalg.det(np.stack([down, right], axis=-1)) > 0).all()
+
+
+def test_a_mirror_image_folds():
+    assert not folds(grid(SIZE))
+    assert folds(grid(SIZE) * [1, -1])
+
+
+def test_the_deviations_are_those_of_the_options():
+    rng = np.random.default_rng(0)
+    drawn = [draw_warp(WarpOptions(), rng, (8, 8), 0.5) for _ in range(400)]
+    weights = np.stack([warp.weights for warp in drawn])
+    mixed = 0.5 * np.sqrt((0.01**2 + 0.001**2) / 2)
+    assert weights.std() == pytest.approx(mixed, rel=0.02)
+    assert np.median(np.abs(weights)) < 0.4 * mixed  # half of them are small
+    assert np.std([warp.shift for warp in drawn]) == pytest.approx(0.1, rel=0.1)
+    scales = [np.sqrt(np.linalg.det(warp.matrix)) for warp in drawn]
+    angles = [np.rad2deg(np.arctan2(warp.matrix[0, 1], warp.matrix[0, 0])) for warp in drawn]
+    assert (np.mean(scales), np.std(scales)) == (pytest.approx(1, abs=0.02), pytest.approx(0.1, rel=0.15))
+    assert np.std(angles) == pytest.approx(5, rel=0.15)
+
+
+def test_what_is_not_known_of_the_image_is_not_valid():
+    known = np.ones((40, 40), bool)
+    known[:, :20] = False
+    pair = warped_pair(np.zeros((3, 40, 40), np.float32), WarpOptions(), np.random.default_rng(0), known)
+    whole = warped_pair(np.zeros((3, 40, 40), np.float32), WarpOptions(), np.random.default_rng(0))
+    assert 0.1 < pair.valid.mean() < whole.valid.mean()
+    from_x = pair.to_second(pair.to_first.on_grid((40, 40)))[..., 1]
+    np.testing.assert_array_equal(pair.valid, whole.valid & ((from_x + 1) / 2 * 39 >= 20))

@@ -8,6 +8,7 @@ Exchange", ICCV 2019. Nothing here imports torch: Snakemake reads it, too.
 from dataclasses import dataclass, field
 
 from pipeline.option import option
+from trainers.data.warps import WarpOptions
 from trainers.engine.options import TrainingOptions, TransformOptions
 
 VERSION = 1
@@ -35,40 +36,6 @@ class ModelOptions:
             raise ValueError(f"network is {self.network!r}: should be one of {', '.join(NETWORKS)}")
         if not 2 <= self.dimensions <= 1024:
             raise ValueError(f"dimensions is {self.dimensions}: from 2 to 1024")
-
-
-@dataclass(frozen=True)
-class WarpOptions:
-    """Random thin-plate splines, of pairs by warp; lengths are shares of half the image (the later release's values).
-
-    A warped pair is an image under a first warp, and that under a second one, whose motion is known.
-    """
-
-    points: int = option(10, "control points, so many by so many")
-    spline: float = option(0.001, "standard deviation of a control point's weight, each coordinate's its own")
-    strong: float = option(0.01, "the same of half of them, each with probability 0.5")
-    translation: float = option(0.1, "standard deviation")
-    scale: float = option(0.1, "standard deviation, of a factor around 1")
-    rotation: float = option(5.0, "standard deviation, degrees")
-    first: float = option(0.5, "a factor: of both deviations of the weights, in the first of the two warps")
-    margin: int = option(
-        0, "pixels that are cut off each side of the crop once it is warped, where warps show beyond it"
-    )
-    redraws: int = option(
-        10, "how often a warp that folds is drawn anew, before its weights are halved until none does"
-    )
-
-    def __post_init__(self) -> None:
-        if not 2 <= self.points <= 32:
-            raise ValueError(f"points is {self.points}: from 2 to 32")
-        for name in ("spline", "strong", "translation", "scale", "rotation", "first"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}: from 0 up")
-        if self.scale > 0.3:
-            raise ValueError(f"scale is {self.scale}: at most 0.3, as a factor around 1 should stay above 0")
-        for name in ("margin", "redraws"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}: from 0 up")
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,14 @@ import hashlib
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from common_fate.torch.sample import Sample
 from trainers.data.transforms import Joint, generator, jittered
+from trainers.data.warps import warped_pair
 from trainers.data.window import Plane
 from trainers.methods.objects.geometry import whole
 from trainers.methods.objects.options import ObjectsOptions, PhotometricOptions
-from trainers.methods.objects.warps import draw_warp
 
 
 class ObjectsTransform:
@@ -86,32 +85,9 @@ class ObjectsTransform:
 
     def _warped(self, crop: Sample, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The crop under two warps one after the other and under the first alone, and the motion of the second."""
-        options, side = self.options.warp, self.options.transforms.crop
-        once = torch.from_numpy(draw_warp(rng, options, side, options.first).dense(side)).float()
-        again = torch.from_numpy(draw_warp(rng, options, side).dense(side)).float()
-        image = torch.cat([crop["image"], crop["valid"][None].float()])
-        second = _sampled(image, once)
-        # The first warp's map, sampled by the second: the image is interpolated once. Beyond it nothing counts.
-        first = _sampled(image, _sampled(once.permute(2, 0, 1), again, "border").permute(1, 2, 0))
-        line = torch.arange(side, dtype=torch.float32)
-        flow = (again + 1) * ((side - 1) / 2) - torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1)
-        cut = slice(options.margin, side - options.margin)
-        first, second, flow = (planes[:, cut, cut].contiguous() for planes in (first, second, flow.permute(2, 0, 1)))
-        return first[:3].contiguous(), second[:3].contiguous(), flow, first[3] > 1 - 1e-4
-
-
-def _sampled(planes: Tensor, places: Tensor, padding: str = "mean") -> Tensor:
-    """Planes `(C, H, W)` at places `(h, w, 2)`, x and y from -1 to 1, interpolated; beyond them their mean, or border.
-
-    The last plane's, a mask's, is 0 there.
-    """
-    # align_corners=True: -1 and 1 are the centres of the outer pixels.
-    if padding == "border":
-        return F.grid_sample(planes[None], places[None], padding_mode="border", align_corners=True)[0]
-    fill = planes.mean(dim=(1, 2), keepdim=True)
-    fill[-1] = 0
-    made: Tensor = F.grid_sample((planes - fill)[None], places[None], padding_mode="zeros", align_corners=True)[0]
-    return made + fill
+        pair = warped_pair(crop["image"].numpy(), self.options.warp, rng, crop["valid"].numpy())
+        first, second, flow, counted = map(torch.from_numpy, (pair.first, pair.second, pair.flow, pair.valid))
+        return first, second, flow, counted
 
 
 def mirror(image: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:

@@ -67,7 +67,7 @@ def test_still_pairs_would_be_seen():
 
 
 def test_pixels_from_beyond_the_image_do_not_count():
-    far = {"translation": 0.0, "scale": 0.0, "rotation": 0.0, "spline": 0.0, "strong": 0.0, "margin": 0}
+    far = {"translation": 0.0, "scale": 0.0, "rotation": 0.0, "bend": 0.0, "strong_bend": 0.0, "margin": 0}
     assert pair(0, warp=far)["counted"].all()
     assert pair(0, warp=far)["flow"].abs().max() <= 1
     made = pair(3, warp=far | {"translation": 0.3})

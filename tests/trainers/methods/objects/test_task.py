@@ -254,7 +254,6 @@ def test_each_kind_of_pairs_has_its_view():
         ({"loss": {"auxiliary": 1}, "training": {"batch_size": 1}}, "and a pass has 1 image, of which one"),
         ({"loss": {"occlusion": True}, "pairs": "flow"}, "loss.occlusion is true, and pairs is flow: only truth knows"),
         ({"pairs": "warp", "warp": {"margin": 20}}, "warp.margin is 20, and transforms.crop 48: 8 pixels are left"),
-        ({"warp": {"scale": 0.5}}, "warp.scale is 0.5: at most 0.3"),
         ({"photometric": {"jpeg": [90, 30]}}, r"photometric.jpeg is \[90, 30\]: should be a lower and a higher"),
     ],
 )
