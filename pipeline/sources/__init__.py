@@ -1,6 +1,17 @@
 """Where videos come from: one module a kind, named in `SOURCES`."""
 
-from pipeline.sources import adopted, benchmarks, faces, folders, images, synthetic, urls, videos, yfcc100m, youtube
+from pipeline.sources import (
+    adopted,
+    benchmarks,
+    faces,
+    folders,
+    images,
+    synthetic,
+    urls,
+    videos,
+    yfcc100m,
+    youtube,
+)
 from pipeline.sources.source import Source
 
 SOURCES: dict[str, Source] = {
