@@ -20,7 +20,7 @@ demo: setup ## Raw video to shards, a trained model and a report, on a small syn
 	@snakemake --report results/report.html --report-stylesheet workflow/report/report.css --quiet all
 	@python -m pipeline stats results/demo
 	@echo "Shards and manifests: results/demo/shards/cmp, results/demo_segments/shards/grouping and .../selflow"
-	@echo "Trained models, curves and metrics: results/experiments/demo and demo_groups"
+	@echo "Trained models, curves and metrics: results/experiments/demo, demo_groups and demo_arm"
 	@echo "Report with pictures: results/report.html (open it in a browser)"
 	@echo "Next: put five lines for your own videos in place of the demo's in config.yaml (its first lines show them), then run"
 	@echo "  $(BIN)/snakemake --cores all"

@@ -63,7 +63,9 @@ def clone(folder: Path) -> Clone:
 def few_shards_long_training(config: dict[str, Any]) -> None:
     config["datasets"]["demo"]["videos_per_shard"] = 80
     config["experiments"]["demo"]["training"] = {"iterations": ITERATIONS, "checkpoint_every": 50}
-    del config["experiments"]["demo_groups"]  # one training, which is disturbed and timed
+    for name in ("demo_groups", "demo_arm"):  # one training, which is disturbed and timed
+        del config["experiments"][name]
+    del config["datasets"]["demo_arm"]
 
 
 def on_test_cluster(profile: dict[str, Any]) -> None:

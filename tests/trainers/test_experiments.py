@@ -82,6 +82,7 @@ def test_the_default_configuration_trains_on_the_demo():
     assert {name: one.views for name, one in found.items()} == {
         "demo": ["results/demo/shards/cmp"],
         "demo_groups": ["results/demo_segments/shards/grouping"],
+        "demo_arm": ["results/demo_arm/shards/objects_truth"],
     }
     assert found["demo"].evaluations["propagation"].side == "held out"
 
