@@ -72,6 +72,11 @@ class Objects(Task):
             drawn = self.pool.draw(batch["identity"], loss.auxiliary)
             auxiliary = vectors[2 * count :][drawn].flatten(1, 2)
         elif loss.auxiliary:
+            if loss.auxiliary >= count:
+                raise UserError(
+                    f"loss.auxiliary is {loss.auxiliary}, and a pass has {count} images on each device, of which one "
+                    "is the pair's own: give it more, or loss.pool"
+                )
             auxiliary = following(first, loss.auxiliary)
         found = matches(batch["flow"], batch["counted"], grid)
         return match_loss(first, second, found, grid, loss, auxiliary)

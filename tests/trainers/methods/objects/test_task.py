@@ -262,6 +262,12 @@ def test_options_that_do_not_fit_are_refused(changed: dict[str, Any], problem: s
         options(**changed)
 
 
+def test_devices_that_share_out_too_few_images_are_refused():
+    chosen = options(loss={"auxiliary": 3}, training={"batch_size": 4})
+    with pytest.raises(UserError, match=r"loss.auxiliary is 3, and a pass has 3 images on each device"):
+        create_task(METHOD, chosen).train()(batch(chosen))
+
+
 def test_a_pool_larger_than_the_data_is_refused():
     task = create_task(METHOD, options(loss=POOL))
     task.check_samples(4)

@@ -39,6 +39,7 @@ def trained(view: Path, to: Path, **changed: Any) -> subprocess.CompletedProcess
     )
 
 
+@pytest.mark.slow
 def test_sticks_are_learnt(view: Path, tmp_path: Path):
     """The loss falls, and held-out pixels are found nearer to where they are than by random weights."""
     done = trained(view, tmp_path / "sticks")
@@ -64,6 +65,7 @@ def test_sticks_are_learnt(view: Path, tmp_path: Path):
     assert error["trained"] == pytest.approx(float(rows[-1]["validation.matching_error"]), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_view_without_truth_is_refused(view: Path, tmp_path: Path):
     done = trained(view, tmp_path / "sticks", pairs="flow")
     assert done.returncode != 0
