@@ -80,7 +80,7 @@ EVALUATION = Evaluation(
     version=1,
     run="trainers.evaluations.landmark_regression.run:run",
     needs="model",
-    methods=("grouping", "landmarks"),
+    methods=("grouping", "landmarks", "objects"),
     view="objects",
     learns_from=lambda options: options.labels_from,
 )

@@ -56,8 +56,9 @@ def with_dots(picture: Picture, *several: Dots) -> Picture:
     for dots in several:
         for (y, x), colour in zip(dots.places, dots.colours, strict=True):
             at = (round((x + 0.5) * times), round((y + 0.5) * times))
-            cv2.circle(canvas, at, radius + 1, BLACK, 2 if dots.hollow else -1, cv2.LINE_AA)
-            cv2.circle(canvas, at, radius, colour, 2 if dots.hollow else -1, cv2.LINE_AA)
+            wide, thickness = (radius + 3, 1) if dots.hollow else (radius, -1)
+            cv2.circle(canvas, at, wide + 1, BLACK, thickness, cv2.LINE_AA)
+            cv2.circle(canvas, at, wide, colour, thickness, cv2.LINE_AA)
     return canvas
 
 
