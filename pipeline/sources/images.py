@@ -31,7 +31,7 @@ class ImagesOptions:
     point_names: str | list[str] | None = option(
         None, "of the points, in the order of the columns, or `faces_5` or `faces_68`; null: as the columns are called"
     )
-    only: Mapping[str, str] | None = option(
+    only: Mapping[str, str | int] | None = option(
         None, "images whose row has these values, such as `{split: train}`; null: all, with a row or without"
     )
 

@@ -57,7 +57,7 @@ def read_points(
     path: str,
     images: Sequence[str],
     names: str | Sequence[str] | None,
-    only: Mapping[str, str] | None,
+    only: Mapping[str, str | int] | None,
     where: str,
 ) -> PointTable:
     """Reads a table of the points of images; docs/sources/points.md says what the columns may be called.
@@ -98,13 +98,13 @@ def read_points(
     return PointTable(called, found)
 
 
-def _rows(path: Path, only: Mapping[str, str]) -> list[tuple[int, Row]]:
+def _rows(path: Path, only: Mapping[str, str | int]) -> list[tuple[int, Row]]:
     rows = []
     number = 0
     for number, row in read_rows(path, floats=True):
         if lacking := [name for name in only if name not in row]:
             raise ValueError(f"no column {quoted(lacking[0])}: the columns are {quoted(', '.join(row))}")
-        if all(row[name].strip() == value for name, value in only.items()):
+        if all(row[name].strip() == str(value) for name, value in only.items()):
             rows.append((number, row))
     if not rows:
         raise ValueError(f"no row with {dict(only)}" if number else "has no row")

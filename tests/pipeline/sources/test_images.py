@@ -6,6 +6,7 @@ from PIL import Image
 
 from common_fate.datasets.catalog import Video
 from common_fate.errors import SampleError, UserError
+from pipeline.columns.landmarks import mirrored_pairs
 from pipeline.sources.images import SOURCE
 from pipeline.sources.source import Unreadable
 
@@ -132,3 +133,33 @@ def test_a_uri_from_elsewhere_is_refused(uri: str):
 def test_options_that_say_nothing_are_refused(options: dict[str, object], said: str):
     with pytest.raises(ValueError, match=said):
         SOURCE.options(path="x", **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "pairs"),
+    [
+        ("faces_ytf68", {"only": {"split": "val"}}, 29),
+        ("faces_aflw5", {"point_names": "faces_5"}, 2),
+        ("animal_heads", {}, 2),
+    ],
+)
+def test_tables_as_they_come_have_the_two_sides_of_faces(
+    shared_data: Path, name: str, options: dict[str, object], pairs: int
+):
+    """Of the mean of many faces, the two of a pair are as high, one to the left and one to the right."""
+    place = shared_data / name
+    videos = SOURCE.videos(SOURCE.options(path=f"{place}/images/*", points=f"{place}/landmarks.csv", **options), WHERE)
+    points = [SOURCE.points(video, 0) for video in videos[::10]]
+    rows = np.stack([one.rows for one in points])
+    seen = rows[..., 2].astype(bool)
+    mean = np.stack([rows[seen[:, row], row].mean(axis=0) for row in range(rows.shape[1])])
+    found = mirrored_pairs(points[0].names)
+    assert len(found) == pairs
+    left, right = mean[[pair[0] for pair in found]], mean[[pair[1] for pair in found]]
+    width = points[0].size[1]
+    assert (abs(left[:, 0] - right[:, 0]) < width / 15).all()
+    apart = right[:, 1] - left[:, 1]
+    assert (apart > 1).all() or (apart < -1).all(), "left is as seen, or the animal's own"
+    unpaired = [row for row in range(len(mean)) if row not in {*sum(found, ())}]
+    middle = (left[:, 1] + right[:, 1]).mean() / 2
+    assert (abs(mean[unpaired, 1] - middle) < width / 15).all()

@@ -128,6 +128,7 @@ def test_an_image_is_known_by_its_name_and_folders(tmp_path: Path, file: str, im
 def test_rows_may_be_chosen(tmp_path: Path):
     text = "file,split,x0,y0\na.jpg,train,1,2\nb.png,val,3,4\nelsewhere.png,test,3,4\n"
     assert [*read(tmp_path, text, only={"split": "val"}).images] == [IMAGES[1]]
+    assert [*read(tmp_path, text, only={"split": "val", "x0": 3}).images] == [IMAGES[1]]
     with pytest.raises(UserError, match="no column 'fold': the columns are 'file, split, x0, y0'"):
         read(tmp_path, text, only={"fold": "val"})
     with pytest.raises(UserError, match=r"no row with \{'split': 'dev'\}"):
@@ -187,7 +188,7 @@ def test_a_table_that_is_not_there_is_told(tmp_path: Path):
 NUMBERS = st.one_of(st.none(), st.floats(-1000, 1000, width=32), st.integers(-1000, 1000))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=3))
 def test_every_format_of_table_gives_the_same_points(
     tmp_path_factory: pytest.TempPathFactory, places: list[tuple[float | None, float | None]]

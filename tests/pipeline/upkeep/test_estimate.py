@@ -197,7 +197,8 @@ def test_the_benchmark_prints_the_figures_lines(shared_data: Path, monkeypatch: 
     figures = [START, START_ON_CLUSTER, *(figure for pair in COSTS.values() for figure in pair)]
     assert {figure.line for figure in figures} <= lines
     without = [row["what"].split()[1].rstrip(":") for row in rows if row.get("ours") == "not measured"]
-    assert without == ["truth", "masks", "flow", "labelled"], "the view flow joins truth"
+    more = [view for view in VIEWS if view.startswith("objects")]
+    assert without == ["truth", "masks", "landmarks", "flow", *more, "labelled"], "the view flow joins truth"
     assert {*STAGES, *VIEWS} == {what.split()[1].rstrip(":") for what in lines if what.startswith(("stage", "view"))}
 
 
