@@ -110,7 +110,7 @@ def labels_sheet(title: str, shown: Sequence[Pointed], vectors: Vectors, plane: 
     """Draws images, their vectors as colours, and, of three dimensions, their spheres.
 
     Args:
-        plane: draw where the first axis of the vectors is 0 as well.
+        plane: draw where the first axis of the vectors is 0 as well, on images and spheres.
     """
     fields = [everywhere(one.image, vectors) for one in shown]
     rows: list[list[Tile]] = []
@@ -119,7 +119,10 @@ def labels_sheet(title: str, shown: Sequence[Pointed], vectors: Vectors, plane: 
         seen = with_plane(picture, field[..., 0]) if plane else enlarged(picture)[0]
         row: list[Tile] = [(kept(seen), f"image\n{one.key}"), (kept(enlarged(colours)[0]), "vectors")]
         if field.shape[2] == 3:
-            row.append((kept(on_sphere(picture, field)), "on the sphere"))
+            sphere = on_sphere(picture, field)
+            if plane:  # a quarter of a turn to either side of the first axis
+                sphere[:, [SPHERE[1] // 4, 3 * SPHERE[1] // 4]] = GREEN
+            row.append((kept(sphere), "on the sphere"))
         rows.append(row)
     return sheet(title, rows)
 
