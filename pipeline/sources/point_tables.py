@@ -82,7 +82,7 @@ def read_points(
         used = {file, *(name for one in columns for name in (one.x, one.y, one.visible))}
         found: dict[str, Pointed] = {}
         stands: dict[str, int] = {}
-        for number, image, row in _with_images(rows, file, images):
+        for number, image, row in _with_images(rows, file, images, where):
             if image in found:
                 raise RowError(number, f"{quoted(row[file])} has points in row {stands[image]}: an image has one row")
             stands[image] = number
@@ -213,7 +213,9 @@ def _file_column(names: Iterable[str]) -> str:
     raise ValueError("has no column of files: call it `file`")
 
 
-def _with_images(rows: Sequence[tuple[int, Row]], file: str, images: Sequence[str]) -> Iterator[tuple[int, str, Row]]:
+def _with_images(
+    rows: Sequence[tuple[int, Row]], file: str, images: Sequence[str], where: str
+) -> Iterator[tuple[int, str, Row]]:
     """The rows with the images that they name, by a name with or without its extension, and folders where needed."""
     by_name: dict[str, dict[str, None]] = {}
     for image in images:
@@ -234,7 +236,7 @@ def _with_images(rows: Sequence[tuple[int, Row]], file: str, images: Sequence[st
         else:
             raise RowError(number, f"{quoted(row.get(file, ''))} is none of the images, and does not lie beside them")
     if others:
-        _log.warning("%d rows are of images that `path` leaves out", others)
+        _log.warning("%s: %d rows are of images that `path` leaves out", where, others)
 
 
 def _ends_in(image: str, path: str) -> bool:

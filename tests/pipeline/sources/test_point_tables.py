@@ -142,7 +142,7 @@ def test_images_that_path_leaves_out_may_have_rows(tmp_path: Path, caplog: pytes
     with caplog.at_level(logging.WARNING):
         table = read(tmp_path, text, images=[str(tmp_path / "a.jpg")])
     assert [*table.images] == [str(tmp_path / "a.jpg")]
-    assert caplog.messages == ["2 rows are of images that `path` leaves out"]
+    assert caplog.messages == [f"{WHERE}: 2 rows are of images that `path` leaves out"]
 
 
 @pytest.mark.parametrize(
