@@ -61,9 +61,14 @@ def _celeba(options: CelebaOptions, where: str) -> Iterator[Clip]:
 
 def _celeba_points(tree: Tree, where: str) -> dict[str, Named]:
     name, lines = _celeba_list(tree, "Anno", "list_landmarks_align_celeba", where)
-    return {
-        image: _five(words[0::2], words[1::2], f"{where}.path: {name}: {image}") for image, *words in lines if words
-    }
+    known: dict[str, Named] = {}
+    for image, *words in lines:
+        place = f"{where}.path: {name}: {quoted(image)}"
+        if image in known:
+            raise UserError(f"{place} stands twice")
+        if words:
+            known[image] = _five(words[0::2], words[1::2], place)
+    return known
 
 
 def _celeba_split(tree: Tree, options: CelebaOptions, where: str) -> list[str]:
@@ -113,6 +118,8 @@ def _aflw(options: AflwOptions, where: str) -> Iterator[Clip]:
             if words := line.split():
                 place = f"{where}.path: {name}: line {number}"
                 image = words[0].replace("\\", "/").removeprefix("./")
+                if image.startswith("/") or ".." in image.split("/"):
+                    raise UserError(f"{place}: {quoted(image)} leads out of the folder")
                 if image in known:
                     raise UserError(f"{place}: {quoted(image)} stands twice")
                 known[image] = _five(words[1:6], words[6:11], place)

@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 
 from common_fate.errors import SampleError
+from common_fate.shards.limits import quoted
 from pipeline.sources.source import Points
 
 MOST_POINTS = 2**10
 """Of an image."""
 FARTHEST = 2.0**20
 """Pixels: no place is farther from an image's corner."""
+LONGEST_NAME = 200
+"""Characters of a point's name."""
+_MOST_PTS_BYTES = 2**18
 
 _MOUTH = ("mouth_corner", "lip_top_outer", "lip_top_inner")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
@@ -74,6 +78,12 @@ class Named:
         return Points(size, self.names, np.array(self.rows, np.float32).reshape(-1, 3))
 
 
+def check_name(name: str) -> None:
+    """Raises ValueError where a name of a point is none to show: empty, long, or with what cannot be printed."""
+    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+        raise ValueError(f"a point cannot be called {quoted(name)}: 1 to {LONGEST_NAME} characters that can be printed")
+
+
 def unknown(names: Sequence[str]) -> Named:
     """Returns points of these names, of which none is known."""
     return Named(tuple(names), ((0.0, 0.0, 0),) * len(names))
@@ -85,6 +95,8 @@ def named_points(value: Any) -> Named:
         names = KNOWN_NAMES.get(value["names"], ()) if isinstance(value["names"], str) else tuple(value["names"])
         if not names or len(names) > MOST_POINTS or not all(isinstance(name, str) for name in names):
             raise ValueError("no names")
+        for name in names:
+            check_name(name)
         rows = tuple((float(y), float(x), int(seen)) for y, x, seen in value["rows"]) if "rows" in value else None
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise SampleError("its points are not as a listing has them") from error
@@ -111,10 +123,12 @@ def read_pts(data: bytes) -> Named:
     Raises:
         SampleError: it is none, or has more or fewer points than it says.
     """
+    if len(data) > _MOST_PTS_BYTES:
+        raise SampleError(f"its file of points has {len(data)} bytes: at most {MOST_POINTS} points are read")
     try:
         head, _, rest = data.decode("ascii").partition("{")
         body, end, _ = rest.partition("}")
-        said = re.search(r"n_points:\s*(\d{1,6})", head)
+        said = re.search(r"n_points:\s*(\d{1,9})\b", head)
         if not said or not end:
             raise ValueError("no .pts file")
         words = [line.split() for line in body.splitlines() if line.strip()]

@@ -10,7 +10,7 @@ from pathlib import Path
 from common_fate.errors import UserError
 from common_fate.shards.limits import quoted
 from pipeline.sources.listing import expanded
-from pipeline.sources.named_points import KNOWN_NAMES, MOST_POINTS, Named, coordinate
+from pipeline.sources.named_points import KNOWN_NAMES, MOST_POINTS, Named, check_name, coordinate
 from pipeline.sources.reading import IMAGE_EXTENSIONS, is_image
 from pipeline.sources.rows import Row, RowError, read_rows
 
@@ -157,6 +157,8 @@ def _names(columns: Sequence[_Columns], given: str | Sequence[str] | None) -> tu
         names = KNOWN_NAMES["faces_68"]
     else:
         names = tuple(one.name if one.name.isdigit() else with_side(one.name) for one in columns)
+    for name in names:
+        check_name(name)
     if len(set(names)) < len(names):
         raise ValueError(f"two of its points are called {quoted(next(n for n in names if names.count(n) > 1))}")
     return names
@@ -217,16 +219,15 @@ def _with_images(
     rows: Sequence[tuple[int, Row]], file: str, images: Sequence[str], where: str
 ) -> Iterator[tuple[int, str, Row]]:
     """The rows with the images that they name, by a name with or without its extension, and folders where needed."""
-    by_name: dict[str, dict[str, None]] = {}
-    for image in images:
-        name = os.path.basename(image)
-        for called in (name, os.path.splitext(name)[0]):
-            by_name.setdefault(called, {})[image] = None
+    by_ending: dict[int, dict[str, list[str]]] = {}
     folders = {os.path.dirname(image) for image in images}
     others = 0
     for number, row in rows:
         path = os.path.normpath(row.get(file, "").strip().replace("\\", "/"))
-        named = [image for image in by_name.get(os.path.basename(path), ()) if _ends_in(image, path)]
+        parts = path.count("/") + 1
+        if parts not in by_ending:
+            by_ending[parts] = _by_ending(images, parts)
+        named = by_ending[parts].get(path, [])
         if len(named) > 1:
             raise RowError(number, f"{quoted(row[file])} may be {named[0]!r} or {named[1]!r}: name its folder as well")
         if named:
@@ -239,10 +240,13 @@ def _with_images(
         _log.warning("%s: %d rows are of images that `path` leaves out", where, others)
 
 
-def _ends_in(image: str, path: str) -> bool:
-    """Whether an image's path ends in this one, with its extension or without."""
-    wanted = path.split("/")
-    return any(name.split("/")[-len(wanted) :] == wanted for name in (image, os.path.splitext(image)[0]))
+def _by_ending(images: Iterable[str], parts: int) -> dict[str, list[str]]:
+    """The images by so many of the last parts of their paths, with their extension and without."""
+    found: dict[str, list[str]] = {}
+    for image in images:
+        for path in dict.fromkeys((image, os.path.splitext(image)[0])):
+            found.setdefault("/".join(path.split("/")[-parts:]), []).append(image)
+    return found
 
 
 def _lies_beside(name: str, folders: Iterable[str]) -> bool:

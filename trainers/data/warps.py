@@ -20,6 +20,7 @@ Floats = NDArray[np.float64]
 Plane = NDArray[np.float32]
 
 TINY = 1e-5  # of the radial function, which has no logarithm of 0
+LARGEST = 1000.0  # of any option: what is far larger has no digits left to tell the places of two pixels apart
 LEAST_SCALE = 0.1  # a scale further below 1 is drawn once in 10^18 times
 AT_ONCE = 2**14  # places whose distances from all control points are in memory
 STEPS, NEAR = 30, 1e-7  # of Newton's method, and the error at which it has arrived
@@ -45,6 +46,8 @@ class WarpOptions:
         for name in ("bend", "strong_bend", "translation", "scale", "rotation", "first_bend", "strength", "margin"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: from 0 up")
+            if name != "margin" and getattr(self, name) > LARGEST:
+                raise ValueError(f"{name} is {getattr(self, name)}: at most {LARGEST:g}")
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,10 @@ def test_celeba_without_a_part_says_which(celeba: Path):
     with pytest.raises(UserError, match=r"names '000003\.jpg', which is not in Img/img_align_celeba"):
         listed("celeba", str(celeba / "CelebA"), split="train")
     write(celeba / "CelebA/Anno/list_landmarks_align_celeba.txt", CELEBA + "000004.jpg 1 2 3 4 5 6 7 8 9\n")
-    with pytest.raises(UserError, match=r"celeba\.txt: 000004\.jpg has no 5 points"):
+    with pytest.raises(UserError, match=r"celeba\.txt: '000004\.jpg' has no 5 points"):
+        listed("celeba", str(celeba / "CelebA"), split="val")
+    write(celeba / "CelebA/Anno/list_landmarks_align_celeba.txt", CELEBA + ("000004.jpg" + " 1" * 10 + "\n") * 2)
+    with pytest.raises(UserError, match=r"celeba\.txt: '000004\.jpg' stands twice"):
         listed("celeba", str(celeba / "CelebA"), split="val")
 
 
@@ -139,7 +142,9 @@ def test_aflw_as_mtfl_has_it(tmp_path: Path):
         ("AFLW\\0001-image20056.jpg 1 2 3", r"testing\.txt: line 1 has no 5 points"),
         ("AFLW\\0001-image20056.jpg" + " x" * 10, r"line 1: 'x' is no coordinate in pixels"),
         (("AFLW\\0001-image20056.jpg" + " 8" * 14 + "\n") * 2, r"line 2: 'AFLW/0001-image20056\.jpg' stands twice"),
-        ("..\\..\\etc\\passwd" + " 8" * 14, r"names '\.\./\.\./etc/passwd', which is not in"),
+        ("..\\AFLW\\0001-image20056.jpg" + " 8" * 14, r"line 1: '\.\./AFLW/0001-image20056\.jpg' leads out of the"),
+        (f"{root}/AFLW/0001-image20056.jpg" + " 8" * 14, r"line 1: .*leads out of the"),
+        ("..\\..\\etc\\passwd" + " 8" * 14, r"line 1: '\.\./\.\./etc/passwd' leads out of the"),
     ):
         write(root / "testing.txt", text)
         with pytest.raises(UserError, match=said):

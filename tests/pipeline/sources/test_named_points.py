@@ -129,6 +129,8 @@ def test_a_file_of_68_points_is_a_face_of_300w():
         (PTS.replace(b"}", b""), r"no \.pts"),
         (b"\xff\xd8\xff", r"no \.pts"),
         (b"n_points: 0 {}", "has 0, and says 0"),
+        (PTS.replace(b"2\n{", b"200000000\n{"), "has 2, and says 200000000"),
+        (PTS.replace(b"}", b"1 1\n" * 2**20 + b"}"), "bytes: at most 1024 points are read"),
     ],
 )
 def test_a_file_that_has_other_points_than_it_says_is_refused(data: bytes, said: str):

@@ -180,6 +180,23 @@ def test_a_name_in_two_folders_needs_its_folder(tmp_path: Path):
     assert [*read(tmp_path, "file,x0,y0\nval/1.jpg,1,2\n", images=images).images] == images[1:]
 
 
+def test_names_that_cannot_be_shown_are_refused(tmp_path: Path):
+    for name in ("\x1b[31m", "\u202e", "n" * 201):
+        with pytest.raises(UserError, match="a point cannot be called"):
+            read(tmp_path, f"file,{name}_x,{name}_y\na,1,2\n")
+    with pytest.raises(UserError, match="a point cannot be called"):
+        read(tmp_path, r'{"file": "a", "\ud800_x": 1, "\ud800_y": 2}', "points.jsonl")
+    with pytest.raises(UserError, match="a point cannot be called ''"):
+        read(tmp_path, "file,x0,y0\na,1,2\n", names=[""])
+
+
+def test_many_images_of_one_name_do_not_look_at_each_other(tmp_path: Path):
+    images = [f"/data/{number}/face.jpg" for number in range(20_000)]
+    rows = "".join(f"{number}/face.jpg,{number},2\n" for number in range(20_000))
+    table = read(tmp_path, "file,x0,y0\n" + rows, images=images)
+    assert [table.images[image].points.rows[0][1] for image in images] == [*range(20_000)]
+
+
 def test_a_table_that_is_not_there_is_told(tmp_path: Path):
     with pytest.raises(UserError, match=r"points '/no/t\.csv': cannot be read: No such file"):
         read_points("/no/t.csv", IMAGES, None, None, WHERE)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import RBFInterpolator, RegularGridInterpolator
 
-from trainers.data.warps import Warp, WarpOptions, draw_warp, folds, grid, warped_pair
+from trainers.data.warps import LARGEST, Warp, WarpOptions, draw_warp, folds, grid, warped_pair
 
 SIZE = (24, 32)
 
@@ -125,3 +125,11 @@ def test_what_is_not_known_of_the_image_is_not_valid():
     assert 0.1 < pair.valid.mean() < whole.valid.mean()
     from_x = pair.to_second(pair.to_first.on_grid((40, 40)))[..., 1]
     np.testing.assert_array_equal(pair.valid, whole.valid & ((from_x + 1) / 2 * 39 >= 20))
+
+
+@pytest.mark.parametrize("name", ["bend", "translation", "scale", "first_bend", "strength"])
+def test_the_largest_warps_end_and_larger_ones_are_refused(name: str):
+    warp = draw_warp(WarpOptions(**{name: LARGEST}), np.random.default_rng(0), (20, 24), 1000.0)
+    assert np.isfinite(warp.on_grid((20, 24))).all()
+    with pytest.raises(ValueError, match=f"{name} is 1e\\+17: at most 1000"):
+        WarpOptions(**{name: 1e17})

@@ -68,6 +68,8 @@ class LandmarkRegressionOptions:
             raise ValueError(f"normalize is {self.normalize!r}: should be eyes or width")
         if self.normalize == "width" and self.eyes:
             raise ValueError("eyes are named, and normalize is width, which has no use for them: leave one of them out")
+        if self.eyes and self.eyes[0] == self.eyes[1]:
+            raise ValueError(f"eyes are both {self.eyes[0]!r}: should be two points")
         if self.vectors not in ("raw", "unit"):
             raise ValueError(f"vectors is {self.vectors!r}: should be raw or unit")
         if not 0 < self.hold_out < 1:

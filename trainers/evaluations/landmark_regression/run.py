@@ -98,8 +98,7 @@ def run(job: Job) -> Result:
         about[samples.title] = {"counts": counts, "deviations": deviations(way.ways, trials, errors)}
         if options.pictured:
             pictures += _pictures(job, samples, way, predictions[(trials[0], REGRESSED)], options.pictured)
-    used = {trial[0] for trial in trials}
-    notes += [f"There are no {number} labelled images." for number in options.labels if number not in used]
+    notes += [f"There are no {number} labelled images." for number in options.labels if number > len(labels.found)]
     notes += [f"For {left_out:,} more images there was no room in memory_gb."] if left_out else []
     facts = {"labelled": len(labels.found), "measured": about}
     return Result(tuple(rows), tuple(pictures), facts, "\n".join([_note(options, way, len(labels.found)), *notes]))

@@ -115,3 +115,8 @@ def test_landmarks_are_learnt_apart_where_there_is_no_room_for_all(monkeypatch):
     assert apart.filters.shape == (3, 4, 4)
     alone = fit_virtual(fields, places[:, :1], visible[:, :1], options, 0)
     torch.testing.assert_close(apart.filters[:1], alone.filters)
+
+
+def test_both_eyes_are_two_points():
+    with pytest.raises(ValueError, match="eyes are both 'nose': should be two points"):
+        LandmarkRegressionOptions(eyes=("nose", "nose"))
