@@ -44,18 +44,24 @@ def run(job: Job) -> Result:
     names = same_names([*labels, *measured])
     images = _labelled(labels, vectors, options, job.machine.workers)
     queries = {LEARNT: learnt_vectors(images, options.iterations), MEANS: mean_vectors(images)}
+    known = torch.stack(images.visible).any(dim=0)
     rows: list[Row] = []
     pictures, without = [], []
     for samples in measured:
-        errors, count = errors_of(samples, vectors, queries, mean_places(images), job.machine.workers)
+        errors, count = errors_of(samples, vectors, queries, mean_places(images), known, job.machine.workers)
         if not count:
-            raise UserError(f"{samples.title}: none of {len(samples)} images to measure on has a visible point")
+            raise UserError(
+                f"{samples.title}: none of {len(samples)} images to measure on has a visible point that is visible in "
+                "an image to learn from, too"
+            )
         rows += rows_of(samples.title, names, errors, count)
         if count < len(samples):
-            without.append(f"{samples.title}: {len(samples) - count:,} images without a visible point were left out.")
+            without.append(f"{samples.title}: {len(samples) - count:,} images without such a point were left out.")
         if options.pictured:
             pictures.append(_picture(job, samples, vectors, queries[LEARNT], options.pictured))
     said = [NOTE.format(images=len(images)), *without]
+    if never := [name for name, there in zip(names, known.tolist(), strict=True) if not there]:
+        said.append(f"Visible in no image to learn from, and not counted: {', '.join(never)}.")
     if images.left_out:
         said.append(f"For {images.left_out:,} more images there was no room in memory_gb.")
     about = {"images": len(images), "left_out": images.left_out, "points": list(names)}
@@ -63,13 +69,23 @@ def run(job: Job) -> Result:
 
 
 def errors_of(
-    samples: PointSamples, vectors: Vectors, queries: Mapping[str, Tensor], still: Tensor, workers: int
+    samples: PointSamples,
+    vectors: Vectors,
+    queries: Mapping[str, Tensor],
+    still: Tensor,
+    known: Tensor,
+    workers: int,
 ) -> tuple[dict[str, list[tuple[int, float]]], int]:
-    """Returns by what found them the points' numbers and errors, as shares of the width, and of how many images."""
+    """Returns by what found them the points' numbers and errors, as shares of the width, and of how many images.
+
+    Args:
+        known: `(P,)`, bool: which points can be looked for.
+    """
     errors: dict[str, list[tuple[int, float]]] = {name: [] for name in (*queries, STILL)}
     count = 0
     for one in progress(samples.read(range(len(samples)), workers), len(samples), "find"):
-        if not one.visible.any():
+        seen = one.visible & known
+        if not seen.any():
             continue
         count += 1
         size = (one.image.shape[1], one.image.shape[2])
@@ -77,7 +93,7 @@ def errors_of(
         found = {name: most_like(of.to(everywhere), everywhere) for name, of in queries.items()} | {STILL: still}
         for name, places in found.items():
             distances = (places - one.places).norm(dim=1) / size[1]
-            errors[name] += [(int(point), float(distances[point])) for point in torch.nonzero(one.visible)[:, 0]]
+            errors[name] += [(int(point), float(distances[point])) for point in torch.nonzero(seen)[:, 0]]
     return errors, count
 
 

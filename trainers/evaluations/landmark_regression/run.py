@@ -1,7 +1,7 @@
 """Named landmarks, told from frozen features after learning from few labels and from all."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -36,7 +36,7 @@ NOTE = (
     "Distances of landmarks from where they are told to be, in percent of {by}: means over the landmarks of an image, "
     "then over images. Learnt from {images:,} images of which nothing is measured, or from some of them: means of "
     "{seeds} draws. The network stays as it is. {ways} Mean place: landmarks are where they are on average in the same "
-    "labels."
+    "labels. What no label shows does not count."
 )
 SPARSE = "Regressed: a linear regressor without bias, from the places of all the points that the network finds."
 DENSE = (
@@ -84,15 +84,17 @@ def run(job: Job) -> Result:
     labels, left_out = gather(labels_of, way, options.memory_gb, job.machine.workers)
     trials = list(trials_of(len(labels.found), options))
     predictions: dict[tuple[Trial, str], Predict] = {}
+    known: dict[Trial, Tensor] = {}
     for trial in progress(trials, len(trials), "learn"):
         number, draw = trial
         some = labels if number is None else labels.some(drawn(len(labels.found), number, draw, options.seed))
+        known[trial] = some.visible.any(dim=0)
         learnt = {**way.learn(some, draw), STILL: mean_place(some)}
         predictions |= {(trial, name): predict for name, predict in learnt.items()}
     rows: list[Row] = []
     pictures, notes, about = [], [], {}
     for samples in measured:
-        errors, counts = errors_of(samples, way, predictions, scale, job.machine.workers)
+        errors, counts = errors_of(samples, way, predictions, known, scale, job.machine.workers)
         rows += rows_of(samples.title, names, way.ways, trials, errors, counts["measured"])
         notes += _counted(samples.title, counts)
         about[samples.title] = {"counts": counts, "deviations": deviations(way.ways, trials, errors)}
@@ -167,10 +169,14 @@ def errors_of(
     samples: PointSamples,
     way: Sparse | Dense,
     predictions: Mapping[tuple[Trial, str], Predict],
+    known: Mapping[Trial, Tensor],
     scale: Scale,
     workers: int,
 ) -> tuple[Errors, dict[str, int]]:
     """Returns the errors of all predictions, as shares, and how many images were measured and left out.
+
+    Args:
+        known: of each trial `(P,)`, bool: which landmarks a label shows; of others nothing is told, and nothing counts.
 
     Raises:
         UserError: no image could be measured.
@@ -188,8 +194,10 @@ def errors_of(
         counts["measured"] += 1
         found = way.find(one.image)
         for which, predict in predictions.items():
-            told = predict(found, (one.image.shape[1], one.image.shape[2]))
-            errors[which].append(_errors(told, one, length))
+            seen = one.visible & known[which[0]]
+            if seen.any():
+                told = predict(found, (one.image.shape[1], one.image.shape[2]))
+                errors[which].append(_errors(told, replace(one, visible=seen), length))
     if not counts["measured"]:
         said = "; ".join(f"{count:,} {what}" for what, count in counts.items() if what != "measured")
         raise UserError(f"{samples.title}: none of {len(samples)} images can be measured: {said}")
@@ -225,14 +233,13 @@ def rows_of(
 
 def deviations(ways: Sequence[str], trials: Sequence[Trial], errors: Errors) -> dict[str, dict[str, float]]:
     """Returns by way and number of labels the standard deviation of the draws' errors, in percent."""
-    numbers = {number for number, _ in trials if number is not None}
-    return {
-        way: {
-            str(number): float(np.std([_all(errors[(trial, way)]) for trial in trials if trial[0] == number]))
-            for number in sorted(numbers)
-        }
-        for way in ways
-    }
+    numbers = sorted({number for number, _ in trials if number is not None})
+
+    def spread_of(way: str, number: int) -> float:
+        values = [_all(errors[(trial, way)]) for trial in trials if trial[0] == number]
+        return float(np.std([value for value in values if value is not None] or [0.0]))
+
+    return {way: {str(number): spread_of(way, number) for number in numbers} for way in ways}
 
 
 def _way(job: Job) -> Sparse | Dense:
@@ -250,8 +257,8 @@ def _errors(told: Tensor, one: Pointed, length: float) -> tuple[float, list[floa
     return float(np.mean([distance for distance in each if distance is not None])), each
 
 
-def _all(errors: Sequence[tuple[float, list[float | None]]]) -> float:
-    return 100 * float(np.mean([mean for mean, _ in errors]))
+def _all(errors: Sequence[tuple[float, list[float | None]]]) -> float | None:
+    return 100 * float(np.mean([mean for mean, _ in errors])) if errors else None
 
 
 def _one(errors: Sequence[tuple[float, list[float | None]]], place: int) -> float | None:
@@ -260,8 +267,9 @@ def _one(errors: Sequence[tuple[float, list[float | None]]], place: int) -> floa
     return 100 * float(np.mean(known)) if known else None
 
 
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values))
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _note(options: LandmarkRegressionOptions, way: Sparse | Dense, images: int) -> str:

@@ -25,6 +25,17 @@ def test_points_are_found_by_a_vector_each(tmp_path, monkeypatch):
     assert sum(row.value for row in whole.rows[2:]) / 3 == pytest.approx(whole.rows[0].value)
 
 
+def test_what_no_label_shows_does_not_count(tmp_path, monkeypatch):
+    hidden = [(video, "nose") for video in range(8)]
+    labels = make_pointed_view(tmp_path / "results/labels/shards/objects", hidden=hidden)
+    shown = make_pointed_view(tmp_path / "results/shown/shards/objects")
+    know_coordinates(monkeypatch, centres)
+    result = centres.run(job_of("centres", [labels, shown], share=0, labels_from=["labels"], pictured=0))
+    assert [row.value is None for row in result.rows[2:]] == [False, False, True]
+    assert sum(row.value for row in result.rows[2:4]) / 2 == pytest.approx(result.rows[0].value)
+    assert "Visible in no image to learn from, and not counted: nose." in result.note
+
+
 def test_errors_are_shares_of_the_width():
     """Two points in one image, one in another: a mean over points."""
     errors = {name: [(0, 0.1), (1, 0.2), (0, 0.6)] for name in ("error", "error of mean vectors", "mean place")}

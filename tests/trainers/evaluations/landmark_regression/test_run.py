@@ -36,6 +36,19 @@ def test_landmarks_are_told_from_points_that_move_with_the_object(tmp_path, monk
     assert regression.run(job).rows == result.rows
 
 
+def test_what_no_label_shows_does_not_count(tmp_path, monkeypatch):
+    hidden = [(video, "nose") for video in range(8)]
+    labels = make_pointed_view(tmp_path / "results/labels/shards/objects", hidden=hidden)
+    shown = make_pointed_view(tmp_path / "results/shown/shards/objects")
+    monkeypatch.setattr(regression, "load_start_model", lambda job: (Finder(), job.method_options))
+    options = {"labels": [], "pictured": 0, "labels_from": ["labels"], "ridge": 1e-8}
+    job = job_of("landmark_regression", [labels, shown], method="landmarks", share=0, **options)
+    measured = values(regression.run(job))
+    assert measured[("regressed", "nose")] is None
+    eyes = [measured[("regressed", name)] for name in ("left_eye", "right_eye")]
+    assert measured[("regressed", "")] == pytest.approx(sum(eyes) / 2)
+
+
 def test_landmarks_are_told_from_an_embedding(tmp_path, monkeypatch):
     view = make_pointed_view(tmp_path / "results/faces/shards/objects", videos=16)
     know_coordinates(monkeypatch, regression)
