@@ -34,13 +34,11 @@ class World:
         film: `(options, index) -> film` of one video; the same whenever (seed, world, index) are, and a longer one
             begins as a shorter one does.
         about: what is seen, for the table of the docs.
-        symmetry: the order of its rotational symmetry; 1 is none. Of left and right tell the names of its points.
     """
 
     name: str
     film: Callable[["WorldOptions", int], Film]
     about: str
-    symmetry: int = 1
 
 
 def _imported(place: str) -> Callable[["WorldOptions", int], Film]:
@@ -53,11 +51,14 @@ def _imported(place: str) -> Callable[["WorldOptions", int], Film]:
     return film
 
 
+MOST_STEPS = 2_000_000
+"""Of a video, which is simulated as a whole before its first frame."""
+
 _ROOM = "pipeline.sources.worlds"
 _WORLDS = (
     World("roboarm", _imported(f"{_ROOM}.roboarm:one_arm"), "an arm of coloured capsules that ends in two fingers"),
     World("two_arms", _imported(f"{_ROOM}.roboarm:two_arms"), "a left and a right arm, anchored in the lower corners"),
-    World("triskelion", _imported(f"{_ROOM}.triskelion:film"), "a soft body with three like legs", symmetry=3),
+    World("triskelion", _imported(f"{_ROOM}.triskelion:film"), "a soft body with three like legs"),
     World("sphere", _imported(f"{_ROOM}.sphere:film"), "a textured sphere that turns through full circles"),
     World("car", _imported(f"{_ROOM}.car:film"), "a car that turns about, its rear in another colour"),
     World("robot", _imported(f"{_ROOM}.robot:film"), "a robot's arm before a camera that moves"),
@@ -84,3 +85,7 @@ class WorldOptions:
             value = getattr(self, one.name)
             if low is not None and not low <= value <= high:
                 raise ValueError(f"{one.name} is {value} and should be from {low} to {high}")
+        if self.frames * self.steps > MOST_STEPS:
+            raise ValueError(
+                f"frames is {self.frames} and steps {self.steps}: a video has at most {MOST_STEPS:,} steps in all"
+            )

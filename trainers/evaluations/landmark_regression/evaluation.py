@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pipeline.option import option
 from trainers.declarations import Evaluation
+from trainers.evaluations.named_points.options import check_named_points
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,19 @@ class LandmarkRegressionOptions:
     def __post_init__(self) -> None:
         if any(number < 1 for number in self.labels) or len(set(self.labels)) < len(self.labels):
             raise ValueError(f"labels are {list(self.labels)}: should be different numbers of images, from 1 up")
-        for name, least in (
-            ("seeds", 1),
-            ("virtual_points", 1),
-            ("iterations", 0),
-            ("batch_size", 1),
-            ("pictured", 0),
-            ("seed", 0),
-            ("ridge", 0),
-            ("weight_decay", 0),
-        ):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}: from {least} up")
+        check_named_points(
+            self,
+            {
+                "seeds": 1,
+                "virtual_points": 1,
+                "iterations": 0,
+                "batch_size": 1,
+                "pictured": 0,
+                "seed": 0,
+                "ridge": 0,
+                "weight_decay": 0,
+            },
+        )
         for name in ("sharpness", "learning_rate", "memory_gb"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: above 0")
@@ -70,10 +72,6 @@ class LandmarkRegressionOptions:
             raise ValueError("eyes are named, and normalize is width, which has no use for them: leave one of them out")
         if self.eyes and self.eyes[0] == self.eyes[1]:
             raise ValueError(f"eyes are both {self.eyes[0]!r}: should be two points")
-        if self.vectors not in ("raw", "unit"):
-            raise ValueError(f"vectors is {self.vectors!r}: should be raw or unit")
-        if not 0 < self.hold_out < 1:
-            raise ValueError(f"hold_out is {self.hold_out}: a share of the videos, above 0 and below 1")
 
 
 EVALUATION = Evaluation(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pipeline.option import option
 from trainers.data.warps import WarpOptions
 from trainers.declarations import Evaluation
+from trainers.evaluations.named_points.options import check_named_points
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,7 @@ class MatchingOptions:
     seed: int = option(0, "of pairs and warps")
 
     def __post_init__(self) -> None:
-        for name, least in (("pairs", 1), ("pictured", 0), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}: from {least} up")
-        if self.vectors not in ("raw", "unit"):
-            raise ValueError(f"vectors is {self.vectors!r}: should be raw or unit")
+        check_named_points(self, {"pairs": 1, "pictured": 0, "seed": 0})
         if self.warp.margin:
             raise ValueError(
                 f"warp.margin is {self.warp.margin}: what is cut off is as the method has it; leave it out"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pipeline.option import option
 from trainers.declarations import Evaluation
+from trainers.evaluations.named_points.options import check_named_points
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,7 @@ class SymmetryOptions:
     pictured: int = option(6, "images in the picture")
 
     def __post_init__(self) -> None:
-        for name, least in (("images", 1), ("plane_images", 1), ("pictured", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}: from {least} up")
-        if self.vectors not in ("raw", "unit"):
-            raise ValueError(f"vectors is {self.vectors!r}: should be raw or unit")
-        if not 0 < self.hold_out < 1:
-            raise ValueError(f"hold_out is {self.hold_out}: a share of the videos, above 0 and below 1")
+        check_named_points(self, {"images": 1, "plane_images": 1, "pictured": 0})
 
 
 EVALUATION = Evaluation(
