@@ -19,7 +19,7 @@ def one(**keys: Any) -> dict[str, Any]:
 
 
 def test_the_default_configuration_is_valid():
-    assert list(load(yaml.safe_load((ROOT / "config.yaml").read_text()))) == ["demo", "demo_segments"]
+    assert list(load(yaml.safe_load((ROOT / "config.yaml").read_text()))) == ["demo", "demo_segments", "demo_arm"]
 
 
 def test_five_lines_are_enough(tmp_path: Path):
