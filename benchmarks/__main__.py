@@ -12,7 +12,8 @@ from common_fate.tables import text_table  # noqa: E402
 
 BENCHMARKS = (
     *("guidance", "flow_coding", "regions", "superpixels", "frames", "filters", "stages"),
-    *("reading", "remote", "loader", "training", "grouping", "objects", "tracking", "flow_networks", "plan"),
+    *("reading", "remote", "loader", "training", "grouping", "objects", "similarity"),
+    *("tracking", "flow_networks", "matching", "plan", "page"),
 )
 COLUMNS = ("what", "ours", "peer", "ratio", "reach")
 

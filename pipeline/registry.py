@@ -52,6 +52,12 @@ _VIEWS = (
         follow=("previous", "next"),
         own=("truth",),
     ),
+    View(
+        name="motion",
+        version=1,
+        anchor="flow",
+        columns={"frames": ("jpg", "json"), "flow": ("flow.b2", "json")},
+    ),
     # Objects as images, or as pairs of frames with the motion between them, exact or estimated.
     View(
         name="objects",

@@ -128,12 +128,26 @@ def test_libraries_are_imported_where_they_belong(package: str, libraries: tuple
     assert strays == []
 
 
+def printed(code: str) -> str:
+    """What a Python of its own prints."""
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return run.stdout.strip()
+
+
 def test_commands_and_plans_start_without_what_only_some_jobs_run():
     code = (
-        "import sys, pipeline.cli.app, trainers.cli; print(*{'numba', 'scipy', 'torch', 'blosc2'} & set(sys.modules))"
+        "import sys, pipeline.cli.app; print(*{'aiohttp'} & set(sys.modules)); import trainers.cli; "
+        "print(*{'numba', 'scipy', 'torch', 'blosc2'} & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == ""
+    assert printed(code) == ""
+
+
+def test_lists_of_commands_do_without_torch():
+    code = (
+        "import sys, trainers.cli; from typer.testing import CliRunner; "
+        "done = CliRunner().invoke(trainers.cli.app, ['--help']); print(done.exit_code, 'torch' in sys.modules)"
+    )
+    assert printed(code) == "0 False"
 
 
 def test_circles_and_lazy_imports_are_told_apart():

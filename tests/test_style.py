@@ -9,11 +9,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("common_fate", "pipeline", "trainers")
 WORDS = """
-Adds Brings Builds Checks Chooses Collects Composes Computes Converts Copies Counts Creates Dates Decodes Deletes
-Describes Divides Downloads Draws Encodes Expands Fetches Fills Finds Fine-tunes Goes Holds Imports Infers Joins Keeps
-Lets Lists Loads Makes Measures Merges Moves Notes Opens Packs Paints Parses Passes Predicts Raises Reads Renders
-Replaces Resolves Returns Runs Says Scores Sets Shortens Shrinks Smooths Splits Sums Takes Thins Trains Updates
-Validates Warps Writes Yields
+Adds Begins Brings Builds Checks Chooses Collects Composes Computes Converts Copies Counts Creates Dates Decodes
+Deletes Describes Divides Downloads Draws Encodes Ends Expands Fetches Fills Finds Fine-tunes Goes Holds Imports
+Infers Joins Keeps Lets Lists Loads Makes Measures Merges Moves Notes Opens Packs Paints Parses Passes Predicts Raises
+Reads Renders Replaces Resolves Returns Runs Says Scores Serves Sets Shortens Shrinks Smooths Splits Sums Takes Thins
+Trains Updates Validates Warps Writes Yields
 """
 VERBS = frozenset(WORDS.split())
 

@@ -7,8 +7,9 @@ from typer.core import TyperGroup
 
 from common_fate.cli import add_version, run
 from trainers.declarations import entry_point
-from trainers.engine.commands import check_groups, encoder, ship_flow, train
+from trainers.engine.commands import check_groups, encoder, ship, ship_flow, train
 from trainers.evaluations.commands import evaluate
+from trainers.page.commands import page
 from trainers.registry import METHODS
 from trainers.report.commands import compare, home, report
 
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (train, check_groups, encoder, ship_flow, evaluate, report, compare, home):
+for command in (train, check_groups, encoder, ship, ship_flow, evaluate, report, compare, home, page):
     app.command()(command)
 add_version(app)
 

@@ -27,7 +27,8 @@ class Method:
         version: raised whenever the same options and shards give other weights; raising it trains anew.
         view: the view that it reads, or from options which one.
         task: the entry point of its `trainers.engine.task.Task`.
-        encoder: from options the name of the image encoder in its network (`net.encoder`); None: it has none.
+        encoder: from options the name of the image encoder in its network (`net.encoder`), or None where it has none
+            with these; None: it never has one.
         embeds: whether its network embeds pixels: `net.embed`, from images `(B, 3, H, W)` in [0, 1], RGB, to vectors of
             length 1, `(B, C, h, w)`, one or more pixels apart.
         flow_network: from options what the pipeline's estimator `network:` makes of its network: `name` of
@@ -37,11 +38,15 @@ class Method:
         taught: from options whether it needs a teacher; where it does not, it takes none.
         teachable: from options and those of a teacher of its own method, raises ValueError where they do not fit; None:
             all do.
-        evaluations: those that run where config.yaml does not say which.
+        trainable: from options and those of the source of a dataset to train on, raises ValueError where they do not
+            fit, whose message starts with the option's path; None: all do.
+        best_by: the metric of validation that is lowest with the best weights (`training.keep`); empty: none.
+        evaluations: those that run where config.yaml does not say which, if they read the view that it trains on.
         recipes: presets of options by name, which a config's own go over.
         grids: presets of ablations: axes by name, each with its variants.
         apps: the entry point of a typer app for the use of what was trained, `python -m trainers NAME ...`; None: there
             is none.
+        tools: the entry points of its parts of the page, `trainers.page.tool.Tool` each.
     """
 
     name: str
@@ -49,16 +54,23 @@ class Method:
     version: int
     view: str | Callable[[Any], str]
     task: str
-    encoder: Callable[[Any], str] | None = None
+    encoder: Callable[[Any], str | None] | None = None
     embeds: bool = False
     flow_network: Callable[[Any], Mapping[str, Any]] | None = None
     teachers: tuple[str, ...] = ()
     taught: Callable[[Any], bool] | None = None
     teachable: Callable[[Any, Any], None] | None = None
+    trainable: Callable[[Any, Any], None] | None = None
+    best_by: str = ""
     evaluations: tuple[str, ...] = ()
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     grids: Mapping[str, Mapping[str, Variants]] = field(default_factory=dict)
     apps: str | None = None
+    tools: tuple[str, ...] = ()
+
+    def encoder_for(self, options: Any) -> str | None:
+        """Returns the name of the image encoder in its network with these options, its own dataclass."""
+        return None if self.encoder is None else self.encoder(options)
 
     def check_teacher(self, options: Any, given: bool) -> None:
         """Raises ValueError where a teacher is given and not needed with these options, or the other way round."""

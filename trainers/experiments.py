@@ -133,8 +133,7 @@ class Experiment:
     @property
     def encoder(self) -> str | None:
         """The name of the image encoder in its network; None where it has none."""
-        encoder = self.declared.encoder
-        return None if encoder is None else encoder(build(self.declared.options, self.options))
+        return self.declared.encoder_for(build(self.declared.options, self.options))
 
     def weights(self, evaluation: str, start: str) -> str | None:
         """Returns the file that an evaluation starts from; None for random weights."""
@@ -274,7 +273,9 @@ def _experiment(one: Given, given: Givens, datasets: Mapping[str, Dataset]) -> E
         method.check_teacher(one.options, "teacher" in values)
     except ValueError as error:
         raise UserError(f"{where}.teacher: {error}") from error
+    _check_sources(one, datasets)
     split, validate = _validation(one, datasets)
+    _check_best(one)
     check_crops(one.options, where, [datasets[name] for name in values["train"]])
     return Experiment(
         name=one.name,
@@ -291,10 +292,38 @@ def _experiment(one: Given, given: Givens, datasets: Mapping[str, Dataset]) -> E
         workers=values.get("workers", WORKERS),
         evaluations={
             name: _evaluated(name, entry, one, given, datasets, split, validate)
-            for name, entry in values.get("evaluate", {name: {} for name in method.evaluations}).items()
+            for name, entry in values.get("evaluate", _own_evaluations(one)).items()
         },
         place=one.place,
     )
+
+
+def _own_evaluations(one: Given) -> dict[str, dict[str, Any]]:
+    """The evaluations where config.yaml does not say which: they read nothing but what the experiment trains on."""
+    there = (None, OWN, one.method.view_for(one.options))
+    return {name: {} for name in one.method.evaluations if EVALUATIONS[name].view in there}
+
+
+def _check_sources(one: Given, datasets: Mapping[str, Dataset]) -> None:
+    """Raises `UserError` where the source of a dataset cannot teach what the method's options ask for."""
+    trainable = one.method.trainable
+    if trainable is None:
+        return
+    for name in one.values["train"]:
+        try:
+            trainable(one.options, datasets[name].source_options)
+        except ValueError as error:
+            raise UserError(f"{one.where}.{error} (datasets.{name})") from error
+
+
+def _check_best(one: Given) -> None:
+    """Raises `UserError` where the best weights are to be kept, and nothing says which those are."""
+    if one.options.training.keep == "best" and not one.method.best_by:
+        able = " and ".join(method.name for method in METHODS.values() if method.best_by)
+        raise UserError(
+            f"{one.where}.training.keep is best, which {able} know of their weights, and {one.method.name} does not: "
+            "use last"
+        )
 
 
 def _validation(one: Given, datasets: Mapping[str, Dataset]) -> tuple[Split, tuple[str, ...]]:
@@ -341,6 +370,8 @@ def _evaluated(
     except ValueError as error:
         raise UserError(f"{where}.{error}") from error
     _check_needs(evaluation, options, one, where)
+    if hasattr(options, "training") and options.training.keep != "last":
+        raise UserError(f"{where}.training.keep: an evaluation measures the last weights: leave it out")
     # A grid compares what was trained: from scratch, all of its experiments would be the same.
     default = evaluation.starts_for(options)[: 1 if one.place else None]
     starts = starts_of(values.get("start", default), evaluation.trained(options), given, f"{where}.start")

@@ -14,7 +14,12 @@ from common_fate.shards.files import write_atomic
 
 
 def write_mp4(path: Path, pictures: Iterable[Picture], fps: float) -> None:
-    """Writes pictures `(H, W, 3)` of one size as a video that any player takes, atomically.
+    """Writes pictures `(H, W, 3)` of one size as a video that any player takes, atomically, see `mp4_bytes`."""
+    write_atomic(path, mp4_bytes(pictures, fps))
+
+
+def mp4_bytes(pictures: Iterable[Picture], fps: float) -> bytes:
+    """Returns pictures `(H, W, 3)` of one size as a video that any player takes.
 
     H.264 where FFmpeg has its encoder, else MPEG-4; 4:2:0, BT.709. An odd side is made even by repeating its last line.
     """
@@ -30,7 +35,7 @@ def write_mp4(path: Path, pictures: Iterable[Picture], fps: float) -> None:
             container.mux(stream.encode(frame))
         if stream is not None:
             container.mux(stream.encode())
-    write_atomic(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _stream(container: av.container.OutputContainer, width: int, height: int, rate: Fraction) -> av.VideoStream:

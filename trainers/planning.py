@@ -113,6 +113,8 @@ def check_held_out(names: Sequence[str], share: float, key: str, what: str, advi
         what: the names are of, in the plural.
         advice: what to do where no share would do.
     """
+    if not names:
+        raise UserError(f"{key} is {share:g}: there are no {what} to hold out of: {advice}")
     held = [in_share(share, name) for name in names]
     if not any(held):
         least = _least(names)

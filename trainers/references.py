@@ -18,6 +18,7 @@ from pipeline.config.load import Dataset
 from pipeline.config.schema import closest
 from trainers.declarations import Method
 from trainers.engine.options import build
+from trainers.models.shipped import NAME, shipped_model
 from trainers.models.weights_file import is_flow_network, read_about
 from trainers.registry import METHODS
 
@@ -59,11 +60,22 @@ class Given:
         try:
             return build(self.method.options, sections)
         except ValueError as error:
-            raise UserError(f"{self.where}.{error}") from error
+            raise UserError(f"{self.where}.{error}{self._of_recipe(str(error))}") from error
+
+    def _of_recipe(self, refused: str) -> str:
+        """What to add to a refusal, which starts with the option's path, where the recipe has it and not the config."""
+        name = self.values.get("recipe", "")
+        recipe: Any = self.method.recipes.get(name, {})
+        values: Any = self.values
+        for key in refused.partition(" ")[0].split("."):
+            if not isinstance(recipe, Mapping) or key not in recipe:
+                return ""
+            recipe, values = recipe[key], values[key]
+        return f"; it is of the recipe {name}: write another one over it" if recipe == values else ""
 
     @property
     def encoder(self) -> str | None:
-        return None if self.method.encoder is None else self.method.encoder(self.options)
+        return self.method.encoder_for(self.options)
 
 
 Givens = Mapping[str, Given]
@@ -82,6 +94,11 @@ def start_of(one: Given, given: Givens) -> str:
                 f"{where}: 'network' means the weights that come with this project, and none are in this copy"
             )
         start = str(SHIPPED)
+    if start == NAME and start not in given:
+        try:
+            start = str(shipped_model(one.method.name))
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from error
     other = experiment_called(start, given, where)
     if other is None:
         about = _about(start)
@@ -101,7 +118,10 @@ def start_of(one: Given, given: Givens) -> str:
 def _check_encoders(one: Given, other: str, encoder: str | None, where: str) -> None:
     if one.encoder is None:
         right = f"should be an experiment of {one.method.name}"
-        raise UserError(f"{where}: {other} has no more for it than an encoder, and {one.method.name} has none: {right}")
+        raise UserError(
+            f"{where}: {other} has no more for it than an encoder, and this experiment of {one.method.name} "
+            f"has none: {right}"
+        )
     if one.encoder != encoder:
         has = f"has the encoder {encoder}" if encoder else "has no image encoder"
         raise UserError(f"{where}: {other} {has}, and this experiment's is {one.encoder}: both should have the same")
@@ -112,15 +132,22 @@ def _check_networks(one: Given, other: str, network: Any, where: str) -> None:
     assert one.method.flow_network is not None
     own = one.method.flow_network(one.options)
     if network != own:
-        theirs = _described(network) if isinstance(network, Mapping) else "says of no flow network"
-        raise UserError(
-            f"{where}: {other} {theirs}, and this experiment's network is {own['name']} of {own['frames']} frames: "
-            "both should have the same"
-        )
+        raise UserError(f"{where}: {other} {_difference(network, own)}: both should have the same")
 
 
-def _described(network: Mapping[str, Any]) -> str:
-    return f"has the network {quoted(network.get('name'))} of {quoted(network.get('frames'))} frames"
+def _difference(network: Any, own: Mapping[str, Any]) -> str:
+    """What another flow network has, and what an experiment's own has instead."""
+    whole = f"this experiment's network is {own['name']} of {own['frames']} frames"
+    if not isinstance(network, Mapping):
+        return f"says of no flow network, and {whole}"
+    name, frames, theirs = (network.get(key) for key in ("name", "frames", "options"))
+    if (name, frames) != (own["name"], own["frames"]) or not isinstance(theirs, Mapping):
+        return f"has the network {quoted(name)} of {quoted(frames)} frames, and {whole}"
+    ours = own.get("options", {})
+    key = next((key for key in {**ours, **theirs} if theirs.get(key) != ours.get(key)), None)
+    if key is None:
+        return f"has the network under another prefix, and {whole}"
+    return f"has a network of {key} {quoted(theirs.get(key))}, and this experiment's has {quoted(ours.get(key))}"
 
 
 def teacher_of(one: Given, given: Givens) -> str:

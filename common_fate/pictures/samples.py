@@ -116,7 +116,15 @@ def _points(extension: str, sample: Sample) -> list[Drawn]:
     visible = int((points[:, 2] > 0).sum())
     hidden = int((points[:, :2].any(axis=1) & (points[:, 2] == 0)).sum())
     facts = f"{_count(len(points), 'point')} · {visible} visible" + (f", {hidden} hidden" if hidden else "")
-    return [(draw_points(_darken(frame), points), "points", facts)]
+    return [(draw_points(_darken(frame), points, _names(sample, len(points))), "points", facts)]
+
+
+def _names(sample: Sample, count: int) -> list[str]:
+    """The names of a sample's points; none where it does not tell so many."""
+    names = (sample.get("json") or {}).get("landmarks")
+    if not isinstance(names, list) or len(names) != count or not all(isinstance(name, str) for name in names):
+        return []
+    return names
 
 
 def _regions(extension: str, sample: Sample) -> list[Drawn]:

@@ -125,7 +125,8 @@ def _locked(lock: Path, path: Path, wait: bool) -> tuple[int, bool]:
 def _opened(lock: Path) -> int:
     """A lock that is there, or was; of one that another user left who lets nobody write, its reading end."""
     try:
-        return os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        # No link is followed: one that leads elsewhere would have an empty file made there.
+        return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     except PermissionError:
         return os.open(lock, os.O_RDONLY)
 

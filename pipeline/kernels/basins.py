@@ -10,7 +10,7 @@ from common_fate.compiled import njit
 
 
 def basin_graph(
-    level: NDArray[np.float64], basins: NDArray[np.int32], scale: float, count: int
+    level: NDArray[np.floating], basins: NDArray[np.int32], scale: float, count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]:
     """Returns the degree of each basin, and the graph's edges.
 
@@ -19,12 +19,13 @@ def basin_graph(
     Two pixels are as alike as `exp(-s / scale)`, where s is the larger of their levels; a stretch has the sum over its
     elements. The boundary of two basins may be in several stretches.
     """
-    return _basin_graph(np.exp(-level / scale), basins, count)
+    level = np.ascontiguousarray(level, np.float32 if level.dtype == np.float32 else np.float64)
+    return _basin_graph(np.exp(level * level.dtype.type(-1 / scale)), basins, count)
 
 
 @njit(cache=True)
 def _basin_graph(
-    alone: NDArray[np.float64], basins: NDArray[np.int32], count: int
+    alone: NDArray[np.floating], basins: NDArray[np.int32], count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]:
     height, width = alone.shape
     degree = np.zeros(count, np.float64)
@@ -64,13 +65,13 @@ def _basin_graph(
 
 
 @njit(cache=True)
-def largest_steps(basins: NDArray[np.int32], vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+def largest_steps(basins: NDArray[np.int32], vectors: NDArray[np.float64]) -> NDArray[np.float32]:
     """Returns at each pixel the largest of the steps to its four neighbours.
 
     A step is the sum over the vectors' absolute differences.
     """
     height, width = basins.shape
-    steps = np.zeros((height, width), np.float64)
+    steps = np.zeros((height, width), np.float32)
     for y in range(height):
         for x in range(width):
             for down, right in ((0, 1), (1, 0)):

@@ -184,7 +184,7 @@ class _Archive:
         self._path, self._modified = path, modified
         self._files: dict[str, dict[str, zipfile.ZipInfo | _Part]] = {}
         self._folders: dict[str, set[str]] = {}
-        self._zip: zipfile.ZipFile | None = None
+        self._zip: tuple[int, zipfile.ZipFile] | None = None
         for count, (name, member) in enumerate(members, 1):
             if count > _MOST_MEMBERS:
                 raise UserError(f"{path}: more than {_MOST_MEMBERS} members: unpack it")
@@ -231,8 +231,10 @@ class _Archive:
             raise SampleError(f"packed by method {member.compress_type} of zip; only plain and deflated are read")
         if member.file_size > _SPARE_BYTES + _UNPACKED_A_BYTE * member.compress_size:
             raise SampleError("claims to unpack to far more bytes than a frame has")
-        self._zip = self._zip or zipfile.ZipFile(self._path)
-        return self._zip.open(member)  # type: ignore[return-value]
+        # A process that was forked shares the place in the file of the one before it, and opens the archive itself.
+        if self._zip is None or self._zip[0] != os.getpid():
+            self._zip = os.getpid(), zipfile.ZipFile(self._path)
+        return self._zip[1].open(member)  # type: ignore[return-value]
 
     def _member(self, name: str) -> zipfile.ZipInfo | _Part | None:
         folder, _, file = name.rpartition("/")

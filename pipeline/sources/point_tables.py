@@ -84,7 +84,11 @@ def read_points(
         stands: dict[str, int] = {}
         for number, image, row in _with_images(rows, file, images, where):
             if image in found:
-                raise RowError(number, f"{quoted(row[file])} has points in row {stands[image]}: an image has one row")
+                raise RowError(
+                    number,
+                    f"{quoted(row[file])} has points in row {stands[image]}: an image has one row; of several things "
+                    "in an image, cut out each by its box, save it as an image, and give it the row",
+                )
             stands[image] = number
             try:
                 points = Named(called, tuple(_point(row, one, coco) for one in columns))

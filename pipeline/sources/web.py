@@ -22,8 +22,8 @@ def printable(text: str) -> str:
 
 
 def about(facts: Mapping[str, str | None]) -> str | None:
-    """Returns the value of `Video.about`: the facts that there are, printable; None where there is none."""
-    known = {name: printable(value or "") for name, value in facts.items()}
+    """Returns the value of `Video.about`: the facts that there are, printable as their names are; None: no fact."""
+    known = {printable(name): printable(value or "") for name, value in facts.items()}
     known = {name: value for name, value in known.items() if value}
     return json.dumps(known, sort_keys=True, ensure_ascii=False) if known else None
 

@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.boxed_shapes import shapes, write_coco
+from tests.support.detectors import SMALL
 from tests.support.pointed_view import make_pointed_view
 from tests.support.workspace import ROOT, Workspace
 from trainers.declarations import OWN
@@ -90,6 +92,18 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Twelve images of two classes, light and dark."""
+    folder = tmp_path_factory.mktemp("labelled")
+    for number in range(12):
+        name = ("light", "dark")[number % 2]
+        (folder / name).mkdir(exist_ok=True)
+        image = np.random.default_rng(number).integers(0, 64 if number % 2 else 255, (64, 64, 3), np.uint8)
+        cv2.imwrite(str(folder / name / f"{number}.png"), image)
+    return {"path": str(folder), "hold_out": 0.4}
+
+
+@pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A video of a bright square that slides over noise, and its masks."""
     folder = tmp_path_factory.mktemp("videos")
@@ -103,6 +117,13 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         cv2.imwrite(str(folder / f"images/slide/{number}.png"), image)
         cv2.imwrite(str(folder / f"masks/slide/{number}.png"), mask)
     return {"kind": "folder"} | {name: str(folder / name) for name in ("images", "masks")}
+
+
+@pytest.fixture(scope="module")
+def boxed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Images of shapes with boxes and masks."""
+    root = write_coco(tmp_path_factory.mktemp("boxed"), train2017=shapes(4), val2017=shapes(8)[4:])
+    return {"kind": "coco", "path": str(root)}
 
 
 @pytest.fixture(scope="module")
@@ -141,11 +162,24 @@ def test_training_comes_out_as_on_the_cpu(trained: dict[str, Reports], name: str
     assert device != "CPU"
 
 
+def takes(evaluation: str, method: str) -> bool:
+    """Whether an evaluation has a recipe for the encoder of a method as `options_of` has it."""
+    recipe, encoder = EVALUATIONS[evaluation].recipe, METHODS[method].encoder
+    if recipe is None or encoder is None:
+        return True
+    try:
+        recipe(encoder(build(METHODS[method].options, options_of(method))), {})
+    except ValueError:
+        return False
+    return True
+
+
 MEASURED = [
     (name, method.name, start)
     for name, evaluation in EVALUATIONS.items()
     for method in METHODS.values()
     if method.name in (evaluation.methods or METHODS)
+    and takes(name, method.name)
     and (evaluation.needs == "model" or method.encoder or (evaluation.needs == "features" and method.embeds))
     for start in evaluation.starts
 ]
@@ -157,6 +191,8 @@ def test_an_evaluation_comes_out_as_on_the_cpu(
     views: Path,
     images: dict[str, Any],
     videos: dict[str, Any],
+    labelled: dict[str, Any],
+    boxed: dict[str, Any],
     pointed: Path,
     tmp_path: Path,
     name: str,
@@ -166,7 +202,12 @@ def test_an_evaluation_comes_out_as_on_the_cpu(
     """Both measure what the CPU trained."""
     evaluation, model = EVALUATIONS[name], trained[method]["cpu"]
     known = {one.name for one in fields(evaluation.options)}
-    options = {"data": videos if name == "tracking" else images, "training": TRAINING, "transforms": TRANSFORMS}
+    data = {
+        "tracking": videos,
+        **dict.fromkeys(("linear", "classification"), labelled),
+        **dict.fromkeys(("detection", "instances"), boxed),
+    }.get(name, images)
+    options = {"data": data, "training": TRAINING, "transforms": TRANSFORMS, **SMALL}
     options = {one: value for one, value in options.items() if one in known}
     evaluation_options(evaluation, None, options)  # what else has no default is to be given here
     view = view_of(method) if evaluation.view == OWN else evaluation.view

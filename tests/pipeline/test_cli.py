@@ -139,7 +139,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(data: Path, tmp_path: Path)
         (["guidance", "{data}/flow/000000.tar", "--to", "{tmp}/0.tar", "--options", '{"k": 1}'], "--options: "),
         (["view", "cpm", "{data}/flow/000000.tar", "--to", "{tmp}/0.tar"], "there is no view 'cpm'"),
         (["catalog", "{tmp}", "--source", '{"kind": "film"}'], "--source: kind should be one of videos"),
-        (["check-estimator", "raft"], "there is no estimator 'raft': it is 'dis', 'network', 'ptlflow:' and the name"),
+        (["check-estimator", "raft"], "there is no estimator 'raft': it is 'dis', 'matching', 'network', 'ptlflow:'"),
         (["check-estimator", "network:{tmp}/model.safetensors"], "model.safetensors: there is no such file: train"),
     ],
 )

@@ -62,7 +62,8 @@ def clone(folder: Path) -> Clone:
 
 def few_shards_long_training(config: dict[str, Any]) -> None:
     config["datasets"]["demo"]["videos_per_shard"] = 80
-    config["experiments"]["demo"]["training"] = {"iterations": ITERATIONS, "checkpoint_every": 50}
+    config["experiments"]["demo"].pop("start", None)
+    config["experiments"]["demo"] |= {"recipe": "demo", "training": {"iterations": ITERATIONS, "checkpoint_every": 50}}
     for name in ("demo_groups", "demo_arm"):  # one training, which is disturbed and timed
         del config["experiments"][name]
     del config["datasets"]["demo_arm"]
@@ -75,7 +76,8 @@ def on_test_cluster(profile: dict[str, Any]) -> None:
 
 def too_little_at_first(profile: dict[str, Any]) -> None:
     """A first try of guidance lacks memory, and one of training lacks time."""
-    profile["set-resources"].setdefault("guidance_shard", {})["mem_mb"] = "100 if attempt == 1 else 4000"
+    # So little that the job is over it from its first second: SLURM looks at a job once a second.
+    profile["set-resources"].setdefault("guidance_shard", {})["mem_mb"] = "40 if attempt == 1 else 4000"
     profile["set-resources"]["train"]["runtime"] = "1 if attempt == 1 else 60"
 
 

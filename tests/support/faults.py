@@ -7,6 +7,7 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatch
 from typing import Any
 from unittest import mock
 
@@ -54,14 +55,18 @@ def dead(at: int) -> Fault:
 
 
 @contextmanager
-def writing(fault: Fault) -> Iterator[None]:
-    """Every step of writing, in this process, goes by `fault` first; they count from the first one below `results`."""
+def writing(fault: Fault, only: str = "") -> Iterator[None]:
+    """Every step of writing, in this process, goes by `fault` first; they count from the first one below `results`.
+
+    Or, given `only`, those alone whose name and path are like it: `replace *.tar`.
+    """
     number = 0
     held: set[int] = set()
 
     def step(name: str, path: Any = None) -> None:
         nonlocal number
-        if number or str(path).startswith("results"):
+        counts = fnmatch(f"{name} {path}", only) if only else number or str(path).startswith("results")
+        if counts:
             number += 1
             fault(number, name)
 

@@ -15,7 +15,7 @@ KILLER = Path(__file__).parent / "killer"
 
 @dataclass(frozen=True)
 class Strike:
-    """A signal that a job sends at one of its steps.
+    """A signal that a job sends at one of its steps, counted among those like `only` if it is given.
 
     `whom` is this job (`worker`), the Snakemake that started it (`scheduler`) or `both`. If the job lives, it takes
     `pause` seconds over that step, or until there is a note `go`.
@@ -25,6 +25,7 @@ class Strike:
     signal: int
     whom: str
     pause: float = 0.0
+    only: str = ""
 
     def __call__(self, go: Path) -> None:
         group = os.getpgrp()  # Snakemake leads the group in which its jobs are
@@ -54,6 +55,6 @@ def strike_as_planned() -> None:
             note.touch()
             strike(note.with_name("go"))
 
-    context = writing(fault)
+    context = writing(fault, strike.only)
     context.__enter__()
     atexit.register(context.__exit__, None, None, None)

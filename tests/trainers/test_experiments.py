@@ -1,5 +1,6 @@
 """Experiments of a configuration: resolved, or refused in one line."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,13 +14,14 @@ from safetensors.numpy import save
 
 from common_fate.errors import UserError
 from pipeline.config.load import load as configuration
+from tests.support.boxed_shapes import shapes, write_coco
 from trainers import references, schema
 from trainers.declarations import Evaluation, Method
 from trainers.engine.options import TrainingOptions, TransformOptions, build
-from trainers.experiments import Experiment, grids, load
+from trainers.experiments import Experiment, check_data, grids, load
 from trainers.methods.cmp.options import CMPOptions
 from trainers.models.weights_file import metadata
-from trainers.planning import check_videos
+from trainers.planning import check_held_out, check_videos
 from trainers.registry import EVALUATIONS, METHODS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,12 +92,21 @@ def test_the_default_configuration_trains_on_the_demo():
 @pytest.mark.parametrize("page", sorted((ROOT / "docs/experiments").glob("*.yaml")), ids=lambda page: page.stem)
 def test_the_experiments_of_the_docs_are_valid(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     config, shared = yaml.safe_load(page.read_text()), ROOT.parent / "shared/data"
-    if page.stem == "grouping":  # which is evaluated on data beside it
+    if " data/" in page.read_text():  # real images beside it
         if not shared.is_dir():
             pytest.skip("there is no ../shared/data")
         (tmp_path / "data").symlink_to(shared)
         monkeypatch.chdir(tmp_path)
     assert load(config, configuration(config)).keys() == config.get("experiments", {}).keys()
+
+
+def test_the_example_of_faces_is_valid():
+    """From images to a report, in docs/sources/points.md."""
+    examples = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "docs/sources/points.md").read_text(), re.M | re.S)
+    [config] = [read for read in map(yaml.safe_load, examples) if "experiments" in read]
+    [one] = load(config, configuration(config)).values()
+    assert list(one.evaluations) == ["matching", "landmark_regression"]
+    assert one.evaluations["matching"].on == ("people",)
 
 
 def test_what_is_left_out_has_its_default():
@@ -112,7 +123,7 @@ def test_an_option_goes_over_the_recipes_which_goes_over_the_default():
     options = one(recipe="annotation", guidance={"kernel_size": 15, "grid_stride": None}).options
     assert options["guidance"]["kernel_size"] == 15
     assert options["guidance"]["grid_stride"] is None
-    assert options["model"] == {"encoder": "resnet50", "decoder": "skip", "strides": [1, 2, 4]}
+    assert options["model"] == {"encoder": "resnet50", "decoder": "skip", "strides": [1, 2, 4], "width": 128}
     assert options["training"]["batch_size"] == 64
     assert options["training"]["learning_rate"] == 0.1
 
@@ -171,7 +182,12 @@ def test_a_grid_stands_for_its_variants():
     names = ["x-nets-a", "x-nets-b", "x-data-both", "x-data-else"]
     assert list(found) == ["first", *names]
     assert grids(found) == {"x": names}
-    assert found["x-nets-b"].options["model"] == {"encoder": "resnet18", "decoder": "plain", "strides": [1, 2]}
+    assert found["x-nets-b"].options["model"] == {
+        "encoder": "resnet18",
+        "decoder": "plain",
+        "strides": [1, 2],
+        "width": 128,
+    }
     assert (found["x-nets-a"].devices, found["x-nets-b"].devices) == (1, 2)
     assert found["x-data-both"].train == ("demo", "other")
     assert (found["x-data-else"].validate, found["x-data-else"].split["validation_share"]) == (("other",), 0)
@@ -215,6 +231,28 @@ def test_an_evaluation_of_the_encoder_starts_from_it_and_from_scratch(images: di
     assert found.options["training"]["iterations"] == 7
     assert found.options["training"]["batch_size"] == 20, "the recipe of its encoder"
     assert found.views == []
+
+
+def test_detectors_follow_from_the_encoder_and_their_data_are_looked_at(tmp_path: Path):
+    root = write_coco(tmp_path / "coco", train2017=shapes(3), val2017=shapes(5)[3:])
+    entry: dict[str, Any] = {"data": {"kind": "coco", "path": str(root)}}
+    fast = one(recipe="alexnet", evaluate={"detection": entry})
+    faster = one(evaluate={"detection": entry, "instances": entry})
+    batches = [each.evaluations["detection"].options["training"]["batch_size"] for each in (fast, faster)]
+    assert batches == [2, 16], "the recipes of their encoders"
+    assert faster.evaluations["instances"].starts == {"encoder": "encoder", "scratch": "scratch"}
+    check_data(faster)
+    with pytest.raises(
+        UserError, match=r"experiments\.x\.evaluate\.instances\.encoder is 'alexnet': should be one of res"
+    ):
+        one(recipe="alexnet", evaluate={"instances": entry})
+    with pytest.raises(UserError, match=r"x\.evaluate\.detection\.data\.path: there is no file or folder"):
+        one(evaluate={"detection": {"data": entry["data"] | {"path": str(tmp_path / "nowhere")}}})
+    named = one(evaluate={"detection": {"data": entry["data"] | {"train": "train2014"}}})
+    with pytest.raises(
+        UserError, match=r"experiments\.x\.evaluate\.detection\.data\.train: there is no annotations/inst"
+    ):
+        check_data(named)
 
 
 def test_frozen_features_are_of_the_model(images: dict[str, Any]):
@@ -314,8 +352,8 @@ def test_a_method_needs_neither_data_nor_model_nor_encoder():
         ),
         (
             {"a": HELD, "x": PLAIN | {"start": "a"}},
-            "x.start: 'a', of the method cmp, has no more for it than an encoder, and plain has none: should be an "
-            "experiment of plain",
+            "x.start: 'a', of the method cmp, has no more for it than an encoder, and this experiment of plain has "
+            "none: should be an experiment of plain",
         ),
         (
             {"x": PLAIN | {"evaluate": {"propagation": {}}}},
@@ -345,7 +383,7 @@ FLOW = {"flow": {"estimator": "network:experiments.x"}}
 @pytest.mark.parametrize(
     ("method", "says"),
     [
-        ("cmp", "c.yaml: datasets.demo.flow: 'x' is of cmp, which trains no flow network: should be of selflow or"),
+        ("cmp", "c.yaml: datasets.demo.flow: 'x' is of cmp, which trains no flow network: should be of matching or"),
         (
             "taught",
             "datasets.demo.flow: 'x' reads the frame before each, too: set c.yaml: datasets.demo.frames",
@@ -400,6 +438,16 @@ def test_flow_is_not_learnt_from_the_weights_of_another_network(tmp_path: Path):
         resolve(CLIPS, x=NOC | {"start": file})
     assert resolve(CLIPS, x=THREE | {"start": file})["x"].start == file
     assert resolve(CLIPS, a=NOC, x=NOC | {"start": "a"})
+
+
+def test_the_best_weights_are_kept_where_something_says_which_they_are():
+    best = {"training": {"keep": "best"}}
+    assert one(**best).options["training"]["keep"] == "best"
+    with pytest.raises(UserError, match=r"keep is best, which cmp and similarity know of their weights, and grouping"):
+        resolve({"demo": DATASETS["demo"] | {"views": ["grouping"]}}, x=HELD | best | {"method": "grouping"})
+    masks = {"images": ".", "masks": ".", "classes": ["a", "b"], "hold_out": 0.5, "kind": "folder"}
+    with pytest.raises(UserError, match=r"segmentation\.training\.keep: an evaluation measures the last weights"):
+        one(evaluate={"segmentation": {"data": masks} | best})
 
 
 def test_a_teacher_may_be_of_another_network_where_it_can_read_the_frames(tmp_path: Path):
@@ -605,6 +653,48 @@ def test_what_is_wrong_is_named_with_what_would_be_right(experiment: dict[str, A
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("world", "loss", "says"),
+    [
+        ("triskelion", {"symmetry": "rotational", "order": 3}, None),
+        ("two_arms", {"symmetry": "bilateral"}, None),
+        ("roboarm", {"order": 5}, None),
+        ("triskelion", {"symmetry": "rotational", "order": 4}, "loss.order is 4, and the world triskelion has a symm"),
+        (
+            "sphere",
+            {"symmetry": "rotational"},
+            "loss.symmetry is rotational, and the world sphere has no",
+        ),
+        (
+            "sphere",
+            {"symmetry": "bilateral"},
+            "loss.symmetry is bilateral, which the world sphere is not: two",
+        ),
+    ],
+)
+def test_a_symmetry_that_a_world_lacks_is_refused(world: str, loss: dict[str, Any], says: str | None):
+    """Of films nothing is known."""
+    source = {"kind": "world", "world": world}
+    datasets = {"thing": {"source": source, "views": ["objects_truth"]}}
+    films = {"films": {"source": {"kind": "synthetic"}, "views": ["objects_truth"]}}
+    keys = {"method": "objects", "validation": {"share": 0.5}, "loss": loss}
+    resolve(films, x=keys | {"train": ["films"]})
+    if says is None:
+        resolve(datasets, x=keys | {"train": ["thing"]})
+        return
+    with pytest.raises(UserError, match=rf"experiments\.x\.{says}.* \(datasets\.thing\)"):
+        resolve(datasets | films, x=keys | {"train": ["films", "thing"]})
+
+
+def test_what_is_refused_of_a_recipe_is_said_to_be_of_it():
+    small = {"method": "objects", "recipe": "small", "train": ["arm"], "validation": {"share": 0.5}}
+    arm = {"arm": {"source": {"kind": "world", "world": "roboarm"}, "views": ["objects_truth"]}}
+    with pytest.raises(UserError, match=r"x\.training\.warmup is 100: from .*, 50; it is of the recipe small: write"):
+        resolve(arm, x=small | {"training": {"iterations": 50}})
+    with pytest.raises(UserError, match=r"x\.training\.warmup is 60: from 0 to less than iterations, 50$"):
+        resolve(arm, x=small | {"training": {"iterations": 50, "warmup": 60}})
+
+
 def test_whole_numbers_written_as_floats_are_integers():
     floats = one(workers=2.0, devices=1.0, training={"iterations": 7.0}, evaluate={"propagation": {"pictured": 2.0}})
     assert repr(floats) == repr(
@@ -660,8 +750,68 @@ def test_the_flow_network_that_comes_with_the_project_is_a_start_where_the_optio
         resolve(films, x=small)
     saved(shipped, flow_network={"name": "small", "options": {}, "frames": 2})
     assert resolve(films, x=small)["x"].start == str(shipped)
-    with pytest.raises(UserError, match="has no more for it than an encoder, and selflow has none"):
+    with pytest.raises(UserError, match="has no more for it than an encoder, and this experiment of selflow has none"):
         resolve(films, x=small | {"network": {"name": "liteflownet", "frames": 2}})
+
+
+FILMS: dict[str, Any] = {
+    "demo": {
+        "source": {"kind": "synthetic"},
+        "frames": {"triplets": True},
+        "views": ["cmp", "flow", "objects", "objects_flow"],
+    }
+}
+MATCHED: dict[str, Any] = {
+    "method": "matching",
+    "train": ["demo"],
+    "validation": {"share": 0.5},
+    "descriptor": {"name": "encoder", "encoder": "resnet18"},
+}
+
+
+def test_the_encoder_of_any_experiment_describes_patches_and_estimates_flow():
+    film = {**FILMS, "film": {"source": {"kind": "synthetic"}, "flow": {"estimator": "network:experiments.x"}}}
+    other = HELD | {"model": {"encoder": "resnet18"}}
+    found = resolve(film, a=other, x=MATCHED | {"start": "a", "evaluate": {"correspondence": {}, "flow": {}}})["x"]
+    assert found.start == "results/experiments/a/encoder.safetensors"
+    assert found.encoder == "resnet18"
+    assert list(found.evaluations) == ["correspondence", "flow"]
+    whole = resolve(FILMS, y=MATCHED, x=MATCHED | {"start": "y"})["x"]
+    assert whole.start == "results/experiments/y/model.safetensors"
+    back = resolve(FILMS, y=MATCHED, x=other | {"start": "y"})["x"]
+    assert back.start == "results/experiments/y/encoder.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("start", "own", "message"),
+    [
+        (HELD, {}, "'a', of the method cmp, has the encoder resnet50, and this experiment's is resnet18"),
+        (
+            HELD,
+            {"descriptor": {}},
+            "'a', of the method cmp, has no more for it than an encoder, and this experiment of",
+        ),
+        (MATCHED | {"descriptor": {"name": "gradients"}}, {}, "'a', of the method matching, has no image encoder, and"),
+        (MATCHED, {"descriptor": {}}, "'a' has a network of descriptor 'encoder', and this experiment's has 'convol"),
+        (
+            MATCHED,
+            {"pyramid": {"levels": 3}},
+            "'a' has a network of levels 6, and this experiment's has 3: both should",
+        ),
+    ],
+)
+def test_what_cannot_describe_patches_is_no_start(start: dict[str, Any], own: dict[str, Any], message: str):
+    with pytest.raises(UserError, match=f"^c.yaml: experiments.x.start: {re.escape(message)}"):
+        resolve(FILMS, a=start, x=MATCHED | own | {"start": "a"})
+
+
+@pytest.mark.parametrize(("pairs", "view"), [("truth", "flow"), ("flow", "objects_flow"), ("warp", "objects")])
+def test_matches_are_learnt_from_any_pairs_and_measured_by_themselves_where_motion_is_exact(pairs: str, view: str):
+    found = resolve(FILMS, x=MATCHED | {"pairs": pairs})["x"]
+    assert found.views == [f"results/demo/shards/{view}"]
+    assert list(found.evaluations) == (["correspondence"] if pairs == "truth" else [])
+    with pytest.raises(UserError, match=rf"x\.train\[0\]: dataset 'demo' has no view {view}"):
+        resolve({"demo": FILMS["demo"] | {"views": ["cmp"]}}, x=MATCHED | {"pairs": pairs})
 
 
 @pytest.mark.usefixtures("toys")
@@ -698,6 +848,11 @@ def test_where_no_dataset_has_the_view_it_is_to_be_added():
     datasets = {"stills": DATASETS["stills"]}
     with pytest.raises(UserError, match=r"dataset 'stills' has no view cmp: add cmp to datasets\.stills\.views"):
         resolve(datasets, x=HELD | {"train": ["stills"]})
+
+
+def test_nothing_is_held_out_of_nothing():
+    with pytest.raises(UserError, match=r"hold_out is 0\.1: there are no images to hold out of: add images"):
+        check_held_out([], 0.1, "data.hold_out", "images", "add images")
 
 
 VIDEOS = [f"v{number}" for number in range(8)]

@@ -6,10 +6,12 @@ from dataclasses import fields
 
 import pytest
 
-from trainers.declarations import Method, entry_point
+from trainers.declarations import Evaluation, Method, entry_point
 from trainers.engine.options import TrainingOptions, build
 from trainers.engine.task import Task
-from trainers.registry import METHODS
+from trainers.models.layer_names import LAYERS
+from trainers.page.serve import all_tools
+from trainers.registry import EVALUATIONS, METHODS
 
 
 def test_the_registry_imports_no_torch():
@@ -26,7 +28,19 @@ def test_a_method_is_what_it_declares(method: Method):
     for recipe in ({}, *method.recipes.values()):
         options = build(method.options, recipe)
         assert isinstance(options.training, TrainingOptions)
-        if method.encoder:
-            assert isinstance(method.encoder(options), str)
+        encoder = method.encoder_for(options)
+        assert encoder is None or encoder in LAYERS
     if method.apps:
         assert entry_point(method.apps).registered_commands
+
+
+@pytest.mark.parametrize("evaluation", EVALUATIONS.values(), ids=EVALUATIONS)
+def test_what_an_evaluation_names_is_there(evaluation: Evaluation):
+    for where in filter(None, (evaluation.run, evaluation.check)):
+        assert callable(entry_point(where))
+
+
+def test_the_parts_of_the_page_have_a_name_each_and_files():
+    tools = all_tools()
+    assert len({tool.name for tool in tools}) == len(tools) == 5
+    assert all((tool.static / "tool.js").is_file() for tool in tools)

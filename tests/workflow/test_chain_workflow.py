@@ -50,7 +50,10 @@ EXPERIMENTS: dict[str, Any] = {
     },
 }
 TARGET = ("--cores", "1", "results/experiments/propagation/model.safetensors")
-MIDDLE = 24  # the step of a training on the disk at which it writes its third checkpoint
+STRIKES = {
+    "train": Strike(3, signal.SIGKILL, "both", only="replace *last.ckpt*"),  # its third checkpoint
+    "flow": Strike(5, signal.SIGKILL, "both"),
+}
 
 
 def left(workspace: Workspace) -> dict[str, bytes]:
@@ -71,8 +74,8 @@ def test_the_circle_ends_in_the_same_bytes_wherever_it_is_killed(workspace: Work
     assert (made["train"], made["flow_shard_on_gpu"], made["guidance_shard"], made["view_shard"]) == (4, 1, 1, 1)
 
     notes = tmp_path_factory.mktemp("notes")
-    for command, step in (("train", MIDDLE), ("flow", 5)):
-        killed = disturbed(struck, notes, {command: Strike(step, signal.SIGKILL, "both")}, *TARGET)
+    for command, strike in STRIKES.items():
+        killed = disturbed(struck, notes, {command: strike}, *TARGET)
         assert killed.returncode == -signal.SIGKILL, killed.stderr[-4000:]
         shutil.rmtree(struck.folder / ".snakemake/locks", ignore_errors=True)  # as --unlock does, but seconds faster
     log = (struck.folder / "logs/train/teacher.log").read_text()

@@ -114,7 +114,7 @@ def test_training_is_asked_with_resolved_options(experiments: Workspace):
     assert option(lines["tiny"], "--threads") == "2", "all cores of this run"
     assert json.loads(option(lines["tiny"], "--split")) == {"validation_share": 0.3, "train_share": 1.0}
     options = json.loads(option(lines["many-nets-two"], "--options"))
-    assert options["model"] == {"encoder": "resnet18", "decoder": "plain", "strides": [1, 2]}
+    assert options["model"] == {"encoder": "resnet18", "decoder": "plain", "strides": [1, 2], "width": 128}
     assert options["training"]["learning_rate"] == RECIPES["demo"]["training"]["learning_rate"]
 
 

@@ -79,7 +79,8 @@ class Joint:
       `backward_valid` with `backward`. Flow is not valid beyond the image, where it is not finite, at the limit that
       the flow codec clips to or beyond it, where a mask that came with it says so, and interpolated from such.
     - `occlusion (H, W)`, bool, is the nearest pixel's, and False beyond the image.
-    - `labels` and `objects`, `(H, W)` int64, are the nearest ones, and `IGNORED` beyond the image.
+    - `labels` and `objects`, `(H, W)` int64, are the nearest ones, and `IGNORED` beyond the image. In a mirror image
+      the left and the right one of `swaps` are each other's `labels`, as with `landmarks`.
     - `regions` and `superpixels`, `(H, W)` int64, are the nearest ones, and `NOWHERE` beyond the image. They keep their
       labels, so that `tree` stays as it is: the leaves that the crop has lost are in it all the same.
     - `points (N, 2+)`, rows of y, x and what else, become `(n, 2)` int64: the pixels of those that lie in the crop.
@@ -100,6 +101,7 @@ class Joint:
         pairs: rows of `landmarks`: the left and the right one of the same thing, as the data set has them.
         more: the geometry of members by name, as the table of members (`common_fate.shards.members`) has it of others.
         purpose: of the draws: with another one, the same sample has another crop.
+        swaps: of `labels`: those of the left and of the right one of the same thing, such as arms.
 
     Raises:
         ShardError: nothing is known of a member, or it lies on the image and has another size; points are no rows of
@@ -114,9 +116,10 @@ class Joint:
         pairs: Sequence[tuple[int, int]] = (),
         more: Mapping[str, Geometry] | None = None,
         purpose: str = "transform",
+        swaps: Sequence[tuple[int, int]] = (),
     ) -> None:
         self.options, self.seed, self.train, self.purpose = options, seed, train, purpose
-        self.pairs, self.more = tuple(pairs), dict(more or {})
+        self.pairs, self.more, self.swaps = tuple(pairs), dict(more or {}), tuple(swaps)
 
     def window(self, sample: Sample) -> Window:
         """Returns where the crop lies that a call with this sample gives."""
@@ -181,6 +184,8 @@ class Joint:
             return {name: window.valid(value != 0) if base.endswith("valid") else window.nearest(value != 0, False)}
         if kind == "labels":
             labels = value.astype(np.int64, copy=False)
+            if base == "labels" and window.mirrored:
+                labels = _swapped(labels, self.swaps)
             return {name: window.nearest(labels, IGNORED if base in ("labels", "objects") else NOWHERE)}
         if base == "landmarks":
             places, inside = _landmarks(value, known, self.pairs, window)
@@ -264,6 +269,13 @@ def _landmarks(
             rows[[left, right]] = right, left
     moved = np.concatenate([places, landmarks[:, 2:]], axis=1, dtype=np.float32)
     return moved[rows], (inside if known is None else inside & known)[rows]
+
+
+def _swapped(labels: NDArray[np.int64], swaps: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+    made = labels.copy() if swaps else labels
+    for left, right in swaps:
+        made[labels == left], made[labels == right] = right, left
+    return made
 
 
 def jittered(images: Sequence[Plane], brightness: float, contrast: float, saturation: float) -> list[Plane]:

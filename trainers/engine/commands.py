@@ -89,6 +89,31 @@ def ship_flow(
     typer.echo(f"wrote {to}: {record['bytes']:,} bytes; flow differs by {record['rounding']['mean']} px on average")
 
 
+def ship(
+    experiments: Annotated[
+        list[Path],
+        typer.Argument(help="results/experiments/NAME: all that the weights come from, the one they are of last."),
+    ],
+    evaluation: Annotated[str, typer.Option(help="The evaluation of it that says how good they are.")],
+    machine: Annotated[str, typer.Option(help="What trained them, in words: two cores of a x86-64 machine, no GPU.")],
+    to: Annotated[
+        Path | None,
+        typer.Option(help="The file to write: .safetensors; its record .json comes beside. By default the project's."),
+    ] = None,
+) -> None:
+    """Write a model as the one that is used where no model is given, with a record of data, options and quality."""
+    from trainers.models.ship_model import ship_model
+    from trainers.models.shipped import FOLDER
+    from trainers.models.weights_file import read_about
+
+    method = method_named(str(read_about(experiments[-1] / "model.safetensors").get("method")))
+    path = to or FOLDER / f"{method.name}.safetensors"
+    if path.suffix != ".safetensors":
+        raise UserError(f"--to {path}: should end in .safetensors")
+    record = ship_model(experiments, evaluation, machine, path)
+    typer.echo(f"wrote {path}: {record['bytes']:,} bytes")
+
+
 def method_named(name: str) -> Method:
     """Returns a method by its name.
 

@@ -13,10 +13,17 @@ from trainers.engine.options import Machine, TrainingOptions
 
 for package in ("lightning.fabric", "lightning.pytorch"):  # they announce each process and its precision
     logging.getLogger(package).setLevel(logging.WARNING)
+_log = logging.getLogger(__name__)
+
+_BF16 = ("amx_bf16", "avx512_bf16", "bf16")
+"""What CPUs call their arithmetic in bfloat16: x86-64's two kinds, and ARM's."""
 
 
 def start_fabric(options: TrainingOptions, machine: Machine) -> Fabric:
-    """Returns Lightning Fabric, which has the devices, the precision and the processes of a run."""
+    """Returns Lightning Fabric, which has the devices, the precision and the processes of a run.
+
+    A CPU that has no arithmetic of bf16 computes in 32 bits: it would only imitate it, some thirty times slower.
+    """
     cv2.setNumThreads(1)
     if machine.threads:
         torch.set_num_threads(machine.threads)
@@ -27,12 +34,21 @@ def start_fabric(options: TrainingOptions, machine: Machine) -> Fabric:
         devices=local,
         num_nodes=world // local,
         strategy="ddp" if world > 1 else "auto",
-        precision=options.precision,  # type: ignore[arg-type]
+        precision=_precision_here(options.precision),  # type: ignore[arg-type]
         # Said outright: Lightning would take the tasks of a SLURM job for its processes, which torchrun starts here.
         plugins=TorchElasticEnvironment() if "WORLD_SIZE" in os.environ else LightningEnvironment(),
     )
     fabric.launch()
     return fabric
+
+
+def _precision_here(precision: str) -> str:
+    able = torch.cpu.get_capabilities()
+    if precision != "bf16-mixed" or torch.cuda.is_available() or any(able.get(name) for name in _BF16):
+        return precision
+    if is_main_process():
+        _log.warning("precision: this CPU has no arithmetic of bf16-mixed, and computes with 32-true")
+    return "32-true"
 
 
 def is_main_process() -> bool:

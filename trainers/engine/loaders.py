@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import cv2
@@ -14,6 +14,9 @@ from common_fate.errors import UserError
 from trainers.data.steps import StepSampler
 from trainers.engine.options import Machine, TrainingOptions
 from trainers.engine.task import Batch
+
+Collate = Callable[[list[Any]], Batch]
+"""Joins the samples of a pass."""
 
 
 class TrainingBatches(Iterator[Batch]):
@@ -32,7 +35,12 @@ class TrainingBatches(Iterator[Batch]):
 
 
 def training_batches(
-    train: Dataset[Any], options: TrainingOptions, machine: Machine, fabric: Fabric, start: int
+    train: Dataset[Any],
+    options: TrainingOptions,
+    machine: Machine,
+    fabric: Fabric,
+    start: int,
+    collate: Collate | None = None,
 ) -> TrainingBatches:
     """Returns the batches of all passes from step `start` on, read ahead.
 
@@ -61,16 +69,16 @@ def training_batches(
         rank=fabric.global_rank,
         world_size=world,
     )
-    return TrainingBatches(iter(_loader(train, machine, fabric, batch_sampler=sampler)))
+    return TrainingBatches(iter(_loader(train, machine, fabric, batch_sampler=sampler, collate_fn=collate)))
 
 
 def validation_batches(
-    data: Dataset[Any], options: TrainingOptions, machine: Machine, fabric: Fabric
+    data: Dataset[Any], options: TrainingOptions, machine: Machine, fabric: Fabric, collate: Collate | None = None
 ) -> DataLoader[Any]:
     """Returns this process's share of the held-out samples, in their own order, in batches as large as a pass."""
     share = range(fabric.global_rank, len(data), fabric.world_size)  # type: ignore[arg-type]
     size = options.batch_size // (fabric.world_size * options.accumulation)
-    return _loader(data, machine, fabric, batch_size=size, sampler=share)
+    return _loader(data, machine, fabric, batch_size=size, sampler=share, collate_fn=collate)
 
 
 def _loader(data: Dataset[Any], machine: Machine, fabric: Fabric, **how: Any) -> DataLoader[Any]:

@@ -7,8 +7,9 @@ Nothing in a step waits for the device: losses are read every few steps, and bef
 """
 
 import hashlib
+import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
@@ -22,16 +23,21 @@ from torch.utils.data import DataLoader, Dataset
 
 from common_fate.errors import UserError
 from common_fate.progress import progress
+from common_fate.shards.files import write_atomic
+from trainers.engine.best import Best
 from trainers.engine.checkpoints import CHECKPOINT, read_checkpoint, unusable, write_checkpoint
 from trainers.engine.devices import start_fabric
 from trainers.engine.history import Curve, NotFinite, Pass, columns, read_losses, sum_of
-from trainers.engine.loaders import training_batches, validation_batches
+from trainers.engine.loaders import Collate, training_batches, validation_batches
 from trainers.engine.optimizers import create_optimizer, set_rate
 from trainers.engine.options import Machine, TrainingOptions
 from trainers.engine.schedules import learning_rates
 from trainers.engine.task import Batch, Task
 
 READ_EVERY = 10  # steps: so long a loss that is not finite may go unnoticed
+RUN = "run.json"
+"""In a run's folder: what it is a run of."""
+FLUSH_EVERY = 5  # seconds: so old is what whoever watches a run may see of it
 IDLE = 100  # iterations, or all where there are fewer: where a task's `idle` says what a loss of 0 means
 
 
@@ -53,27 +59,32 @@ def fit(
     options: TrainingOptions,
     run: Path,
     machine: Machine,
+    collate: Collate | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> Run:
     """Trains `task` in place, or goes on training it from the run's last checkpoint.
 
-    At the end `task.net` has the weights to use: with `ema` the averaged ones.
+    At the end `task.net` has the weights to use: with `ema` the averaged ones, and with `keep` the best of them.
 
     Args:
         task: it has the same weights on every rank.
         train, validation: samples ready to collate, with their `key`.
         run: the folder of the checkpoint and of TensorBoard's events. Another training takes another folder.
+        collate: joins samples that do not stack, images of several sizes; None: they do.
+        about: what it is a run of, for whoever looks at it while it goes on: written to its folder, as JSON.
 
     Raises:
         UserError: there are too few samples, a step cannot be shared out, the loss is not finite, nothing is learnt
-            (`Task.idle`), or the checkpoint cannot be read.
+            (`Task.idle`), nothing says which weights are best, or the checkpoint cannot be read.
     """
     fabric = start_fabric(options, machine)
     saved = read_checkpoint(run)
     start = saved["iteration"] if saved else 0
-    batches = training_batches(train, options, machine, fabric, start)
+    batches = training_batches(train, options, machine, fabric, start, collate)
     held_out = None
     if validation is not None and task.metrics():
-        held_out = validation_batches(validation, options, machine, fabric)
+        held_out = validation_batches(validation, options, machine, fabric, collate)
+    best = Best.of(task, held_out is not None) if options.keep == "best" else None
     net, optimizer, average = _set_up(task, options, fabric)
     curve = Curve(options.iterations)
     began = time.monotonic()
@@ -83,11 +94,17 @@ def fit(
             optimizer.load_state_dict(saved["optimizer"])
             if average:
                 average.module.load_state_dict(saved["average"])
+            if best:
+                best.load_state_dict(saved["best"])
             curve.rows, curve.losses = saved["rows"], saved["losses"]
             batches.waited, began = saved["waited"], began - saved["seconds"]
         except (KeyError, RuntimeError, ValueError) as error:
             raise unusable(run, error) from error
-    logger = TensorBoardLogger(run, name="", version="", purge_step=start) if fabric.is_global_zero else None
+    logger = None
+    if fabric.is_global_zero:
+        if about is not None:
+            write_atomic(run / RUN, (json.dumps(about, indent=1) + "\n").encode())
+        logger = TensorBoardLogger(run, name="", version="", purge_step=start, flush_secs=FLUSH_EVERY)
 
     rate = learning_rates(options)
     unread: list[Pass] = []
@@ -118,7 +135,11 @@ def fit(
         if task.idle and (zeros := curve.zeros()) >= min(IDLE, options.iterations):
             raise UserError(f"the loss is exactly 0 since iteration {done - zeros}, so nothing is learnt: {task.idle}")
         if held_out is not None and validates:
-            curve.add_validation(done, _measured(task, average.module if average else task.net, held_out, fabric))
+            measured = average.module if average else task.net
+            found = _measured(task, measured, held_out, fabric)
+            curve.add_validation(done, found)
+            if best:
+                best.add(found, measured)
         if logger:
             for row in curve.rows[known:]:
                 values = {name: value for name, value in row.items() if name != "iteration"}
@@ -127,12 +148,15 @@ def fit(
             _check_weights(task, done, run)
             state = {"iteration": done, "task": task.state_dict(), "optimizer": optimizer.state_dict()}
             state |= {"average": average.module.state_dict()} if average else {}
+            state |= {"best": best.state_dict()} if best else {}
             state |= {"rows": curve.rows, "losses": curve.losses}
             write_checkpoint(run, state | {"seconds": time.monotonic() - began, "waited": batches.waited})
     if logger:
         logger.finalize("success")
     if average:
         task.net.load_state_dict(average.module.state_dict())
+    if best:
+        best.restore(task.net)
     seconds = time.monotonic() - began
     return {"rows": curve.rows, "seconds": seconds, "waiting": batches.waited / seconds}
 

@@ -13,6 +13,7 @@ from pipeline.option import option
 T = TypeVar("T")
 
 LARGEST = 8192  # pixels, of a side that options ask for: more is a slip, or a file that wants memory
+MOST = 10**9  # iterations, and samples of one: more is a slip
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,12 @@ class TrainingOptions:
     ema: float | None = option(
         None, "the decay of a moving average of the weights, which is then what is measured and saved; null: none"
     )
-    precision: str = option("32-true", "32-true or bf16-mixed, Lightning's names")
+    keep: str = option(
+        "last", "last: the weights after the last iteration; best: those that validation measured to be best"
+    )
+    precision: str = option(
+        "32-true", "32-true or bf16-mixed, Lightning's names; a CPU without arithmetic of bf16 takes 32-true for it"
+    )
     channels_last: bool = option(True, "the memory layout that GPUs with bf16 are fastest with")
     compile: bool = option(False, "the network, by torch.compile")
     validate_every: int = option(2_000, "iterations")
@@ -104,8 +110,8 @@ class TrainingOptions:
 
     def __post_init__(self) -> None:
         for name in ("iterations", "batch_size", "accumulation", "validate_every", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: from 1 up")
+            if not 1 <= getattr(self, name) <= MOST:
+                raise ValueError(f"{name} is {getattr(self, name)}: from 1 to {MOST:,}")
         if self.batch_size % self.accumulation:
             raise ValueError(
                 f"accumulation is {self.accumulation}: should divide batch_size, {self.batch_size}, into equal passes"
@@ -114,6 +120,7 @@ class TrainingOptions:
             ("optimizer", ("sgd", "adam", "adamw")),
             ("schedule", ("multistep", "polynomial", "cosine", "constant")),
             ("precision", ("32-true", "bf16-mixed")),
+            ("keep", ("last", "best")),
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(

@@ -10,7 +10,7 @@ from torchmetrics import Metric
 from common_fate.torch import Sample
 
 Batch = dict[str, Any]
-"""`key` is a list; the other members are stacked tensors."""
+"""`key` is a list; the other members are stacked tensors, or what the evaluation's own `collate` makes of them."""
 
 
 class Samples(Protocol):
@@ -42,6 +42,7 @@ class Task(nn.Module):
             mode.
         idle: why a loss that stays at exactly 0 teaches nothing, and what to do: training then stops, and says so.
             Empty, where 0 is a loss like any other.
+        best_by: the metric that is lowest with the best weights (`training.keep`). Empty, where nothing says so.
 
     Args:
         options: the method's own dataclass.
@@ -50,6 +51,7 @@ class Task(nn.Module):
 
     net: nn.Module
     idle: str = ""
+    best_by: str = ""
 
     def __init__(self, options: Any, teacher: nn.Module | None = None) -> None:
         super().__init__()
@@ -92,6 +94,9 @@ class Task(nn.Module):
 
     def stepped(self, iteration: int) -> None:
         """Notes that the optimiser has made a step, the `iteration`-th: for queues and momentum teachers."""
+
+    def finished(self) -> None:
+        """Makes of the trained network what is saved, once, after the last step; no checkpoint has it."""
 
 
 class Mean(Metric):

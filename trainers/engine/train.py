@@ -49,8 +49,8 @@ def train(
     """Trains, or takes a killed run up again, and writes what the experiment is used by.
 
     Writes `model.safetensors`, `curves.csv` and `train.json` into `to`. The run itself (checkpoint, TensorBoard) is in
-    `to/runs`, one folder for each set of options, shards and weights: changed ones start a new run and leave the old
-    one as it is.
+    `to/runs`, one folder for each set of options, shards and weights, with its `run.json`: changed ones start a new run
+    and leave the old one as it is.
 
     Args:
         views: folders, or addresses of folders on other machines, whose shards are copied into `cache`.
@@ -79,9 +79,11 @@ def train(
             )
         read = [*samples.views, *(held_out.views if held_out and validate else [])]
         digest = _digest([method.name, method.version, asdict(options), asdict(split)], read, [start, teacher])
-        run = fit(task, samples, held_out, options.training, to / "runs" / digest, machine)
+        about = {"method": method.name, "options": asdict(options)}
+        run = fit(task, samples, held_out, options.training, to / "runs" / digest, machine, about=about)
         if not is_main_process():
             return
+        task.finished()
         save_model(to / MODEL, task.net, method, options, split)
         facts = {
             "method": method.name,

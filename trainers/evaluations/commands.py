@@ -116,7 +116,7 @@ def _experiment_of(to: Path) -> str:
 
 
 def _options(evaluation: Evaluation, method: Method, method_options: Any, text: str) -> Any:
-    encoder = method.encoder(method_options) if method.encoder else None
+    encoder = method.encoder_for(method_options)
     try:
         values = json.loads(text)
         if not isinstance(values, dict):

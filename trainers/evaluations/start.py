@@ -20,10 +20,10 @@ def encoder_name(job: Job) -> str:
     Raises:
         UserError: its method has none.
     """
-    encoder = METHODS[job.method].encoder
+    encoder = METHODS[job.method].encoder_for(job.method_options)
     if encoder is None:
         raise UserError(f"{job.experiment}: {job.method} has no image encoder, which this evaluation needs")
-    return encoder(job.method_options)
+    return encoder
 
 
 def load_start_encoder(job: Job, seed: int) -> Encoder:

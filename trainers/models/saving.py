@@ -35,7 +35,7 @@ def save_model(path: Path, net: nn.Module, method: Method, options: Any, split: 
         "version": method.version,
         "options": asdict(options),
         "split": asdict(split),
-        "encoder": method.encoder(options) if method.encoder else None,
+        "encoder": method.encoder_for(options),
         **({"flow_network": method.flow_network(options)} if method.flow_network else {}),
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
@@ -90,9 +90,11 @@ def load_start(path: Path, net: nn.Module, method: Method, options: Any) -> None
     if "method" not in about and is_flow_network(about, method, options):
         load_strictly(net, read_weights(path, "pt"), f"{path}: does not fit the options of this experiment")
         return
-    if method.encoder is None:
-        raise UserError(f"{path}: not a model of {method.name}, which has no image encoder that could start from it")
-    name = method.encoder(options)
+    name = method.encoder_for(options)
+    if name is None:
+        raise UserError(
+            f"{path}: not a model of {method.name}, which here has no image encoder that could start from it"
+        )
     if "method" not in about:
         net.encoder.load_state_dict(load_encoder(path, name).state_dict())  # type: ignore[union-attr]
         return

@@ -2,31 +2,25 @@
 
 import json
 import tempfile
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors.numpy
 
-from common_fate.datasets.catalog import read_catalog
 from common_fate.errors import UserError
-from common_fate.foreign.files import parse_json, read_file
 from common_fate.shards.files import write_atomic
 from common_fate.shards.record import file_sha256
 from pipeline.columns.flow.estimator_families import MAX_SHIPPED_BYTES
 from pipeline.columns.flow.networks.trained import trained_estimator
 from pipeline.columns.flow.networks.trained_file import FlowNetwork, read_about
 from pipeline.sources.synthetic import SOURCE, SyntheticOptions
-from trainers.evaluations.result import read_result
+from trainers.models.ship_record import history_of, quality_of
 from trainers.models.weights_file import metadata, read_weights
 
 MOST_ROUNDING = 0.01
 """Pixels by which flow may change on average where weights are kept in 16 bits."""
-_MAX_FACTS = 2**22  # bytes of a train.json
-_TRAINED = ("method", "samples", "videos", "iterations", "batch_size", "device", "seconds", "start", "options")
 
 
 def ship_flow(experiments: Sequence[Path], machine: str, to: Path) -> dict[str, Any]:
@@ -51,8 +45,8 @@ def ship_flow(experiments: Sequence[Path], machine: str, to: Path) -> dict[str, 
     """
     experiment = experiments[-1]
     model = experiment / "model.safetensors"
-    quality = _quality(experiment)
-    trained = _history(experiments, to)
+    quality = quality_of(experiment, "flow")
+    trained = history_of(experiments, to)
     network = read_about(model)
     data = _halved(model, network)
     if len(data) > MAX_SHIPPED_BYTES:
@@ -73,21 +67,6 @@ def ship_flow(experiments: Sequence[Path], machine: str, to: Path) -> dict[str, 
     }
     write_atomic(to.with_suffix(".json"), (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
     return record
-
-
-def _history(experiments: Sequence[Path], to: Path) -> list[dict[str, Any]]:
-    """What each training was, after those of the weights that the first one started from."""
-    trained = [_trained(folder) for folder in experiments]
-    weights = [file_sha256(folder / "model.safetensors") for folder in experiments]
-    before: list[dict[str, Any]] = []
-    if (first := trained[0]["start"]) is not None and to.is_file() and first == file_sha256(to):
-        before = parse_json(read_file(to.with_suffix(".json"), _MAX_FACTS))["trained"]
-    elif first is not None:
-        raise UserError(f"{experiments[0]}: started from weights that are not {to}: name what they come from, too")
-    for earlier, folder, later in zip(weights, experiments[1:], trained[1:], strict=False):
-        if later["start"] != earlier:
-            raise UserError(f"{folder}: did not start from the experiment that is named before it")
-    return before + trained
 
 
 def _halved(model: Path, network: FlowNetwork) -> bytes:
@@ -121,42 +100,3 @@ def _rounding(model: Path, data: bytes, frames: int) -> dict[str, Any]:
 
 def _rounded(value: float) -> float:
     return float(f"{value:.3g}")
-
-
-def _trained(experiment: Path) -> dict[str, Any]:
-    """What one training was: its options, its data, how long it took."""
-    path = experiment / "train.json"
-    try:
-        facts = parse_json(read_file(path, _MAX_FACTS))
-        views = [Path(view) for view in facts["datasets"]]
-        return {"experiment": experiment.name, "data": list(map(_data, views)), **{key: facts[key] for key in _TRAINED}}
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{path}: not what a training writes: {type(error).__name__} {error}") from error
-
-
-def _data(view: Path) -> dict[str, Any]:
-    """A dataset by its name, and what its catalog says: kinds, licences, and of rendered videos how they were made."""
-    dataset = view.parents[1]
-    catalog = dataset / "catalog.parquet"
-    if not catalog.is_file():
-        raise UserError(f"{catalog}: is missing: weights ship with a record of whose videos trained them")
-    videos = read_catalog(catalog)
-    rendered = sorted({video.uri.partition("&")[2] for video in videos if video.kind == SOURCE.name})
-    licences = Counter(video.license or "not known" for video in videos)
-    return {
-        "dataset": dataset.name,
-        "videos": len(videos),
-        "kinds": sorted({video.kind for video in videos}),
-        "licences": dict(sorted(licences.items())),
-        **({"rendered": rendered} if rendered else {}),
-    }
-
-
-def _quality(experiment: Path) -> dict[str, Any]:
-    """The rows of the experiment's evaluation of flow, and seconds a pair."""
-    measured = read_result(experiment / "evaluations" / "flow" / "model.json")
-    return {
-        "videos": measured.side,
-        "rows": [asdict(row) for row in measured.result.rows],
-        "about": dict(measured.result.about),
-    }

@@ -18,7 +18,16 @@ from trainers.declarations import Method
 ENCODER = "encoder."
 """How the names of an image encoder's weights begin in a network's."""
 
-ENCODERS = ("resnet50", "resnet34", "resnet18", "vgg16", "alexnet")
+ENCODERS = (
+    "resnet50",
+    "resnet34",
+    "resnet18",
+    "resnet18_c4",
+    "vgg16",
+    "alexnet",
+    "vgg16_torchvision",
+    "alexnet_torchvision",
+)
 """The image encoders that there are, for what is not to import torch."""
 
 _DTYPES = {"BOOL", "U8", "I8", "I16", "I32", "I64", "F16", "F32", "F64"}

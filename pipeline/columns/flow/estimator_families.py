@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,7 @@ from common_fate.shards.limits import quoted
 from pipeline.columns.flow.estimator import Estimator
 
 DIS_PRESETS = ("ultrafast", "fast", "medium")
-NAMES = (
-    "'dis', 'network', 'ptlflow:' and the name of a ptlflow model, or 'network:' and the path of a model.safetensors"
-)
+NAMES = "'dis', 'matching', 'network', 'ptlflow:' and a model of ptlflow's, or 'network:' and a model.safetensors"
 SHIPPED = Path(__file__).parent / "networks" / "models" / "flow.safetensors"
 """The weights of `network` without a path; `python -m trainers ship-flow` writes them, and their record beside them."""
 MAX_SHIPPED_BYTES = 10_000_000
@@ -73,6 +72,29 @@ DIS = Family(
     network=False,
     create=_create_dis,
     provenance=_dis_provenance,
+    check=lambda model, **options: None,
+    frames=_two_frames,
+    weights=lambda model, **options: (),
+)
+
+
+def _create_matching(model: str, **options: Any) -> Estimator:
+    from pipeline.columns.flow.networks.inference import estimator_of
+    from pipeline.columns.flow.networks.matching.deep_matching import create
+
+    return estimator_of(create({}), "deep matching")
+
+
+def _matching_provenance(model: str, **options: Any) -> dict[str, Any]:
+    return {"opencv": version("opencv-contrib-python-headless"), "torch": version("torch")}
+
+
+MATCHING = Family(
+    options=(),
+    models=False,
+    network=False,
+    create=_create_matching,
+    provenance=_matching_provenance,
     check=lambda model, **options: None,
     frames=_two_frames,
     weights=lambda model, **options: (),
@@ -151,7 +173,7 @@ TRAINED = Family(
     weights=lambda model: (Path(model),),
 )
 
-FAMILIES = {"dis": DIS, "ptlflow": PTLFLOW, "network": TRAINED}
+FAMILIES = {"dis": DIS, "matching": MATCHING, "ptlflow": PTLFLOW, "network": TRAINED}
 _OF_EXPERIMENT = "network:experiments."
 
 
@@ -195,7 +217,7 @@ def create_estimator(name: str, **options: Any) -> Estimator:
     """Returns an estimator by name; the same name and options give the same one.
 
     Args:
-        name: `dis`, `network`, `ptlflow:NAME`, or `network:PATH`.
+        name: `dis`, `matching`, `network`, `ptlflow:NAME`, or `network:PATH`.
         options: `preset` of `dis`; `checkpoint` and `checkpoint_dir` of ptlflow models.
 
     Raises:

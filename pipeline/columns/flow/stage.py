@@ -25,8 +25,9 @@ class FlowOptions:
 
     estimator: str = option(
         "dis",
-        "`dis` (OpenCV), `network` (this project's own, with its weights), `ptlflow:NAME`, such as "
-        "`ptlflow:liteflownet`, or a network trained here: `network:experiments.NAME`",
+        "`dis` (OpenCV), `matching` (deep matching, for large motion), `network` (this project's own, with its "
+        "weights), `ptlflow:NAME`, such as `ptlflow:liteflownet`, or a network trained here: "
+        "`network:experiments.NAME`",
     )
     preset: str = option("medium", "of `dis`", enum=[*DIS_PRESETS])
     checkpoint: str | None = option(None, "of ptlflow models: a file, or a published name such as `things`")

@@ -82,7 +82,7 @@ def _provenance(options: RegionOptions) -> dict[str, Any]:
 
 STAGE = Stage(
     name="regions",
-    version=2,
+    version=3,
     reads=("frames",),
     options=RegionOptions,
     run=_run,

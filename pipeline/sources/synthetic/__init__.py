@@ -7,6 +7,7 @@ a video determines its rendering, so that any frame and the truth between any tw
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from common_fate.datasets.catalog import Video
@@ -27,6 +28,7 @@ _LIMITS = {
     "seed": (0, 2**32 - 1),
     "speed": (0, 200),
 }
+_SWITCHES = ("varied", "bodies")
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class SyntheticOptions:
         False,
         "also textures in all colours and scales, thin limbs, a faster camera, motion blur, swinging light, noise",
     )
+    bodies: bool = option(False, "every other object is a body of many limbs: a person or an animal")
 
     def __post_init__(self) -> None:
         for name, (low, high) in _LIMITS.items():
@@ -57,9 +60,9 @@ def _videos(options: SyntheticOptions, where: str) -> list[Video]:
 
 
 def _uri(options: SyntheticOptions, index: int) -> str:
-    shown = {name: value for name, value in asdict(options).items() if name not in ("videos", "varied")}
-    varied = {"varied": 1} if options.varied else {}  # as it was before there was this option where it is off
-    return "synthetic:?" + urlencode({"index": index} | shown | {"speed": float(options.speed)} | varied)
+    shown = {name: value for name, value in asdict(options).items() if name not in ("videos", *_SWITCHES)}
+    on = {name: 1 for name in _SWITCHES if getattr(options, name)}  # where they are off, as before there were these
+    return "synthetic:?" + urlencode({"index": index} | shown | {"speed": float(options.speed)} | on)
 
 
 def _parse(uri: str) -> tuple[SyntheticOptions, int]:
@@ -67,8 +70,9 @@ def _parse(uri: str) -> tuple[SyntheticOptions, int]:
     try:
         query = dict(parse_qsl(uri.removeprefix("synthetic:?"), strict_parsing=True))
         index, speed = int(query.pop("index")), float(query.pop("speed"))
-        varied = bool(int(query.pop("varied", "0")))
-        options = SyntheticOptions(**{name: int(value) for name, value in query.items()}, speed=speed, varied=varied)
+        on = {name: bool(int(query.pop(name, "0"))) for name in _SWITCHES}
+        numbers: dict[str, Any] = {name: int(value) for name, value in query.items()}
+        options = SyntheticOptions(**numbers, speed=speed, **on)
         if index < 0 or _uri(options, index) != uri:
             raise ValueError
     except (ValueError, TypeError, KeyError):
@@ -80,7 +84,7 @@ def _parse(uri: str) -> tuple[SyntheticOptions, int]:
 def _scene(uri: str) -> Scene:
     options, index = _parse(uri)
     size = options.height, options.width
-    return compose(*size, options.objects, options.speed, options.seed, index, options.varied)
+    return compose(*size, options.objects, options.speed, options.seed, index, options.varied, options.bodies)
 
 
 def _numbers(video: Video) -> range:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common_fate.errors import SampleError
+from pipeline.sources.synthetic.bodies import body
 from pipeline.sources.synthetic.layers import Film, Layer, Scene, Shape
 from pipeline.sources.synthetic.motion import Chain, rectangle, retimed, swaying, top_speed
 
@@ -36,10 +37,20 @@ SPREAD = (0.7548776662, 0.5698402910)  # steps that spread points evenly over a 
 MARGIN = 1.4  # the background's size beside the picture's, so that the camera seldom sees beyond it
 
 
-def compose(height: int, width: int, objects: int, speed: float, seed: int, index: int, varied: bool = False) -> Scene:
+def compose(
+    height: int,
+    width: int,
+    objects: int,
+    speed: float,
+    seed: int,
+    index: int,
+    varied: bool = False,
+    bodies: bool = False,
+) -> Scene:
     """Composes the scene of a dataset's video `index`; raises `SampleError` where scikit-image lacks a photograph."""
     rng = np.random.default_rng([seed, index])
     variety = np.random.default_rng([seed, index, 1]) if varied else None
+    anatomy = np.random.default_rng([seed, index, 3]) if bodies else None
     background = PHOTOS[(seed + index) % len(PHOTOS)]
     zoom = _zoom(variety)
     texture = _crop(
@@ -61,6 +72,8 @@ def compose(height: int, width: int, objects: int, speed: float, seed: int, inde
         unit = np.sqrt(height * width / max(objects, 4))
         limbs = VARIED_LIMBS if varied else LIMBS
         parts = _object(rng, 1 + number % 3, unit, spots[number], np.array([width, height]) * 0.45, limbs)
+        if anatomy is not None and number % 2 == 0:
+            parts = body(anatomy, unit, parts[0][1])
         fastest, peak = max(top_speed(chain, shape.outline()) for shape, chain in parts)
         tempo = paces[number] / fastest
         start = peak - tempo * rng.uniform(0, PEAK_BEFORE)

@@ -34,11 +34,15 @@ class World:
         film: `(options, index) -> film` of one video; the same whenever (seed, world, index) are, and a longer one
             begins as a shorter one does.
         about: what is seen, for the table of the docs.
+        bilateral: whether it is symmetric from left to right.
+        turns: into how many like parts it turns about its centre; 1: it has no rotational symmetry.
     """
 
     name: str
     film: Callable[["WorldOptions", int], Film]
     about: str
+    bilateral: bool = False
+    turns: int = 1
 
 
 def _imported(place: str) -> Callable[["WorldOptions", int], Film]:
@@ -57,10 +61,15 @@ MOST_STEPS = 2_000_000
 _ROOM = "pipeline.sources.worlds"
 _WORLDS = (
     World("roboarm", _imported(f"{_ROOM}.roboarm:one_arm"), "an arm of coloured capsules that ends in two fingers"),
-    World("two_arms", _imported(f"{_ROOM}.roboarm:two_arms"), "a left and a right arm, anchored in the lower corners"),
-    World("triskelion", _imported(f"{_ROOM}.triskelion:film"), "a soft body with three like legs"),
+    World(
+        "two_arms",
+        _imported(f"{_ROOM}.roboarm:two_arms"),
+        "a left and a right arm, anchored in the lower corners",
+        bilateral=True,
+    ),
+    World("triskelion", _imported(f"{_ROOM}.triskelion:film"), "a soft body with three like legs", turns=3),
     World("sphere", _imported(f"{_ROOM}.sphere:film"), "a textured sphere that turns through full circles"),
-    World("car", _imported(f"{_ROOM}.car:film"), "a car that turns about, its rear in another colour"),
+    World("car", _imported(f"{_ROOM}.car:film"), "a car that turns about, its rear in another colour", bilateral=True),
     World("robot", _imported(f"{_ROOM}.robot:film"), "a robot's arm before a camera that moves"),
 )
 WORLDS: dict[str, World] = {world.name: world for world in _WORLDS}

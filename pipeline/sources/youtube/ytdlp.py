@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 from common_fate.datasets.catalog import Video
 from common_fate.errors import UserError, printable
-from common_fate.remote.fetch_file import sound_bytes
 from common_fate.shards.files import advice
 from pipeline.downloads.policy import Blocked, DownloadPolicy, Gone, Later
 
@@ -64,6 +63,7 @@ def fetch(video: Video, downloading: DownloadPolicy, to: Path) -> None:
 
 def _try(wanted: dict[str, Any], downloading: DownloadPolicy, arriving: Path, to: Path) -> "Exception | Refusal | None":
     """None where the video has come; else what kept it, as `reasons.reason` tells."""
+    from common_fate.remote.fetch_file import sound_bytes
     from pipeline.downloads.access import Access
     from pipeline.sources.youtube.guard import GuardedYoutubeDL, Messages
     from pipeline.sources.youtube.reasons import reason

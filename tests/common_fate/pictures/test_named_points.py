@@ -39,3 +39,18 @@ def test_a_sample_shows_its_named_points_beside_its_frame():
     assert caption == "points\n3 points · 1 visible, 1 hidden"
     assert picture.mean() < frame[0].mean()
     assert len(sample_row("k-000001", {"points.npy": points})) == 0
+
+
+def test_few_points_have_their_names_beside_them():
+    points = np.array([[10, 20, 1], [30, 40, 1], [20, 58, 1]], np.float32)
+    sample = {"jpg": BLACK, "points.npy": points, "json": {"landmarks": ["left_eye", "right_eye", "tail\x1b"]}}
+    plain = draw_points(BLACK, points)
+    named = sample_row("k-000001", sample)[1][0]
+    changed = (named != plain).any(axis=-1)
+    assert changed[8 * TIMES : 12 * TIMES, : 19 * TIMES].any(), "to the left of one that is at the left"
+    assert changed[28 * TIMES : 32 * TIMES, 42 * TIMES :].any(), "to the right of one that is at the right"
+    assert changed[18 * TIMES : 22 * TIMES, : 57 * TIMES].any(), "to the left where there is no room"
+    many = np.repeat(points[:1], 21, axis=0)
+    np.testing.assert_array_equal(draw_points(BLACK, many, ["a"] * 21), draw_points(BLACK, many))
+    for names in (["one"], ["one", 2, "three"], "abc", None):
+        np.testing.assert_array_equal(sample_row("k", sample | {"json": {"landmarks": names}})[1][0], plain)

@@ -163,3 +163,10 @@ def test_tables_as_they_come_have_the_two_sides_of_faces(
     unpaired = [row for row in range(len(mean)) if row not in {*sum(found, ())}]
     middle = (left[:, 1] + right[:, 1]).mean() / 2
     assert (abs(mean[unpaired, 1] - middle) < width / 15).all()
+
+
+def test_what_no_file_can_hold_is_left_out_of_the_facts(folder: Path):
+    """Half of a UTF-16 pair, which JSON may have in names and in values."""
+    (folder / "points.jsonl").write_text(r'{"file": "cat", "x0": 1, "y0": 2, "k\ud800ind": "t\udfffame"}')
+    videos = SOURCE.videos(SOURCE.options(path=f"{folder}/cat.jpg", points=f"{folder}/points.jsonl"), WHERE)
+    assert videos[0].about == '{"k ind": "t ame"}'

@@ -153,10 +153,11 @@ def test_speeds_spread_from_still_to_the_fastest_allowed():
     assert 1 < max(cameras) <= 0.12 * 20
 
 
+@pytest.mark.parametrize("bodies", [False, True])
 @pytest.mark.parametrize("varied", [False, True])
 @pytest.mark.parametrize("speed", [0, 3, 50])
-def test_nothing_exceeds_the_speed(speed: float, varied: bool):
-    chosen = videos(videos=4, speed=speed, varied=varied)
+def test_nothing_exceeds_the_speed(speed: float, varied: bool, bodies: bool):
+    chosen = videos(videos=4, speed=speed, varied=varied, bodies=bodies)
     fastest = [np.hypot(*truth(v, n, n + 1).flow).max() for v in chosen for n in range(0, 23, 3)]
     assert speed * (0.4 if varied else 0.7) <= max(fastest) <= speed
 
@@ -302,10 +303,11 @@ def test_an_estimator_finds_the_flow():
     assert np.mean(errors) < 1.5
 
 
-def test_varied_videos_are_as_well_known_as_plain_ones():
+@pytest.mark.parametrize("switch", ["varied", "bodies"])
+def test_other_videos_are_as_well_known_as_plain_ones(switch: str):
     """The same check as of plain ones, averaged: light, noise and blur are in the pictures and not in the flow."""
     right, off = [], []
-    for video in videos(videos=8, varied=True):
+    for video in videos(videos=8, **{switch: True}):
         known = truth(video, 10, 11)
         inside = of_one_layer(known.flow) & ~ndimage.binary_dilation(known.occlusion, iterations=3)
         before, after = (image(video, n).transpose(2, 0, 1).astype(float) for n in (10, 11))
@@ -326,3 +328,26 @@ def test_varied_videos_vary():
     colours = [np.ptp([np.mean([image(v, 0)[..., c].mean() for v in of]) for c in range(3)]) for of in (plain, varied)]
     assert colours[1] < colours[0]  # any colour is as likely: no photograph's own is left on average
     assert "varied" not in plain[0].uri
+
+
+def test_bodies_have_limbs_that_swing():
+    """Every other object moves as many parts do; those between are as they were without bodies."""
+    with_bodies = videos(videos=4, bodies=True)
+    for video, plain in zip(with_bodies, videos(videos=4), strict=True):
+        known, before = truth(video, 10, 11), truth(plain, 10, 11)
+        assert "bodies" not in plain.uri
+        seen = (known.objects == before.objects) & (known.objects % 2 == 0)  # the objects 1, 3 and 5 are bodies
+        assert seen.mean() > 0.5
+        assert np.isclose(known.flow[:, seen], before.flow[:, seen]).mean() > 0.9
+    turns = []
+    for video in with_bodies:
+        known = truth(video, 10, 11)
+        (_, u_y), (v_x, _) = (np.gradient(channel.astype(float))[::-1] for channel in known.flow)
+        inside = of_one_layer(known.flow)
+        turns += [
+            np.ptp((v_x - u_y)[inside & (known.objects == n)], axis=0)
+            for n in (1, 3, 5)
+            if (inside & (known.objects == n)).sum() > 300
+        ]
+    assert len(turns) > 4
+    assert np.median(turns) > 0.01  # limbs turn against each other

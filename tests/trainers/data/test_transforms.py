@@ -642,3 +642,24 @@ def test_members_given_through_are_copies():
     for name in ("tree", "regions", "next.image", "backward", "guidance", "landmarks"):
         made[name] += 1
     assert same(sample, copy)
+
+
+@pytest.mark.parametrize(("flip", "flip_vertical"), [(True, False), (True, True)])
+def test_mirror_images_swap_left_and_right_labels(flip: bool, flip_vertical: bool):
+    """Against NumPy: 3 and 5 change places in a mirror image alone, in `labels` and in nothing else."""
+    transform = joint(True, shorter_side=None, crop=16, flip=flip, flip_vertical=flip_vertical)
+    swapping = Joint(transform.options, 0, True, swaps=((3, 5), (6, 0)))
+    labels = torch.from_numpy(np.random.default_rng(0).integers(0, 8, (16, 16)))
+    mirrored = 0
+    for number in range(20):
+        sample = sample_of(16, 16, key=f"a-{number:06d}") | {"labels": labels, "objects": labels}
+        plain, made = transform(sample), swapping(sample)
+        window = transform.window(sample)
+        expected = labels.numpy()[:: -1 if window.flip_vertical else 1, :: -1 if window.flip else 1]
+        np.testing.assert_array_equal(plain["labels"].numpy(), expected)
+        if window.flip != window.flip_vertical:
+            expected = np.array([6, 1, 2, 5, 4, 3, 0, 7])[expected]
+            mirrored += 1
+        np.testing.assert_array_equal(made["labels"].numpy(), expected)
+        assert torch.equal(made["objects"], plain["objects"])
+    assert 3 < mirrored < 17

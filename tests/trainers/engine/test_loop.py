@@ -246,6 +246,42 @@ def test_the_average_of_the_weights_is_what_is_measured_and_kept(tmp_path: Path)
     assert rows[-1]["validation.error"] == pytest.approx(mean_error(task, Points(6))), "the last batch is smaller"
 
 
+class Rising(Noting):
+    """What is measured of it is lowest after the second validation of three."""
+
+    best_by = "error"
+
+    def measure(self, net: nn.Module, batch: Batch, metrics: Mapping[str, Metric]) -> None:
+        value = {5: 0.3, 10: 0.2, 12: 0.25}[len(self.noted) - 1]
+        metrics["error"].update(torch.tensor(value), torch.tensor(1.0))
+
+
+@pytest.mark.parametrize("ema", [None, 0.8])
+def test_the_best_weights_are_kept_where_they_are_asked_for(tmp_path: Path, ema: float | None):
+    task, shorter, last = Rising(), Rising(), Rising()
+    fit(task, Points(), Points(6), options(keep="best", ema=ema, schedule="constant"), tmp_path / "a", ALONE)
+    fit(last, Points(), Points(6), options(ema=ema, schedule="constant"), tmp_path / "b", ALONE)
+    fit(shorter, Points(), Points(6), options(iterations=10, ema=ema, schedule="constant"), tmp_path / "c", ALONE)
+    assert same(task.net, shorter.net)
+    assert not same(task.net, last.net)
+
+
+class Best(Plane):
+    best_by = "error"
+
+
+@pytest.mark.parametrize("steps", [3, 7, 11])
+def test_the_best_weights_are_those_of_the_run_that_nobody_disturbed(tmp_path: Path, steps: int):
+    check_resumed(tmp_path, Best, steps, options(keep="best"))
+
+
+def test_best_weights_that_nothing_tells_are_refused(tmp_path: Path):
+    with pytest.raises(UserError, match="keep is best, and this method does not say by what: set it to last"):
+        fit(Plane(), Points(), Points(6), options(keep="best"), tmp_path, ALONE)
+    with pytest.raises(UserError, match="keep is best, and no video is held out: give validation a share"):
+        fit(Best(), Points(), None, options(keep="best"), tmp_path, ALONE)
+
+
 def test_gradients_are_clipped_together(tmp_path: Path):
     task = Noting()
     fit(task, Points(), None, options(iterations=1, clip_norm=0.01, weight_decay=0.0), tmp_path, ALONE)

@@ -1,5 +1,6 @@
 """A training run of any method: what it starts from, who teaches it, and when it is another run."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def test_whatever_decides_about_the_weights_is_another_run(
     assert any(not torch.equal(value, weights[name]) for name, value in load_file(other).items())
     runs: list[Path] = []
 
-    def noted(*arguments: Any) -> Run:
+    def noted(*arguments: Any, **more: Any) -> Run:
         runs.append(arguments[4])
         return {"rows": [], "seconds": 1.0, "waiting": 0.0}
 
@@ -93,6 +94,13 @@ def test_whatever_decides_about_the_weights_is_another_run(
     assert len(set(runs)) == len(ways)
     trained(view, tmp_path, **ways[-1])
     assert runs[-1] == runs[-2], "and the same are the same run"
+
+
+def test_a_run_says_what_it_is_a_run_of(model: Path):
+    [about] = model.parent.glob("runs/*/run.json")
+    found = json.loads(about.read_text())
+    assert found["method"] == "cmp"
+    assert build(CMPOptions, found["options"]) == build(CMPOptions, OPTIONS)
 
 
 def test_a_run_goes_on_from_the_weights_that_it_starts_from(model: Path):

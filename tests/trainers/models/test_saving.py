@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from common_fate.errors import UserError
+from pipeline.columns.flow.networks.encoders.create import ENCODERS
 from trainers.data.split import Split
 from trainers.declarations import Method
 from trainers.engine.options import TrainingOptions
@@ -26,7 +27,6 @@ from trainers.methods.cmp.model import CMPNet
 from trainers.methods.cmp.options import CMPOptions, LossOptions, ModelOptions
 from trainers.models import weights_file
 from trainers.models.encoders import create_encoder, save_encoder
-from trainers.models.encoders.create import ENCODERS
 from trainers.models.saving import create_network, load_model, load_start, save_model
 from trainers.models.weights_file import extract_encoder, read_about, read_weights
 from trainers.registry import METHODS
@@ -134,7 +134,7 @@ OPTIONS_JSON: dict[str, Any] = json.loads(json.dumps(asdict(OPTIONS)))
         ({"method": ["cmp"]}, "not a model of cmp"),
         ({"method": None}, "not a model of cmp"),
         ({"options": None}, "its options do not fit this version: is None: should be a mapping of options"),
-        ({"options": {"model": {"width": 3}}}, "do not fit this version: model.width is not an option"),
+        ({"options": {"model": {"widths": 3}}}, "do not fit this version: model.widths is not an option"),
         ({"options": {"model": "resnet18"}}, "model is 'resnet18': should be a mapping"),
         ({"options": {"model": {"encoder": ["resnet18"]}}}, r"model.encoder is \['resnet18'\]: should be text"),
         ({"options": {"model": {"strides": {"1": 2}}}}, "model.strides is .*: should be a list"),
@@ -265,7 +265,9 @@ def test_training_starts_from_the_encoder_of_another_method(saved: Path, tmp_pat
     assert same(made.decoder, create_network(CMP, OPTIONS).decoder)
     with pytest.raises(UserError, match="its image encoder is resnet18, and this experiment's is vgg16"):
         started(path, options=CMPOptions(model=ModelOptions(encoder="vgg16")))
-    with pytest.raises(UserError, match="not a model of blind, which has no image encoder that could start from it"):
+    with pytest.raises(
+        UserError, match="not a model of blind, which here has no image encoder that could start from it"
+    ):
         started(saved, BLIND, OtherOptions())
 
 

@@ -27,7 +27,7 @@ EVALUATION = Evaluation(
     version=2,
     run="trainers.evaluations.flow.run:run",
     needs="model",
-    methods=("selflow",),
+    methods=("selflow", "matching"),
     view="flow",
     starts=("model",),
 )

@@ -6,6 +6,8 @@ from pipeline.option import option
 from trainers.declarations import Evaluation
 from trainers.evaluations.named_points.options import check_named_points
 
+MOST_SEEDS = 100
+
 
 @dataclass(frozen=True)
 class LandmarkRegressionOptions:
@@ -63,6 +65,8 @@ class LandmarkRegressionOptions:
                 "weight_decay": 0,
             },
         )
+        if self.seeds > MOST_SEEDS:
+            raise ValueError(f"seeds is {self.seeds}: at most {MOST_SEEDS}, as each of labels is learnt from so often")
         for name in ("sharpness", "learning_rate", "memory_gb"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: above 0")

@@ -83,7 +83,7 @@ def _fitted(
     device: torch.device,
 ) -> VirtualPoints:
     def stacked(rows: Sequence[int]) -> Tensor:
-        return F.normalize(torch.stack([fields[row] for row in rows]).to(device).float(), dim=1)
+        return F.normalize(torch.stack([fields[row].float() for row in rows]).to(device), dim=1)
 
     landmarks = places.shape[1]
     filters = _drawn(fields, (landmarks, options.virtual_points), rng).to(device)

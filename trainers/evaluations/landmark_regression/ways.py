@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from trainers.evaluations.landmark_regression.evaluation import LandmarkRegressionOptions
 from trainers.evaluations.landmark_regression.linear import fit_linear, pixels, shares, told
 from trainers.evaluations.landmark_regression.virtual import fit_virtual
-from trainers.evaluations.named_points.vectors import Vectors, most_like
+from trainers.evaluations.named_points.vectors import Vectors, check_finite, kept, most_like
 
 REGRESSED, NEAREST, STILL = "regressed", "nearest", "mean place"
 
@@ -53,6 +53,7 @@ class Sparse:
         """Returns what is found in an image `(3, H, W)`."""
         device = next(self.net.parameters()).device
         points: Tensor = self.net.points(image[None].to(device))[0].cpu()  # type: ignore[operator]
+        check_finite(points)
         return shares(points, (image.shape[1], image.shape[2]))
 
     def size(self, found: Tensor) -> int:
@@ -66,7 +67,7 @@ class Sparse:
 
 
 class Dense:
-    """Of a network that embeds pixels. Found is the embedding `(L, h, w)`, in 16 bits."""
+    """Of a network that embeds pixels. Found is the embedding `(L, h, w)`, see `kept`."""
 
     ways = (REGRESSED, NEAREST)
 
@@ -75,7 +76,7 @@ class Dense:
 
     def find(self, image: Tensor) -> Tensor:
         """Returns what is found in an image `(3, H, W)`."""
-        return self.vectors.of(image).to(torch.float16).cpu()
+        return kept(self.vectors.of(image))
 
     def size(self, found: Tensor) -> int:
         """Returns the bytes of what was found."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from trainers.evaluations.named_points.samples import Pointed
-from trainers.evaluations.named_points.vectors import Vectors
+from trainers.evaluations.named_points.vectors import Vectors, kept
 
 AT_ONCE = 32
 """Images whose products are in memory."""
@@ -19,7 +19,7 @@ AT_ONCE = 32
 
 @dataclass
 class Labelled:
-    """The vectors of N images, in 16 bits, with those at their P points.
+    """The vectors of N images, see `kept`, with those at their P points.
 
     Args:
         fields: of each image `(L, h, w)`.
@@ -45,12 +45,13 @@ def labelled(samples: Iterable[Pointed], vectors: Vectors, memory_gb: float) -> 
         if not one.visible.any():
             continue
         found = vectors.of(one.image)
-        room -= 2 * found.numel()
+        field = kept(found)
+        room -= field.numel() * field.element_size()
         if room < 0 and made.fields:
             made.left_out += 1
             continue
         made.at.append(vectors.at(found, one.places).cpu())
-        made.fields.append(found.to(torch.float16).cpu())
+        made.fields.append(field)
         made.places.append(one.places)
         made.visible.append(one.visible)
     return made
@@ -80,7 +81,7 @@ def learnt_vectors(images: Labelled, iterations: int) -> Tensor:
         total = torch.zeros((), dtype=torch.float64)
         for start in range(0, len(images), AT_ONCE):
             rows = slice(start, start + AT_ONCE)
-            fields = torch.stack([one.flatten(1) for one in images.fields[rows]]).float()
+            fields = torch.stack([one.flatten(1).float() for one in images.fields[rows]])
             normal = (z.float() @ fields).logsumexp(dim=2).double()
             loss = ((normal - (z * at[rows]).sum(dim=2)) * visible[rows]).sum() / weight
             # A little that keeps z finite where a point is found without fail, and no finite z is the best.

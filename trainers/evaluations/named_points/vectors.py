@@ -32,8 +32,13 @@ class Vectors(nn.Module):
         return vectors.float()
 
     def of(self, image: Tensor) -> Tensor:
-        """Returns the vectors `(L, h, w)` of an image `(3, H, W)`, on the network's device."""
+        """Returns the vectors `(L, h, w)` of an image `(3, H, W)`, on the network's device.
+
+        Raises:
+            UserError: one is not finite.
+        """
         found: Tensor = self(image[None].to(next(self.parameters()).device))[0]
+        check_finite(found)
         return found
 
     def at(self, vectors: Tensor, places: Tensor) -> Tensor:
@@ -67,6 +72,18 @@ def load_vectors(job: Job, kind: str, stride: int | None = None) -> Vectors:
     return made.eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def check_finite(found: Tensor) -> None:
+    """Raises `UserError` where what a network gives is not finite: a training that diverged."""
+    if not bool(torch.isfinite(found).all()):
+        raise UserError("the network gives vectors that are not finite: it cannot be measured; train it anew")
+
+
+def kept(found: Tensor) -> Tensor:
+    """Returns vectors in 16 bits, in memory that is not the device's; in 32 where one is too large for 16."""
+    small = found.to(torch.float16)
+    return (small if bool(torch.isfinite(small).all()) else found.float()).cpu()
+
+
 def most_like(queries: Tensor, vectors: Tensor) -> Tensor:
     """Returns the pixels whose vectors `(L, H, W)` have the largest inner product with queries `(P, L)`: `(P, 2)`.
 
@@ -74,8 +91,7 @@ def most_like(queries: Tensor, vectors: Tensor) -> Tensor:
         UserError: a vector is not finite.
     """
     products = queries @ vectors.flatten(1)
-    if not bool(torch.isfinite(products).all()):
-        raise UserError("the network gives vectors that are not finite: it cannot be measured")
+    check_finite(products)
     best = products.argmax(dim=1)
     width = vectors.shape[2]
     return torch.stack([best // width, best % width], dim=1).float().cpu()

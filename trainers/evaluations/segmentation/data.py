@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 from common_fate.errors import SampleError, UserError
 from common_fate.torch import Sample, Transform
 from pipeline.sources.reading import read_image
+from trainers.evaluations.segmentation.files import opened
 from trainers.evaluations.segmentation.masks import read_mask
 from trainers.evaluations.segmentation.options import SegmentationData
 from trainers.evaluations.segmentation.pairs import Pair
@@ -33,7 +34,7 @@ class MaskedImages(Dataset[Any]):
         epoch, place = index if isinstance(index, tuple) else (0, index)
         pair = self.pairs[place]
         try:
-            image = read_image(str(pair.image))
+            image = read_image(opened(pair.image))
         except SampleError as error:
             raise UserError(f"{pair.image}: {error}") from error
         sample: Sample = {

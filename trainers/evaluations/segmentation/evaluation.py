@@ -1,7 +1,8 @@
 """What the registry knows of semantic segmentation. Nothing here imports torch."""
 
 from trainers.declarations import Evaluation
-from trainers.evaluations.segmentation.options import SegmentationOptions, paths, recipe
+from trainers.evaluations.segmentation.options import SegmentationOptions, paths
+from trainers.evaluations.segmentation.recipes import recipe
 
 EVALUATION = Evaluation(
     name="segmentation",

@@ -9,18 +9,19 @@ from PIL import Image
 
 from common_fate.errors import SampleError, UserError
 from pipeline.sources.reading import MAX_PIXELS, check_upright
+from trainers.evaluations.segmentation.files import File, opened
 from trainers.evaluations.segmentation.options import IGNORED, SegmentationData
 
 MAX_MAT_BYTES = 2**20  # SBD's largest have 50 kB; packed data may unfold to a thousand times as much
 
 
-def read_mask(path: Path, data: SegmentationData) -> NDArray[np.uint8]:
+def read_mask(path: File, data: SegmentationData) -> NDArray[np.uint8]:
     """Reads the labels of a mask `(H, W)`: a class, or `IGNORED` where the data says that pixels do not count.
 
     Raises:
         UserError: it is missing, damaged, too large, in colour, or has a label that is neither.
     """
-    labels = _read_mat(path) if path.suffix == ".mat" else _read_png(path)
+    labels = _read_mat(path) if isinstance(path, Path) and path.suffix == ".mat" else _read_png(path)
     meaning = np.full(max(256, int(labels.max(initial=0)) + 1), -1)
     meaning[: len(data.names)] = np.arange(len(data.names))
     meaning[[label for label in data.ignored if label < len(meaning)]] = IGNORED
@@ -30,7 +31,7 @@ def read_mask(path: Path, data: SegmentationData) -> NDArray[np.uint8]:
     return known.astype(np.uint8)
 
 
-def _unknown(path: Path, label: int, data: SegmentationData) -> str:
+def _unknown(path: File, label: int, data: SegmentationData) -> str:
     advice = "it is damaged, or of another data set"
     if data.kind == "folder":
         advice = f"name the class in data.classes, add {label} to data.ignore, or correct the mask"
@@ -38,9 +39,9 @@ def _unknown(path: Path, label: int, data: SegmentationData) -> str:
     return f"{path}: label {label} is unknown (classes are 0 to {len(data.names) - 1}, ignored {ignored}): {advice}"
 
 
-def _read_png(path: Path) -> NDArray[np.uint16]:
+def _read_png(path: File) -> NDArray[np.uint16]:
     try:
-        with Image.open(path, formats=["PNG"]) as file:
+        with Image.open(opened(path), formats=["PNG"]) as file:
             if file.width * file.height > MAX_PIXELS:
                 raise UserError(f"{path}: {file.width}x{file.height} pixels; at most {MAX_PIXELS} are read")
             check_upright(file)

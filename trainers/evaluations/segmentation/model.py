@@ -1,10 +1,11 @@
-"""What segments: an encoder with a linear classifier of pixels, or frozen features with the head of DeepLabv3."""
+"""What segments: an encoder with a linear classifier of pixels, frozen features with the head of DeepLabv3, or two."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.segmentation.deeplabv3 import DeepLabHead  # type: ignore[import-untyped]
 
+from pipeline.columns.flow.networks.encoders.hypercolumns import dense
 from trainers.evaluations.start import Features
 from trainers.models.encoders import Encoder
 
@@ -26,9 +27,12 @@ class Segmenter(nn.Module):
         self.score = nn.Conv2d(encoder.channels[encoder.stride], classes, 1)
         for parameter in self.score.parameters():
             nn.init.zeros_(parameter)
+        self.deepest = [*encoder.layers][-1]
 
     def forward(self, image: Tensor) -> Tensor:
         scores = self.score(self.encoder(image)[self.encoder.stride])
+        if self.encoder.layers[self.deepest].offset:
+            return dense({self.deepest: scores}, self.encoder.layers, image.shape[2:])
         return upsampled(scores, self.encoder.stride, (image.shape[2], image.shape[3]))
 
 
@@ -59,6 +63,17 @@ class FrozenSegmenter(nn.Module):
         with torch.no_grad():
             features = self.features(image)
         return upsampled(self.head(features), self.stride, (image.shape[2], image.shape[3]))
+
+
+class Ensemble(nn.Module):
+    """From images `(B, 3, H, W)` in [0, 1] to the mean of several networks' probabilities `(B, classes, H, W)`."""
+
+    def __init__(self, *nets: nn.Module) -> None:
+        super().__init__()
+        self.nets = nn.ModuleList(nets)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return torch.stack([net(image).float().softmax(dim=1) for net in self.nets]).mean(dim=0)
 
 
 def upsampled(scores: Tensor, stride: int, size: tuple[int, int]) -> Tensor:

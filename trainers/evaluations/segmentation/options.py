@@ -1,4 +1,4 @@
-"""The options of semantic segmentation, and the papers' recipes: by encoder, and for frozen features.
+"""The options of semantic segmentation.
 
 Nothing here imports torch: Snakemake reads it, too.
 """
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
+from pipeline.option import option
 from trainers.engine.options import TrainingOptions, TransformOptions
 
 IGNORED = 255  # the label of pixels that do not count
@@ -15,6 +16,13 @@ VOC_CLASSES = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
     *("dining table", "dog", "horse", "motorbike", "person", "potted plant", "sheep", "sofa", "train", "tv monitor"),
 )
+_MIRRORED = (("left arm", "right arm"), ("left leg", "right leg"), ("left shoe", "right shoe"))
+LIP_CLASSES = (
+    *("background", "hat", "hair", "glove", "sunglasses", "upper clothes", "dress", "coat", "socks", "pants"),
+    *("jumpsuits", "scarf", "skirt", "face", *(name for pair in _MIRRORED for name in pair)),
+)
+CIHP_CLASSES = tuple("torso skin" if name == "jumpsuits" else name for name in LIP_CLASSES)
+KNOWN_CLASSES = {"voc": VOC_CLASSES, "lip": LIP_CLASSES, "cihp": CIHP_CLASSES}
 
 
 @dataclass(frozen=True)
@@ -23,10 +31,19 @@ class SegmentationData:
 
     kind: str = field(
         default="voc",
-        metadata={"help": "voc, the layout of PASCAL VOC 2012, or folder, any images with masks of the same names"},
+        metadata={
+            "help": "voc, the layout of PASCAL VOC 2012; lip and cihp, people and their parts (Look into Person, one "
+            "person or several); or folder, any images with masks of the same names"
+        },
     )
     name: str = field(default="", metadata={"help": "what tables call the data set; by default its folder's name"})
-    path: str = field(default="", metadata={"help": "of voc: the folder VOCdevkit/VOC2012"})
+    path: str = field(
+        default="",
+        metadata={
+            "help": "of voc: the folder VOCdevkit/VOC2012; of lip: the folder with TrainVal_images and "
+            "TrainVal_parsing_annotations, or their zips; of cihp: instance-level_human_parsing"
+        },
+    )
     train_list: str = field(
         default="train", metadata={"help": "of voc: the list of ImageSets/Segmentation to train on; val validates"}
     )
@@ -62,11 +79,12 @@ class SegmentationData:
     validation_masks: str | None = field(default=None, metadata={"help": "of folder: the masks of validation_images"})
 
     def __post_init__(self) -> None:
-        if self.kind not in ("voc", "folder"):
-            raise ValueError(f"kind is {self.kind!r}: should be voc or folder")
-        if self.kind == "voc":
+        if self.kind not in (*KNOWN_CLASSES, "folder"):
+            raise ValueError(f"kind is {self.kind!r}: should be {', '.join(KNOWN_CLASSES)} or folder")
+        if self.kind != "folder":
             if not self.path:
-                raise ValueError("path is missing: where VOCdevkit/VOC2012 lies")
+                lies = {"voc": "VOCdevkit/VOC2012", "lip": "TrainVal_images", "cihp": "instance-level_human_parsing"}
+                raise ValueError(f"path is missing: where {lies[self.kind]} lies")
             return
         for name in ("images", "masks", "classes"):
             if not getattr(self, name):
@@ -86,18 +104,41 @@ class SegmentationData:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the classes, by label."""
-        return VOC_CLASSES if self.kind == "voc" else self.classes
+        return KNOWN_CLASSES.get(self.kind, self.classes)
+
+    @property
+    def mirrored(self) -> tuple[tuple[str, str], ...]:
+        """The classes of its own that change places in a mirror image: the left and the right one of the same thing."""
+        return _MIRRORED if self.kind in ("lip", "cihp") else ()
 
     @property
     def title(self) -> str:
         """What tables call the data set."""
-        folder = PurePath(self.path) if self.kind == "voc" else PurePath(self.images).parent
+        folder = PurePath(self.images).parent if self.kind == "folder" else PurePath(self.path)
         return self.name or folder.name or "images"
 
     @property
     def ignored(self) -> tuple[int, ...]:
         """The labels that do not count."""
-        return (IGNORED,) if self.kind == "voc" else self.ignore
+        return self.ignore if self.kind == "folder" else (IGNORED,)
+
+
+@dataclass(frozen=True)
+class HypercolumnOptions:
+    """The head on hypercolumns."""
+
+    layers: tuple[str, ...] = option(
+        (), "of the encoder; none: of AlexNet conv1 to conv5, fc6 and fc7, the thesis' own, of others all"
+    )
+    hidden: int = option(256, "channels of its hidden layer; the thesis has no number")
+    pixels: int = option(512, "of a crop that it learns from, drawn evenly from those that count")
+
+    def __post_init__(self) -> None:
+        if len(set(self.layers)) < len(self.layers):
+            raise ValueError(f"layers are {list(self.layers)}: each once")
+        for name, most in (("hidden", 4096), ("pixels", 2**16)):
+            if not 1 <= getattr(self, name) <= most:
+                raise ValueError(f"{name} is {getattr(self, name)}: from 1 to {most}")
 
 
 @dataclass(frozen=True)
@@ -121,12 +162,42 @@ class SegmentationOptions:
         default=False,
         metadata={
             "help": "whether the features stay as they are and DeepLabv3's head (ASPP) learns on them; else all layers "
-            "are fine-tuned under a linear classifier"
+            "are fine-tuned"
         },
+    )
+    head: str = option(
+        "linear",
+        "what all layers are fine-tuned under: linear, a classifier of the deepest features; or hypercolumn, a head of "
+        "two layers on the activations of many, which learns from some pixels of each crop",
+        enum=["linear", "hypercolumn"],
+    )
+    hypercolumn: HypercolumnOptions = field(
+        default_factory=HypercolumnOptions, metadata={"help": "the head, where it is of that kind"}
+    )
+    head_first: float = option(
+        0.0, "a first stage in which the head alone learns: its iterations, as a share of those that follow"
     )
     stride: int | None = field(
         default=None,
         metadata={"help": "of an image encoder's frozen features; null: the embedding, or else the deepest"},
+    )
+    epochs: float | None = field(
+        default=None,
+        metadata={"help": "passes over the images to train on, in place of training.iterations; null: those"},
+    )
+    swaps: tuple[tuple[str, str], ...] | None = field(
+        default=None,
+        metadata={
+            "help": "pairs of classes that change places in a mirror image: the left and the right one of the same "
+            "thing, such as [[left arm, right arm]]; null: of lip and cihp arms, legs and shoes, of others none"
+        },
+    )
+    ensemble_with: str | None = field(
+        default=None,
+        metadata={
+            "help": "a checkpoint: it is trained in the same way, and the mean of the probabilities of both networks "
+            "is measured as well; null: none"
+        },
     )
     pictured: int = field(default=4, metadata={"help": "images in the picture, spread evenly over those that validate"})
 
@@ -135,84 +206,51 @@ class SegmentationOptions:
             raise ValueError(f"pictured is {self.pictured}: images, from 0 up")
         if not self.frozen and self.stride is not None:
             raise ValueError(f"stride is {self.stride}: has a meaning with frozen: true alone")
+        if self.head not in ("linear", "hypercolumn"):
+            raise ValueError(f"head is {self.head!r}: should be linear or hypercolumn")
+        if self.head != "hypercolumn" and self.hypercolumn != HypercolumnOptions():
+            raise ValueError("hypercolumn has options, and head is linear: set head: hypercolumn, or leave them out")
+        if not 0 <= self.head_first <= 10:
+            raise ValueError(f"head_first is {self.head_first}: a share of the iterations, from 0 to 10")
+        if self.frozen and (self.head != "linear" or self.head_first):
+            name = "head" if self.head != "linear" else "head_first"
+            raise ValueError(f"{name} is {getattr(self, name)}: has a meaning with frozen: false alone")
+        if self.epochs is not None and self.epochs <= 0:
+            raise ValueError(f"epochs is {self.epochs}: above 0, or null")
+        self._check_swaps()
         if self.frozen and self.training.batch_size == self.training.accumulation:
             raise ValueError(
                 f"training.batch_size is {self.training.batch_size}: the head of frozen features is normalised over a "
                 f"batch, and {self.training.accumulation} passes leave each a single image"
             )
 
+    def _check_swaps(self) -> None:
+        seen: set[str] = set()
+        for number, pair in enumerate(self.swaps or ()):
+            for name in pair:
+                if name not in self.data.names:
+                    right = ", ".join(self.data.names)
+                    raise ValueError(f"swaps[{number}]: there is no class {name!r}: should be one of {right}")
+                if name in seen:
+                    raise ValueError(f"swaps[{number}]: {name!r} changes places twice: name each class once")
+                seen.add(name)
 
-# Appendix B has the iterations and the learning rates. It does not state what follows here: scale, crop, flip, and
-# batches of 16 with a weight decay of 1e-4 are customary for dilated ResNets (Chen et al., "DeepLab", TPAMI 2018; Zhao
-# et al., PSPNet, CVPR 2017); batches of 20 with 5e-4 are FCN's (Long et al., CVPR 2015, section 4.3).
-_TRANSFORMS = {"shorter_side": None, "scale": [0.5, 2.0], "crop": 321, "flip": True, "jitter": 0.0}
-_RESNET50: dict[str, Any] = {
-    "transforms": _TRANSFORMS,
-    "training": {
-        "iterations": 33_000,
-        "batch_size": 16,
-        "learning_rate": 0.01,
-        "momentum": 0.9,
-        "weight_decay": 1e-4,
-        "schedule": "polynomial",
-        "power": 0.9,
-    },
-}
-_ALEXNET: dict[str, Any] = {
-    "transforms": _TRANSFORMS,
-    "training": {
-        "iterations": 66_000,
-        "batch_size": 20,
-        "learning_rate": 0.01,
-        "momentum": 0.9,
-        "weight_decay": 5e-4,
-        "schedule": "multistep",
-        "milestones": [30 / 66, 48 / 66, 60 / 66],
-    },
-}
-# Zhang and Maire, "Self-Supervised Visual Representation Learning from Hierarchical Grouping", NeurIPS 2020, section
-# 4.2. "Randomly crop and resize" is not stated in numbers: scale and flip are those above.
-FROZEN: dict[str, Any] = {
-    "transforms": _TRANSFORMS | {"crop": 384},
-    "training": {
-        "iterations": 20_000,
-        "batch_size": 20,
-        "learning_rate": 0.03,
-        "momentum": 0.9,
-        "weight_decay": 5e-4,
-        "schedule": "multistep",
-        "milestones": [0.5, 0.75],
-    },
-}
-RECIPES: dict[str, dict[str, Any]] = {
-    "alexnet": _ALEXNET,
-    "resnet50": _RESNET50,
-    "resnet34": _RESNET50,
-    "resnet18": _RESNET50,
-    "vgg16": _RESNET50,
-}
+    @property
+    def swapped(self) -> tuple[tuple[int, int], ...]:
+        """The labels that change places in a mirror image."""
+        pairs = self.data.mirrored if self.swaps is None else self.swaps
+        return tuple((self.data.names.index(left), self.data.names.index(right)) for left, right in pairs)
 
-
-def recipe(encoder: str | None, values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Returns the papers' recipe for an encoder, or for features that stay as they are.
-
-    Args:
-        values: config.yaml's own options.
-
-    Raises:
-        ValueError: there is no such encoder.
-    """
-    if values.get("frozen") is True:
-        return FROZEN
-    if encoder is None:
-        return {}
-    if encoder not in RECIPES:
-        raise ValueError(f"encoder is {encoder!r}: should be one of {', '.join(RECIPES)}")
-    return RECIPES[encoder]
+    def iterations(self, images: int) -> int:
+        """Returns how many steps there are with so many images to train on."""
+        if self.epochs is None:
+            return self.training.iterations
+        return max(round(self.epochs * images / self.training.batch_size), 1)
 
 
 def paths(options: Any) -> Mapping[str, str]:
     """Returns the folders and files of the user's that `data` names and needs, by the path of their key."""
     names = ("path", "sbd", "images", "masks", "validation_images", "validation_masks", "validation_list")
     given = {f"data.{name}": getattr(options.data, name) for name in names}
+    given["ensemble_with"] = getattr(options, "ensemble_with", None)
     return {key: path for key, path in given.items() if path}

@@ -19,8 +19,10 @@ from common_fate.datasets.holdout import in_share
 from common_fate.errors import SampleError, UserError
 from pipeline.sources.listing import images_by_stem, text_of
 from pipeline.sources.reading import check_beside
+from trainers.evaluations.segmentation.files import File, opened
 from trainers.evaluations.segmentation.masks import read_mask
 from trainers.evaluations.segmentation.options import IGNORED, SegmentationData
+from trainers.evaluations.segmentation.people import LAYOUTS, people
 from trainers.planning import check_held_out
 
 LOOKED_AT = 2**24
@@ -35,8 +37,8 @@ class Pair:
     """An image and its mask."""
 
     key: str
-    image: Path
-    mask: Path
+    image: File
+    mask: File
 
 
 def check(options: Any) -> None:
@@ -68,6 +70,9 @@ def list_pairs(data: SegmentationData) -> tuple[list[Pair], list[Pair]]:
     Raises:
         UserError: a folder, list, image or mask is missing, or a side is empty; the message starts with the key's path.
     """
+    if data.kind in LAYOUTS:
+        train, validation = ([Pair(*found) for found in half] for half in people(data))
+        return train, validation
     return _voc(data) if data.kind == "voc" else _folder(data)
 
 
@@ -113,7 +118,7 @@ def check_pair(pair: Pair, data: SegmentationData) -> NDArray[np.uint8]:
     """
     try:
         labels = read_mask(pair.mask, data)
-        check_beside(str(pair.image), labels.shape, f"the mask {pair.mask.name}")
+        check_beside(opened(pair.image), labels.shape, f"the mask {pair.mask.name}")
     except SampleError as error:
         raise UserError(f"data: {pair.image}: {error}") from error
     except UserError as error:
@@ -160,12 +165,12 @@ def _sbd_names(folder: Path, listed: str | None) -> list[str]:
 
 
 def _in_folders(names: Iterable[str], images: Path, masks: Path, suffix: str, key: str) -> list[Pair]:
-    pairs = [Pair(name, images / f"{name}.jpg", masks / f"{name}{suffix}") for name in sorted(names)]
-    for pair in pairs:
-        for path in (pair.image, pair.mask):
+    found = [(name, images / f"{name}.jpg", masks / f"{name}{suffix}") for name in sorted(names)]
+    for _, *files in found:
+        for path in files:
             if not path.is_file():
                 raise UserError(f"{key}: {path}: is in the list and not on disk: is the data set whole?")
-    return pairs
+    return [Pair(*one) for one in found]
 
 
 def _names(path: Path, key: str) -> list[str]:
@@ -208,11 +213,10 @@ def _by_stem(images: str, masks: str, prefix: str = "") -> list[Pair]:
     if not os.path.isdir(masks):
         raise UserError(f"data.{prefix}masks {masks!r}: there is no such folder")
     found = images_by_stem(Path(images), f"data.{prefix}images {images!r}")
-    pairs = [Pair(key, image, Path(masks, f"{key}.png")) for key, image in found.items()]
-    without = [pair for pair in pairs if not pair.mask.is_file()]
+    beside = {key: Path(masks, f"{key}.png") for key in found}
+    without = [key for key, mask in beside.items() if not mask.is_file()]
     if without:
+        image, mask = found[without[0]], beside[without[0]]
         more = f", and {len(without) - 1} more have none" if without[1:] else ""
-        raise UserError(
-            f"data.{prefix}masks: {without[0].image} has no mask {without[0].mask}{more}: add it, or remove the image"
-        )
-    return pairs
+        raise UserError(f"data.{prefix}masks: {image} has no mask {mask}{more}: add it, or remove the image")
+    return [Pair(key, image, beside[key]) for key, image in found.items()]

@@ -9,7 +9,12 @@ Shares = Sequence[float | None]
 
 
 def iou_rows(
-    dataset: str, names: Sequence[str], iou: Shares, images: int, baselines: Mapping[str, Shares] | None = None
+    dataset: str,
+    names: Sequence[str],
+    iou: Shares,
+    images: int,
+    baselines: Mapping[str, Shares] | None = None,
+    of: str = "",
 ) -> tuple[Row, ...]:
     """Returns the mean over the classes that occur, then each class, in percent.
 
@@ -17,14 +22,15 @@ def iou_rows(
         names: of the classes.
         images: over how many.
         baselines: what needs no learning has of the same masks, by name.
+        of: whose they are, after the metric's name, where that is not the trained network's.
     """
     others = baselines or {}
     mean = Row(
-        dataset, "mean IoU", _mean(iou), "%", "higher", images, "", {name: _mean(o) for name, o in others.items()}
+        dataset, f"mean IoU{of}", _mean(iou), "%", "higher", images, "", {name: _mean(o) for name, o in others.items()}
     )
     classes = (
         Row(
-            *(dataset, "IoU", _percent(share), "%", "higher", images, name),
+            *(dataset, f"IoU{of}", _percent(share), "%", "higher", images, name),
             {of: _percent(shares[label]) for of, shares in others.items()},
         )
         for label, (name, share) in enumerate(zip(names, iou, strict=True))

@@ -6,8 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-WIDTH = 128  # channels of a propagation net
-
 
 def block(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Module:
     """Builds a convolution, batch normalisation and ReLU.
@@ -26,12 +24,13 @@ class PlainDecoder(nn.Module):
         inputs: channels of image and motion features together.
         outputs: channels of the prediction.
         strides: of the propagation nets, relative to the features.
+        width: channels of a propagation net.
     """
 
-    def __init__(self, inputs: int, outputs: int, strides: Sequence[int]) -> None:
+    def __init__(self, inputs: int, outputs: int, strides: Sequence[int], width: int) -> None:
         super().__init__()
-        self.propagation = Propagation(inputs, strides, convolutions=2)
-        self.fusion = nn.Conv2d(WIDTH * len(strides), outputs, 1)
+        self.propagation = Propagation(inputs, strides, width, convolutions=2)
+        self.fusion = nn.Conv2d(width * len(strides), outputs, 1)
 
     def forward(self, joined: Tensor, features: Mapping[int, Tensor]) -> Tensor:
         """Predicts at the stride of the `joined` features; the encoder's `features` are not looked at again."""
@@ -47,13 +46,14 @@ class SkipDecoder(nn.Module):
         inputs: channels of image and motion features together.
         outputs: channels of the prediction.
         channels: of the encoder's features, by stride: 2 and 4 are used.
+        width: channels of a propagation net.
     """
 
-    def __init__(self, inputs: int, outputs: int, channels: Mapping[int, int]) -> None:
+    def __init__(self, inputs: int, outputs: int, channels: Mapping[int, int], width: int) -> None:
         super().__init__()
         strides = (1, 2, 4, 8)
-        self.propagation = Propagation(inputs, strides, convolutions=3)
-        self.fusion8 = block(WIDTH * len(strides), 256)
+        self.propagation = Propagation(inputs, strides, width, convolutions=3)
+        self.fusion8 = block(width * len(strides), 256)
         self.skip4 = block(channels[4], 128)
         self.fusion4 = block(256 + 128, 128)
         self.skip2 = block(channels[2], 32)
@@ -71,13 +71,13 @@ class SkipDecoder(nn.Module):
 class Propagation(nn.Module):
     """Nets that look ever further, the larger the stride of the pooling before them; their outputs side by side."""
 
-    def __init__(self, inputs: int, strides: Sequence[int], convolutions: int) -> None:
+    def __init__(self, inputs: int, strides: Sequence[int], width: int, convolutions: int) -> None:
         super().__init__()
         self.nets = nn.ModuleList(
             nn.Sequential(
                 # Features that the stride does not divide, or that are smaller than it, are not cut off.
                 nn.MaxPool2d(stride, ceil_mode=True),
-                *(block(inputs if first else WIDTH, WIDTH) for first in [True] + [False] * (convolutions - 1)),
+                *(block(inputs if first else width, width) for first in [True] + [False] * (convolutions - 1)),
             )
             for stride in strides
         )

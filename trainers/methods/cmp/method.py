@@ -14,8 +14,13 @@ METHOD = Method(
     view="cmp",
     task="trainers.methods.cmp.task:CMP",
     encoder=lambda options: options.model.encoder,
+    best_by="epe",
     evaluations=("propagation",),
     recipes=RECIPES,
     grids=GRIDS,
     apps="trainers.methods.cmp.apps.commands:app",
+    tools=(
+        "trainers.methods.cmp.apps.marionette.tool:TOOL",
+        "trainers.methods.cmp.apps.annotator.tool:TOOL",
+    ),
 )

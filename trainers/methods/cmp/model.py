@@ -1,5 +1,7 @@
 """The network: image encoder, sparse motion encoder, dense motion decoder (section 3.1, appendix A)."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -26,9 +28,9 @@ class CMPNet(nn.Module):
         self.motion = _motion_encoder(self.encoder.stride)
         joined = IMAGE_CHANNELS + MOTION_CHANNELS
         self.decoder = (
-            PlainDecoder(joined, outputs, model.strides)
+            PlainDecoder(joined, outputs, model.strides, model.width)
             if model.decoder == "plain"
-            else SkipDecoder(joined, outputs, self.encoder.channels)
+            else SkipDecoder(joined, outputs, self.encoder.channels, model.width)
         )
         initialise(self)
 
@@ -43,7 +45,10 @@ class CMPNet(nn.Module):
             `(B, C, h, w)`, h and w at the encoder's stride, or at stride 2 from the skip decoder. For classification,
             C is twice the bins: the logits of u, then those of v. For regression, C is 2: u and v in pixels.
         """
-        features = self.encoder(image)
+        return self.propagated(self.encoder(image), guidance)
+
+    def propagated(self, features: Mapping[int, Tensor], guidance: Tensor) -> Tensor:
+        """Returns what `forward` does, from what the image encoder made of the image."""
         joined = torch.cat([self.reduce(features[self.encoder.stride]), self.motion(guidance)], dim=1)
         return self.decoder(joined, features)
 

@@ -18,16 +18,22 @@ MOST_BINS = 999  # 384x384 pixels have 0.6 GB of logits with these
 class ModelOptions:
     """The network (section 3.1)."""
 
-    encoder: str = option("resnet50", "resnet50, resnet34, resnet18 and vgg16 at stride 8, alexnet at stride 32")
+    encoder: str = option(
+        "resnet50",
+        "resnet50, resnet34, resnet18, resnet18_c4 (it without its last group) and vgg16 at stride 8, alexnet at 32",
+    )
     decoder: str = option("plain", "plain: at the encoder's stride; skip: with skip connections to stride 2")
     strides: tuple[int, ...] = option((1, 2, 4), "of the plain decoder's propagation nets")
+    width: int = option(128, "channels of a propagation net")
 
     def __post_init__(self) -> None:
-        encoders = ("resnet50", "resnet34", "resnet18", "vgg16", "alexnet")
+        encoders = ("resnet50", "resnet34", "resnet18", "resnet18_c4", "vgg16", "alexnet")
         if self.encoder not in encoders:
             raise ValueError(f"encoder is {self.encoder!r}: should be one of {', '.join(encoders)}")
         if self.decoder not in ("plain", "skip"):
             raise ValueError(f"decoder is {self.decoder!r}: should be plain or skip")
+        if not 8 <= self.width <= 1024:
+            raise ValueError(f"width is {self.width}: channels, from 8 to 1024")
         if self.decoder == "skip" and self.encoder == "alexnet":
             raise ValueError("decoder is 'skip', which needs features at strides 2 and 4: alexnet has none, use plain")
         if not self.strides or list(self.strides) != sorted(set(self.strides) & {1, 2, 4, 8}):
@@ -65,6 +71,9 @@ class CropGuidanceOptions:
     number: int = option(10, "of random points")
     grid_stride: int | None = option(200, "G, pixels of the crop; null: no grid")
     max_points: int | None = option(None, "keep so many at most, drawn at random")
+    camera: float = option(
+        0.0, "in training, the most that a made-up motion of the camera adds to the flow of a crop, pixels"
+    )
 
     def __post_init__(self) -> None:
         if self.points not in ("watershed", "column", "random", "none"):
@@ -90,3 +99,9 @@ class CMPOptions:
     guidance: CropGuidanceOptions = field(default_factory=CropGuidanceOptions)
     transforms: TransformOptions = field(default_factory=TransformOptions)
     training: TrainingOptions = field(default_factory=TrainingOptions)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.guidance.camera <= self.loss.limit:
+            raise ValueError(
+                f"guidance.camera is {self.guidance.camera}: pixels, from 0 to loss.limit, {self.loss.limit}"
+            )

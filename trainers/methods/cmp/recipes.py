@@ -41,6 +41,23 @@ RECIPES: dict[str, Mapping[str, Any]] = {
         "transforms": _TRANSFORMS,
         "training": {"iterations": 42_000, "batch_size": 64},
     },
+    # Not the paper's: the small model whose weights come with the project (`start: shipped`), and how it goes on.
+    "small": {
+        "model": {"encoder": "resnet18_c4", "decoder": "skip", "width": 96},
+        "loss": {"bins": 63, "limit": 32.0},
+        "guidance": {"kernel_size": 17, "grid_stride": 32},
+        "transforms": {"shorter_side": 76, "crop": 64, "flip": True, "jitter": 0.2},
+        "training": {
+            "iterations": 900,
+            "batch_size": 12,
+            "learning_rate": 0.03,
+            "schedule": "cosine",
+            "warmup": 20,
+            "clip_norm": 5.0,
+            "validate_every": 150,
+            "checkpoint_every": 100,
+        },
+    },
     # Not the paper's: minutes on a few cores, on small videos.
     "demo": {
         "model": {"encoder": "resnet18"},

@@ -7,6 +7,7 @@ from torchmetrics import Metric
 
 from trainers.engine.task import Batch, Mean, Task
 from trainers.methods.cmp.loss import expected_flow, propagation_loss
+from trainers.methods.cmp.method import METHOD
 from trainers.methods.cmp.model import CMPNet
 from trainers.methods.cmp.options import CMPOptions
 from trainers.methods.cmp.samples import CMPTransform
@@ -17,6 +18,7 @@ class CMP(Task):
     """Batches have `image (B, 3, H, W)`, `guidance (B, 3, H, W)`, `flow (B, 2, H, W)` and `valid (B, H, W)`."""
 
     options: CMPOptions
+    best_by = METHOD.best_by
 
     def __init__(self, options: CMPOptions, teacher: nn.Module | None = None) -> None:
         super().__init__(options, teacher)

@@ -12,8 +12,6 @@ from common_fate.cli import print_table
 from common_fate.errors import UserError
 from common_fate.shards.members import entry_name
 from common_fate.tables import Table
-from common_fate.torch.dataset import ShardDataset
-from trainers.methods.grouping.sampling import TEMPERATURE, leaf_distances, positive_probabilities
 
 SCALES = (1.0, 5.0, 10.0, 15.0, 20.0, 30.0)
 
@@ -37,6 +35,8 @@ def scales(
     ] = None,
 ) -> None:
     """Print how probable an anchor's own region is among its positives, for values of sampling.distance_scale."""
+    from trainers.methods.grouping.sampling import TEMPERATURE
+
     chosen = scale or SCALES
     own = [own_regions(view, chosen) for view in views]
     shares = np.concatenate(own).mean(axis=0)
@@ -53,6 +53,9 @@ def own_regions(view: Path, scales: Sequence[float]) -> NDArray[np.float64]:
         UserError: the view has no trees, or no samples.
         ShardError: a shard is damaged.
     """
+    from common_fate.torch.dataset import ShardDataset  # torch: the list of commands does without
+    from trainers.methods.grouping.sampling import TEMPERATURE, leaf_distances, positive_probabilities
+
     samples = ShardDataset(view, members=("tree",))
     if "tree" not in map(entry_name, samples.extensions) or not len(samples):
         raise UserError(f"{view}: has no trees of regions: give a view grouping, results/DATASET/shards/grouping")

@@ -6,8 +6,10 @@ Exchange", ICCV 2019. Nothing here imports torch: Snakemake reads it, too.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from pipeline.option import option
+from pipeline.sources.worlds.world import WORLDS, WorldOptions
 from trainers.data.warps import WarpOptions
 from trainers.engine.options import TrainingOptions, TransformOptions
 
@@ -19,6 +21,8 @@ STRIDE = 2
 
 VIEWS = {"warp": "objects", "truth": "objects_truth", "flow": "objects_flow"}
 """What each kind of pairs is read from."""
+
+MOST_POOLED = 256
 
 NETWORKS = ("simple", "dilations", "small", "hourglass")
 
@@ -85,6 +89,8 @@ class LossOptions:
             raise ValueError(f"order is {self.order}: from 2 to 12")
         if not 0 <= self.auxiliary <= 64:
             raise ValueError(f"auxiliary is {self.auxiliary}: from 0 to 64")
+        if self.pool > MOST_POOLED:
+            raise ValueError(f"pool is {self.pool}: at most {MOST_POOLED}, as each step embeds them all")
         if self.pool and not self.auxiliary:
             raise ValueError(f"pool is {self.pool}, and auxiliary is 0: nothing is taken from it; leave it out")
         if self.pool and self.pool < self.auxiliary:
@@ -151,6 +157,26 @@ class ObjectsOptions:
         if self.loss.occlusion and self.pairs != "truth":
             raise ValueError(f"loss.occlusion is true, and pairs is {self.pairs}: only truth knows occlusions")
         _check_auxiliary(self.loss, self.training.batch_size // self.training.accumulation)
+
+
+def check_source(options: ObjectsOptions, source: Any) -> None:
+    """Raises `ValueError` where the options of a source are of a world without the symmetry to learn with.
+
+    Of other sources nothing is known.
+    """
+    if not isinstance(source, WorldOptions):
+        return
+    world, loss = WORLDS[source.world], options.loss
+    if loss.symmetry == "bilateral" and not world.bilateral:
+        able = [name for name, other in WORLDS.items() if other.bilateral]
+        raise ValueError(f"loss.symmetry is bilateral, which the world {world.name} is not: {' and '.join(able)} are")
+    if loss.symmetry == "rotational" and world.turns == 1:
+        raise ValueError(f"loss.symmetry is rotational, and the world {world.name} has no such symmetry: leave it out")
+    if loss.symmetry == "rotational" and world.turns % loss.order:
+        raise ValueError(
+            f"loss.order is {loss.order}, and the world {world.name} has a symmetry of order {world.turns}: should be "
+            "that"
+        )
 
 
 def _check_auxiliary(loss: LossOptions, images: int) -> None:

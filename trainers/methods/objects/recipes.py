@@ -92,7 +92,7 @@ RECIPES: dict[str, Mapping[str, Any]] = {
         "loss": {"kind": "dist", "gamma": 0.5, "motion": 0.0},
         "transforms": {"shorter_side": 90, "crop": 90},
         "training": {
-            "iterations": 200,
+            "iterations": 110,
             "batch_size": 8,
             "optimizer": "adam",
             "learning_rate": 2.0e-3,
@@ -100,7 +100,7 @@ RECIPES: dict[str, Mapping[str, Any]] = {
             "warmup": 10,
             "weight_decay": 0.0,
             "precision": "bf16-mixed",
-            "validate_every": 100,
+            "validate_every": 55,
             "checkpoint_every": 50,
         },
     },

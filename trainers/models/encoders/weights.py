@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from common_fate.errors import UserError
 from common_fate.foreign.checkpoints import check_unpacked
 from common_fate.shards.files import write_atomic
-from trainers.models.encoders.create import ENCODERS, create_encoder
-from trainers.models.encoders.encoder import Encoder
+from pipeline.columns.flow.networks.encoders.create import ENCODERS, create_encoder
+from pipeline.columns.flow.networks.encoders.encoder import Encoder
 from trainers.models.weights_file import metadata
 
 # What torchvision's and timm's models have after their features.
@@ -38,8 +38,9 @@ def load_encoder(path: Path, name: str) -> Encoder:
     """
     with torch.random.fork_rng(devices=[]):  # the weights to be replaced cost the caller no random numbers
         encoder = create_encoder(name)
-    weights = {key: value for key, value in _read(path).items() if not key.startswith(_CLASSIFIERS)}
-    if _misfit(encoder, weights) and (other := _architecture(weights)):
+    found = _read(path)
+    weights = _without_classifier(encoder, found)
+    if _misfit(encoder, weights) and (other := _architecture(found)):
         raise UserError(f"{path}: the encoder in it is {other}, not {name}: ask for {other}, or choose another file")
     load_strictly(encoder, weights, f"{path}: not weights of {name}")
     return encoder.eval()
@@ -69,10 +70,17 @@ def _misfit(module: nn.Module, weights: Mapping[str, Tensor]) -> str | None:
     return f"{unknown[0]} is not a part of it" if unknown else None
 
 
+def _without_classifier(encoder: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights without those of what a model has after an encoder's features."""
+    own = encoder.state_dict()
+    return {key: value for key, value in weights.items() if key in own or not key.startswith(_CLASSIFIERS)}
+
+
 def _architecture(weights: Mapping[str, Tensor]) -> str | None:
     """The encoder that weights fit, if any."""
     with torch.device("meta"):
-        return next((name for name in ENCODERS if not _misfit(create_encoder(name), weights)), None)
+        encoders = map(create_encoder, ENCODERS)
+        return next((one.name for one in encoders if not _misfit(one, _without_classifier(one, weights))), None)
 
 
 def _read(path: Path) -> dict[str, Tensor]:

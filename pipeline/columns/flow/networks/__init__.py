@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 NETWORKS: dict[str, str] = {
     "liteflownet": "pipeline.columns.flow.networks.liteflownet:create",
+    "matching": "pipeline.columns.flow.networks.matching.deep_matching:create",
     "ptlflow": "pipeline.columns.flow.networks.ptlflow_models:ptlflow_network",
     "selflow": "pipeline.columns.flow.networks.selflow:create",
     "small": "pipeline.columns.flow.networks.small:create",

@@ -16,7 +16,7 @@ def test_the_same_name_and_options_give_the_same_estimator():
     "name", ["", "liteflownet", "DIS", "dis:", "dis:fast", "ptlflow", "ptlflow:", ":dis", "network:"]
 )
 def test_a_name_that_is_none_says_which_there_are(name: str):
-    with pytest.raises(UserError, match=f"no estimator '{name}': it is 'dis', 'network', 'ptlflow:'"):
+    with pytest.raises(UserError, match=f"no estimator '{name}': it is 'dis', 'matching', 'network', 'ptlflow:'"):
         create_estimator(name)
 
 

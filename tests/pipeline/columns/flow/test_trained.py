@@ -73,7 +73,7 @@ def test_weights_may_stand_under_a_prefix_beside_others(tmp_path: Path):
         (
             about(name="os.system"),
             None,
-            "there is no network 'os.system': it is of liteflownet, ptlflow, selflow, small, scaled",
+            "there is no network 'os.system': it is of liteflownet, matching, ptlflow, selflow, small, scaled",
         ),
         (about(options=[1]), None, "options is a mapping"),
         (about(more=1), None, "more"),

@@ -130,6 +130,12 @@ def test_landmarks_are_learnt_apart_where_there_is_no_room_for_all(monkeypatch):
     torch.testing.assert_close(apart.filters[:1], alone.filters)
 
 
+def test_labels_are_drawn_a_bounded_number_of_times():
+    assert LandmarkRegressionOptions(seeds=100).seeds == 100
+    with pytest.raises(ValueError, match="seeds is 101: at most 100"):
+        LandmarkRegressionOptions(seeds=101)
+
+
 def test_both_eyes_are_two_points():
     with pytest.raises(ValueError, match="eyes are both 'nose': should be two points"):
         LandmarkRegressionOptions(eyes=("nose", "nose"))

@@ -5,7 +5,7 @@ from scipy.ndimage import map_coordinates
 from torch import nn
 
 from common_fate.errors import UserError
-from trainers.evaluations.named_points.vectors import Vectors, most_like
+from trainers.evaluations.named_points.vectors import Vectors, kept, most_like
 
 
 def test_vectors_between_cells_are_interpolated():
@@ -31,3 +31,10 @@ def test_the_most_alike_pixel_is_that_of_the_largest_inner_product():
     field[0, 2, 2] = torch.nan
     with pytest.raises(UserError, match="vectors that are not finite"):
         most_like(queries, field)
+
+
+@pytest.mark.parametrize(("largest", "kind"), [(6e4, torch.float16), (7e4, torch.float32)])
+def test_vectors_too_large_for_16_bits_are_kept_in_32(largest: float, kind: torch.dtype):
+    found = kept(torch.tensor([1.0, -largest]))
+    assert found.dtype == kind
+    torch.testing.assert_close(found.float(), torch.tensor([1.0, -largest]), rtol=1e-3, atol=0)

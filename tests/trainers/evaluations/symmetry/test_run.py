@@ -6,6 +6,9 @@ from scipy.optimize import minimize
 from common_fate.errors import UserError
 from tests.support.pointed_view import Coordinates, make_pointed_view
 from tests.trainers.evaluations.named_points.jobs import job_of, know_coordinates
+from trainers.evaluations.centres import run as centres
+from trainers.evaluations.landmark_regression import run as landmark_regression
+from trainers.evaluations.matching import run as matching
 from trainers.evaluations.named_points.vectors import Vectors
 from trainers.evaluations.symmetry import run as symmetry
 
@@ -59,3 +62,20 @@ def test_names_without_sides_are_refused(tmp_path, monkeypatch):
     know_coordinates(monkeypatch, symmetry)
     with pytest.raises(UserError, match=r"no two of its points are called left and right \(hand, left_elbow\)"):
         symmetry.run(job_of("symmetry", [view]))
+
+
+class Diverged(Coordinates):
+    """An embedding of which one vector is not finite."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        found = super().forward(images)
+        found[..., 3, 3] = torch.nan
+        return found
+
+
+@pytest.mark.parametrize("module", [symmetry, centres, matching, landmark_regression])
+def test_vectors_that_are_not_finite_are_told_in_a_line(tmp_path, monkeypatch, module):
+    view = make_pointed_view(tmp_path / "results/faces/shards/objects")
+    monkeypatch.setattr(module, "load_vectors", lambda *_: Vectors(Diverged(), 1, 0.0))
+    with pytest.raises(UserError, match=r"^the network gives vectors that are not finite: it cannot be measured"):
+        module.run(job_of(module.__name__.split(".")[-2], [view]))

@@ -120,7 +120,7 @@ def test_a_prediction_depends_on_all_of_the_guidance(channel):
 def reach(strides: tuple[int, ...]) -> tuple[int, int]:
     """The first and the last column of 64 that a change in column 32 of the features reaches."""
     torch.manual_seed(0)
-    decoder = PlainDecoder(4, 2, strides).eval()
+    decoder = PlainDecoder(4, 2, strides, 128).eval()
     features = torch.rand(1, 4, 64, 64)
     changed = features.clone()
     changed[..., 32, 32] += 100

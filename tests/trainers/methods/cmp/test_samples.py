@@ -47,6 +47,26 @@ def test_a_sample_is_ready_to_collate():
     assert batch["guidance"].dtype == torch.float32
 
 
+def test_a_camera_s_motion_is_added_to_all_flow_that_is_known():
+    sample = sample_of()
+    sample["flow"][:, 20] = torch.nan
+    before, moved = (transform(camera=camera)(sample) for camera in (0.0, 5.0))
+    known = before["valid"]
+    assert torch.equal(moved["valid"], known)
+    assert not known.all()
+    assert not moved["flow"][:, ~known].any()
+    added = (moved["flow"] - before["flow"])[:, known].double().T.numpy()
+    assert 0.01 < np.hypot(*added.T).max() <= 5
+    place = np.concatenate([known.nonzero().double().numpy(), np.ones((len(added), 1))], axis=1)
+    fitted = np.linalg.lstsq(place, added, rcond=None)[0]
+    np.testing.assert_allclose(place @ fitted, added, atol=1e-5)  # pan, zoom and roll are linear in place
+    np.testing.assert_allclose((fitted[0, 0], fitted[0, 1]), (-fitted[1, 1], fitted[1, 0]), atol=1e-6)  # no shear
+    assert torch.equal(moved["guidance"][:2], moved["flow"] * moved["guidance"][2])
+    again = sample_of(epoch=1)
+    assert not torch.equal(transform(camera=5.0)(again)["flow"], transform(camera=5.0)(again | {"epoch": 2})["flow"])
+    assert same(transform(False, camera=5.0)(sample_of()), transform(False)(sample_of()))
+
+
 @pytest.mark.parametrize("points", ["watershed", "column", "random", "none"])
 def test_the_guidance_is_the_crop_s_own_flow(points: str):
     made = transform(points=points)(sample_of(epoch=3))

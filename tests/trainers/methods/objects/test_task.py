@@ -248,6 +248,7 @@ def test_each_kind_of_pairs_has_its_view():
         ({"loss": {"symmetry": "rotational", "order": 1}}, "loss.order is 1: from 2 to 12"),
         ({"loss": {"symmetry": "mirror"}}, "loss.symmetry is 'mirror': should be none, bilateral or rotational"),
         ({"loss": {"symmetry": "rotational", "auxiliary": 1}}, "auxiliary is 1, and symmetry is rotational"),
+        ({"loss": {"auxiliary": 1, "pool": 257}}, "loss.pool is 257: at most 256"),
         ({"loss": {"pool": 4}}, "loss.pool is 4, and auxiliary is 0: nothing is taken from it"),
         ({"loss": {"auxiliary": 5, "pool": 4}}, "loss.pool is 4, and auxiliary is 5: should be at least that"),
         ({"loss": {"auxiliary": 2}}, "loss.auxiliary is 2, and a pass has 2 images, of which one is the pair's own"),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from numpy.typing import ArrayLike
 
 from common_fate.pictures import Picture
+from trainers.methods.cmp.apps.encoded import encoded_once
 from trainers.methods.cmp.apps.predict import as_image, predict_flow, shortened
 from trainers.methods.cmp.apps.warping import fill_holes, forward_warp
 from trainers.methods.cmp.model import CMPNet
@@ -32,5 +33,5 @@ def animate(net: CMPNet, options: CMPOptions, image: Picture, guidance: ArrayLik
     yield image
     for i in range(1, frames):
         share = vectors * (1, 1, i / (frames - 1), i / (frames - 1))
-        flow = predict_flow(net, options, as_image(image), share).numpy()
+        flow = predict_flow(encoded_once(net), options, as_image(image), share).numpy()
         yield fill_holes(forward_warp(image, flow))

@@ -12,6 +12,7 @@ from trainers.methods.cmp.model import CMPNet
 from trainers.methods.cmp.options import CMPOptions
 
 Mask = NDArray[np.bool_]
+Response = NDArray[np.float64]
 Points = NDArray[np.float64]
 
 DIRECTIONS = ((0, 1), (0, -1), (1, 0), (-1, 0))  # dy, dx
@@ -44,18 +45,38 @@ def annotate(
     Raises:
         UserError: no positive point, or a point outside the image.
     """
+    return above(response(net, options, image, positive, negative, strength), threshold)
+
+
+def above(found: Response, threshold: float) -> Mask:
+    """Returns where a response `(H, W)` exceeds a share of its maximum."""
+    return np.asarray(found > threshold * found.max())
+
+
+def response(
+    net: CMPNet,
+    options: CMPOptions,
+    image: Picture,
+    positive: ArrayLike,
+    negative: ArrayLike = (),
+    strength: float = 10.0,
+) -> Response:
+    """Returns how far each pixel moves with the positive points, `(H, W)`, pixels of the network's input, summed.
+
+    Args and raises are those of `annotate`.
+    """
     size = image.shape[:2]
     pulled, held = _checked(positive, size, "positive"), _checked(negative, size, "negative")
     if not len(pulled):
         raise UserError("annotate needs at least one positive point: --positive y,x")
     unit = np.divide(size, model_size(net, options, size))  # pixels of the image in one of the network's input
     still = np.pad(held, ((0, 0), (0, 2)))
-    response = np.zeros(size)
+    moved = np.zeros(size)
     for direction in DIRECTIONS:
         pull = np.broadcast_to(strength * unit * direction, pulled.shape)
         flow = predict_flow(net, options, as_image(image), np.concatenate([np.hstack([pulled, pull]), still]))
-        response += np.abs(flow.numpy() / unit[::-1, None, None]).mean(axis=0)
-    return np.asarray(response > threshold * response.max())
+        moved += np.abs(flow.numpy() / unit[::-1, None, None]).mean(axis=0)
+    return moved
 
 
 def run_lengths(mask: Mask) -> dict[str, object]:

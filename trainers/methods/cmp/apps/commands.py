@@ -22,6 +22,8 @@ from common_fate.pictures import Picture
 from common_fate.progress import progress
 from common_fate.shards.files import write_atomic
 from pipeline.sources.reading import read_image
+from trainers.models.shipped import NAME, shipped_model
+from trainers.models.weights_file import read_about
 
 if TYPE_CHECKING:
     from trainers.methods.cmp.model import CMPNet
@@ -33,7 +35,10 @@ MODEL = "model.safetensors"
 ImagePath = Annotated[Path, typer.Argument(help="The image.")]
 Model = Annotated[
     Path | None,
-    typer.Option(help="An experiment's folder, or its model.safetensors; by default the only one under results."),
+    typer.Option(
+        help="An experiment's folder, its model.safetensors, or shipped: the one that comes with the project. By "
+        "default the only one of cmp under results, and where there is none, shipped."
+    ),
 ]
 app = typer.Typer(
     help="Conditional motion propagation (Zhan et al., CVPR 2019): what a trained model is used for.",
@@ -179,15 +184,23 @@ def _load(model: Path | None) -> tuple[CMPNet, CMPOptions]:
 
 
 def _found(model: Path | None) -> Path:
-    if model is not None:
+    if model is not None and model != Path(NAME):
         return model / MODEL if model.is_dir() else model
-    found = sorted(path for path in EXPERIMENTS.glob(f"*/{MODEL}"))
-    if not found:
-        raise UserError(f"--model: give a model; there is none under {EXPERIMENTS}: train one first")
+    found = [path for path in sorted(EXPERIMENTS.glob(f"*/{MODEL}")) if model is None and _is_of_cmp(path)]
     if len(found) > 1:
         names = ", ".join(str(path.parent) for path in found)
-        raise UserError(f"--model: give one of the {len(found)} models there are: {names}")
-    return found[0]
+        raise UserError(f"--model: give one of the {len(found)} models there are, or {NAME}: {names}")
+    if found:
+        return found[0]
+    typer.echo("model: the one that comes with the project", err=True)
+    return shipped_model("cmp")
+
+
+def _is_of_cmp(path: Path) -> bool:
+    try:
+        return read_about(path).get("method") == "cmp"
+    except UserError:
+        return False
 
 
 def _within_limit(

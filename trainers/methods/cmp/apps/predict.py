@@ -33,7 +33,7 @@ def predict_flow(net: CMPNet, options: CMPOptions, image: Tensor, guidance: Arra
         `(2, H, W)`, u and v in pixels of the image, on the CPU.
 
     Raises:
-        UserError: guidance that is malformed, not finite, or outside the image.
+        UserError: guidance that is malformed, not finite, or outside the image; or what is predicted is not finite.
     """
     size = (image.shape[1], image.shape[2])
     vectors = shortened(net, options, size, guidance)
@@ -42,6 +42,8 @@ def predict_flow(net: CMPNet, options: CMPOptions, image: Tensor, guidance: Arra
     seen, told = _resized(image, small), torch.from_numpy(_guidance_map(vectors, size, small))
     flow = expected_flow(net(seen[None].to(device), told[None].to(device)), small, options.loss)
     flow = functional.interpolate(flow, size, mode="bilinear", align_corners=False)[0].cpu()
+    if not flow.isfinite().all():
+        raise UserError("the network predicts motion that is not finite: its weights are damaged")
     return flow * torch.tensor([size[1] / small[1], size[0] / small[0]])[:, None, None]
 
 

@@ -57,6 +57,17 @@ def test_many_basins_are_solved_as_few_are():
     np.testing.assert_allclose(spectral_signal(strength), defined, atol=5e-3)
 
 
+def test_equal_cells_have_a_signal_between_them_alone():
+    """Eigenvalues that occur twice: the iteration runs out of directions and goes on with others."""
+    strength = np.zeros((67, 67))
+    strength[::6] = strength[:, ::6] = 0.5
+    assert watershed(strength).max() > 110
+    for precision in (0, 1e-2):
+        signal = spectral_signal(strength, precision=precision)
+        assert signal.max() > 0.1
+        assert not signal[2::6, 2::6].any()
+
+
 def closed_and_open() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A faint texture, a strong closed square, and a line as strong that ends in the open."""
     strength = 0.05 * gaussian_filter(np.random.default_rng(0).random((120, 160)), 1)

@@ -118,10 +118,25 @@ def test_the_model_is_a_file_or_an_experiment_or_the_only_one(here: Path):
     assert "results/experiments/one, results/experiments/two" in message
     for folder in ("one", "two"):
         os.remove(here / "results" / "experiments" / folder / "model.safetensors")
-    assert "there is none under results/experiments" in error("propagate", IMAGE, *guide)
     assert "results/experiments/one/model.safetensors: there is no such file" in error(
         "propagate", IMAGE, *guide, "--model", "results/experiments/one"
     )
+
+
+def test_where_no_model_is_given_the_one_that_comes_with_the_project_is_used(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    shipped = here / "weights"
+    monkeypatch.setattr("trainers.models.shipped.FOLDER", shipped)
+    monkeypatch.chdir(here / "photos")  # no results here
+    assert "it has none of cmp" in error("propagate", "dog.png", "--guide", "1,1,1,1")
+    make_model(shipped)
+    (shipped / "model.safetensors").rename(shipped / "cmp.safetensors")
+    result = run("propagate", "dog.png", "--guide", "1,1,1,1")
+    assert (result.exit_code, result.stderr) == (0, "model: the one that comes with the project\n")
+    monkeypatch.chdir(here)
+    assert run("propagate", IMAGE, "--guide", "1,1,1,1").stderr == ""
+    assert "comes with" in run("propagate", IMAGE, "--guide", "1,1,1,1", "--model", "shipped").stderr
 
 
 def test_motion_beyond_the_limit_is_noted(here: Path):

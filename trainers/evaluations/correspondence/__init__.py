@@ -1,0 +1,1 @@
+"""How many pixels of one frame are matched rightly with another."""

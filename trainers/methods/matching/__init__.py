@@ -1,0 +1,1 @@
+"""Fully-trainable deep matching."""
