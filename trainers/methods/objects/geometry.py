@@ -9,14 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-PARTS = 4096
-"""Of a pixel: batches have motion in whole ones, as mixed precision rounds what is no integer to 8 bits."""
-
-
-def whole(flow: Tensor) -> Tensor:
-    """Returns motion in pixels as integers."""
-    return (flow * PARTS).round().to(torch.int32)
-
 
 @dataclass(frozen=True)
 class Grid:
@@ -78,11 +70,11 @@ def matches(flow: Tensor, counted: Tensor, grid: Grid) -> Matches:
     A vector counts if every pixel does that its motion is interpolated from, and that leads into the second image.
 
     Args:
-        flow: `(B, 2, H, W)`, u and v, in integers, see `whole`.
+        flow: `(B, 2, H, W)`, u and v, pixels.
         counted: `(B, H, W)`, bool.
     """
     height, width = flow.shape[-2:]
-    moved = grid.places(flow.device) + grid.sampled(flow.float() / PARTS).transpose(1, 2).flip(2)
+    moved = grid.places(flow.device) + grid.sampled(flow).transpose(1, 2).flip(2)
     sides = moved.new_tensor([height, width])
     inside = ((moved >= -0.5) & (moved <= sides - 0.5)).all(dim=2)
     every = grid.sampled(counted[:, None].float())[:, 0] > 1 - 1e-4

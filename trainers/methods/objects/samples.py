@@ -14,16 +14,15 @@ from common_fate.torch.sample import Sample
 from trainers.data.transforms import Joint, generator, jittered
 from trainers.data.warps import warped_pair
 from trainers.data.window import Plane
-from trainers.methods.objects.geometry import whole
 from trainers.methods.objects.options import ObjectsOptions, PhotometricOptions
 
 
 class ObjectsTransform:
     """From a sample of a view of objects to what training collates.
 
-    Gives `key`; `image` and `second`, `(3, S, S)`, RGB in [0, 1]; `flow (2, S, S)`, int32, from the first to the
-    second, see `trainers.methods.objects.geometry.whole`; `counted (S, S)`, bool, where that is known and to be learnt
-    from; `mirrored ()`, bool, whether `second` is a mirror image; and `identity ()`, int64, of the image.
+    Gives `key`; `image` and `second`, `(3, S, S)`, RGB in [0, 1]; `flow (2, S, S)`, pixels, from the first to the
+    second; `counted (S, S)`, bool, where that is known and to be learnt from; `mirrored ()`, bool, whether `second` is
+    a mirror image; and `identity ()`, int64, of the image.
 
     Of a pair by warp the second image is the crop under one warp, and the first is that under another: where a pixel
     of the first is from is where it is in the second.
@@ -67,7 +66,7 @@ class ObjectsTransform:
             "key": sample["key"],
             "image": first,
             "second": second,
-            "flow": whole(flow),
+            "flow": flow,
             "counted": counted,
             "mirrored": torch.tensor(mirrored),
             "identity": torch.tensor(_identity(sample["key"])),

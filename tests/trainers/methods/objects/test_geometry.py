@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainers.methods.objects.geometry import Grid, matches, whole
+from trainers.methods.objects.geometry import Grid, matches
 from trainers.methods.objects.model import ObjectsNet
 from trainers.methods.objects.options import ModelOptions
 
@@ -35,7 +35,7 @@ def test_motion_takes_vectors_where_it_takes_pixels(stride: int, offset: float):
     counted = torch.ones(1, side, side, dtype=torch.bool)
     counted[:, 6, 9] = False
     grid = Grid(cells, cells, stride, offset)
-    found = matches(whole(flow), counted, grid)
+    found = matches(flow, counted, grid)
     for number, (row, column) in enumerate(grid.places(flow.device).tolist()):
         expected = row + 0.25 - 0.1 * column, column + 0.1 * row - 1.5
         assert found.targets[0, number].tolist() == pytest.approx(expected, abs=1e-4)

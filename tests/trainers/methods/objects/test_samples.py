@@ -10,7 +10,6 @@ import torch.nn.functional as F
 
 from tests.trainers.methods.objects.sticks import SIDE, picture
 from trainers.engine.options import build
-from trainers.methods.objects.geometry import PARTS
 from trainers.methods.objects.options import ObjectsOptions
 from trainers.methods.objects.samples import ObjectsTransform, varied
 
@@ -36,7 +35,7 @@ def differences(made: dict[str, Any]) -> torch.Tensor:
     """How far the colours are apart of the first image's counted pixels, and of where they are in the second."""
     side = made["flow"].shape[-1]
     line = torch.arange(side).float()
-    places = torch.stack(torch.meshgrid(line, line, indexing="xy")) + made["flow"] / PARTS
+    places = torch.stack(torch.meshgrid(line, line, indexing="xy")) + made["flow"]
     inside = ((places >= 0) & (places <= side - 1)).all(0)
     grid = (2 * places / (side - 1) - 1).permute(1, 2, 0)[None]
     there = F.grid_sample(made["second"][None], grid, padding_mode="border", align_corners=True)[0]
@@ -116,7 +115,7 @@ def test_frames_are_followed_as_they_are():
     np.testing.assert_allclose(made["image"], image.transpose(2, 0, 1) / 255, atol=1e-6)
     np.testing.assert_allclose(made["second"], after.transpose(2, 0, 1) / 255, atol=1e-6)
     counted = made["counted"].numpy()
-    np.testing.assert_allclose(made["flow"].numpy()[:, counted] / PARTS, flow[:, counted], atol=1e-6)
+    np.testing.assert_allclose(made["flow"].numpy()[:, counted], flow[:, counted], atol=1e-6)
 
 
 def test_a_mirrored_frame_is_where_its_flow_leads():

@@ -187,7 +187,7 @@ def test_errors_of_rotational_symmetry_are_those_of_the_best_turn():
     angle = torch.tensor(2 * torch.pi / 3)
     turn = torch.tensor([[angle.cos(), -angle.sin(), 0], [angle.sin(), angle.cos(), 0], [0, 0, 1]])
     second = first @ turn.T
-    found = matches(torch.zeros(1, 2, 16, 16, dtype=torch.int32), torch.ones(1, 16, 16, dtype=torch.bool), grid)
+    found = matches(torch.zeros(1, 2, 16, 16), torch.ones(1, 16, 16, dtype=torch.bool), grid)
     assert task._errors(first, second, found, grid)[0] == 0
     assert plain._errors(first, second, found, grid)[0] > grid.cells
 
