@@ -1,6 +1,5 @@
 """Two commands that write one folder, at once: the second says so in one line, and the first ends as if alone."""
 
-import multiprocessing
 import os
 import random
 import re
@@ -17,6 +16,7 @@ import pytest
 
 from common_fate.datasets.verify import verify
 from pipeline.upkeep import gc, retry
+from tests.support.clean_forks import CLEAN
 from tests.support.faulty_server import serving
 from tests.support.folder_writers import WRITERS, Lab, make_lab
 from tests.support.made_dataset import make_dataset
@@ -28,7 +28,6 @@ SECONDS = WRITERS | {
     "gc of all": ("gc", "results", "--delete", "--older-than", "0"),
 }
 WAITING = {"catalog"}  # as Snakemake's jobs do
-FORK = multiprocessing.get_context("fork")
 BUSY = "error: results/x: another command is writing it: wait until it is done"
 
 
@@ -119,15 +118,17 @@ def test_while_one_looks_after_a_folder_no_other_writes_it(
     assert met == ["done"]
 
 
+def say(there: Connection, place: Path, *command: str) -> None:
+    """Sends what a command says of its errors."""
+    os.environ["NO_PROXY"] = "127.0.0.1"
+    there.send(pipeline(place, *command).stderr)
+
+
 @contextmanager
 def forked(lab: Lab, name: str) -> Iterator[tuple[BaseProcess, Connection]]:
-    """The command in another process, which is this one's copy: Python takes seconds to start."""
-
-    def run() -> None:
-        there.send(pipeline(lab.place, *lab.command(name)).stderr)
-
-    here, there = FORK.Pipe(duplex=False)
-    process = FORK.Process(target=run)
+    """The command in another process."""
+    here, there = CLEAN.Pipe(duplex=False)
+    process = CLEAN.Process(target=say, args=(there, lab.place, *lab.command(name)))
     process.start()
     there.close()
     yield process, here

@@ -1,7 +1,6 @@
 """What `gc` lists and deletes, and what it never touches."""
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -19,7 +18,9 @@ from common_fate.shards.files import atomic
 from common_fate.shards.folders import alone
 from pipeline.cli.app import app
 from pipeline.upkeep.gc import leftovers
+from tests.support.clean_forks import CLEAN
 from tests.support.made_dataset import make_dataset
+from tests.support.sharing_commands import pipeline
 
 ROOT = Path(__file__).resolve().parents[3]
 OLD = 48 * 3600
@@ -189,16 +190,16 @@ def test_what_a_job_is_writing_is_no_leftover_however_long_it_takes(results: Pat
 
 def killed_at(moment: int, *command: str) -> None:
     """Runs a command in another process, which ends when it is about to move a file for the N-th time."""
-
-    def run() -> None:
-        moves = iter(range(moment))
-        os.replace, real = lambda *paths: real(*paths) if next(moves, None) is not None else os._exit(9), os.replace
-        CliRunner().invoke(app, command)
-
-    process = multiprocessing.get_context("fork").Process(target=run)
+    process = CLEAN.Process(target=run_until, args=(moment, os.getcwd(), *command))
     process.start()
     process.join()
     assert process.exitcode == 9
+
+
+def run_until(moment: int, place: str, *command: str) -> None:
+    moves = iter(range(moment))
+    os.replace, real = lambda *paths: real(*paths) if next(moves, None) is not None else os._exit(9), os.replace
+    pipeline(Path(place), *command)
 
 
 def test_what_a_killed_adoption_left_is_listed_and_deleted(results: Path, monkeypatch: pytest.MonkeyPatch):
