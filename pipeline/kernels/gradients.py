@@ -131,24 +131,34 @@ def gradients(planes: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray
 
 
 @njit(cache=True)
-def write_shares(
+def write_gradients(
     magnitude: NDArray[np.float32], orientation: NDArray[np.int32], size: int, to: NDArray[np.float32], first: int
 ) -> None:
-    """Writes how much of the gradient is in each orientation.
+    """Writes the gradient, and how much of it is in each orientation.
 
     Args:
         magnitude, orientation: `(H, W)`.
-        size: pixels in height and width whose mean is taken.
-        to: `(H / size, W / size, C)`; its channels from `first` on are the four orientations'.
+        size: pixels in height and width whose mean is taken, 1 or 2.
+        to: `(H / size, W / size, C)`; its channel `first` is the gradient's, the next four are the orientations'.
     """
-    share = _F(1) / _F(size * size)
-    for y in range(magnitude.shape[0] // size):
-        for x in range(magnitude.shape[1] // size):
+    height, width = to.shape[:2]
+    gradient, turns = np.uint32(first), np.uint32(first + 1)
+    in_fours = width - width % 4  # the columns that OpenCV adds up side by side, in another order than the others
+    for y in range(height):
+        for x in range(width):
             pixel = to[y, x]
-            pixel[first] = pixel[first + 1] = pixel[first + 2] = pixel[first + 3] = 0
-            for j in range(size * y, size * y + size):
-                for i in range(size * x, size * x + size):
-                    pixel[first + orientation[j, i]] += magnitude[j, i] * share
+            pixel[turns] = pixel[turns + 1] = pixel[turns + 2] = pixel[turns + 3] = 0
+            if size == 1:
+                pixel[gradient] = magnitude[y, x]
+                pixel[turns + np.uint32(orientation[y, x])] = magnitude[y, x]
+                continue
+            i, j = 2 * y, 2 * x
+            a, b, c, d = magnitude[i, j], magnitude[i, j + 1], magnitude[i + 1, j], magnitude[i + 1, j + 1]
+            pixel[gradient] = ((a + b) + (c + d) if x < in_fours else a + b + c + d) * _F(0.25)
+            pixel[turns + np.uint32(orientation[i, j])] += a * _F(0.25)
+            pixel[turns + np.uint32(orientation[i, j + 1])] += b * _F(0.25)
+            pixel[turns + np.uint32(orientation[i + 1, j])] += c * _F(0.25)
+            pixel[turns + np.uint32(orientation[i + 1, j + 1])] += d * _F(0.25)
 
 
 @njit(cache=True)

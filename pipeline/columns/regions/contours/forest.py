@@ -3,6 +3,7 @@
 Dollar and Zitnick, "Fast Edge Detection Using Structured Forests", TPAMI 2015.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -79,6 +80,7 @@ def _detect_once(forest: Forest, image: NDArray[np.uint8], sharpen: int) -> NDAr
     return triangle_filtered(strength, 1)[_OFF : _OFF + image.shape[0], _OFF : _OFF + image.shape[1]]
 
 
+@lru_cache(16)
 def _places(height: int, width: int) -> NDArray[np.uint64]:
     """Where the planes of such a size hold the values of a feature: what `forest_leaves` calls its places."""
     kind, channel, y1, x1, y2, x2 = _PLACES.T.astype(np.uint64)

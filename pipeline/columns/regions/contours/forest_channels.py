@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.kernels.gradients import gradients, halved, luv_planes, write_planes, write_shares
+from pipeline.kernels.gradients import gradients, halved, luv_planes, write_gradients, write_planes
 
 PATCH = 32  # side of the square of image that a tree looks at, pixels
 INNER = 16  # side of the square in its middle whose edges it tells
@@ -48,8 +48,10 @@ def padded(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     Returns:
         `(H', W', 3)`, sides divisible by 4: then no channel is resampled at an uneven ratio.
     """
-    sides = [(MARGIN, MARGIN + 4 - side % 4) for side in image.shape[:2]]
-    return np.pad(image, [*sides, (0, 0)], mode="symmetric").astype(np.float32) / np.float32(255)
+    bottom, right = (MARGIN + 4 - side % 4 for side in image.shape[:2])
+    larger = cv2.copyMakeBorder(image, MARGIN, bottom, MARGIN, right, cv2.BORDER_REFLECT).astype(np.float32)
+    larger /= np.float32(255)
+    return larger
 
 
 def channels(image: NDArray[np.float32], radii: Radii) -> NDArray[np.float32]:
@@ -86,8 +88,7 @@ def _raw(image: NDArray[np.float32], radii: Radii) -> NDArray[np.float32]:
     for planes, size, first in ((full, SHRINK, 3), (half, 1, 3 + 1 + ORIENTATIONS)):
         magnitude, orientation = gradients(planes)
         magnitude /= triangle_filtered(magnitude, radii.gradient_normalization) + np.float32(0.01)
-        raw[:, :, first] = cv2.resize(magnitude, (raw.shape[1], raw.shape[0]), interpolation=cv2.INTER_AREA)
-        write_shares(magnitude, orientation, size, raw, first + 1)
+        write_gradients(magnitude, orientation, size, raw, first)
     return raw
 
 
