@@ -1,6 +1,7 @@
 """Serves a page until it is interrupted."""
 
 import os
+import signal
 import socket
 
 import typer
@@ -46,13 +47,14 @@ def serve(site: Site, host: str, port: int, token: str) -> None:
         hosts = LOCAL if host in LOCAL else ()
         app = create_app(site, all_tools(), token, f"common-fate-{port}", hosts)
         name = f"[{host}]" if ":" in host else host
-        try:  # from the address on, one may end it
-            typer.echo(f"Open http://{name}:{port}/?token={token}   (Ctrl+C ends it)")
-            if host not in LOCAL:
-                typer.echo("note: whoever reaches this machine and has this address is let in", err=True)
-            config = uvicorn.Config(
-                app, log_level="warning", timeout_graceful_shutdown=2, ws="none", limit_concurrency=MOST_AT_ONCE
-            )
-            uvicorn.Server(config).run(sockets=[listening])
-        except KeyboardInterrupt:  # all answers were given: Python would look through all of torch for seconds
-            os._exit(130)
+        # From the address on, one may end it. Python's own KeyboardInterrupt is lost where it falls into a callback of
+        # an import, and would look through all of torch for seconds; nothing is left to be done but answers, which are
+        # uvicorn's.
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+        typer.echo(f"Open http://{name}:{port}/?token={token}   (Ctrl+C ends it)")
+        if host not in LOCAL:
+            typer.echo("note: whoever reaches this machine and has this address is let in", err=True)
+        config = uvicorn.Config(
+            app, log_level="warning", timeout_graceful_shutdown=2, ws="none", limit_concurrency=MOST_AT_ONCE
+        )
+        uvicorn.Server(config).run(sockets=[listening])
