@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from tests.support.clean_forks import snakemake
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -26,13 +28,14 @@ class Workspace:
         (self.folder / "config.yaml").write_text(yaml.safe_dump(config))
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self.command(*arguments), cwd=self.folder, capture_output=True, text=True)
+        return snakemake(self._arguments(*arguments), self.folder)
 
     def command(self, *arguments: str) -> list[str]:
-        return [
-            *(sys.executable, "-m", "snakemake", "--snakefile", str(self.root / "Snakefile")),
-            *("--cores", "2", "--nocolor", *arguments),
-        ]
+        """What `snakemake` runs, for a process of its own."""
+        return [sys.executable, "-m", "snakemake", *self._arguments(*arguments)]
+
+    def _arguments(self, *arguments: str) -> list[str]:
+        return ["--snakefile", str(self.root / "Snakefile"), "--cores", "2", "--nocolor", *arguments]
 
     def make(self, *arguments: str) -> Counter[str]:
         """Runs the workflow, which has to succeed; the jobs it ran, by rule."""

@@ -15,11 +15,20 @@ from pipeline.columns.flow.networks.matching.grid import MatchingGrid
 from pipeline.columns.flow.networks.matching.interpolation import interpolate
 from pipeline.columns.flow.networks.matching.levels import Levels, coarsen, refine
 from pipeline.columns.flow.networks.matching.matches import Matches
-from pipeline.columns.flow.networks.matching.pyramid import aggregate, correlate, disaggregate, padded, pool, unpool
+from pipeline.columns.flow.networks.matching.pyramid import (
+    TIE,
+    aggregate,
+    correlate,
+    disaggregate,
+    padded,
+    pool,
+    unpool,
+)
 
 EXPONENT = 1.4
 """nu of all levels, where it is not learnt (section 2.1)."""
 _BLOCK = 4  # rows of points whose scores are there at once
+_PLACES = 9  # that may be as good as a match: it and its neighbours
 _KEPT = 2**27  # scores of level 0 that are kept, rather than computed a second time
 
 
@@ -117,15 +126,21 @@ class DeepMatching(nn.Module):
     def _best(
         self, rows: Iterator[Tensor], above: list[tuple[Tensor, Tensor]], size: torch.Size, following: Tensor
     ) -> Matches:
-        """The best matches by rows of level 0 and what is added to them, and whether no other point has a better."""
+        """The best matches by rows of level 0 and what is added to them, and which are to be trusted.
+
+        Those are the best of both their points, and there are not many others as good, as there are in a clear sky.
+        """
         grid, reach = self.grid, self.grid.reach(0)
         side, step = 2 * reach + 1, grid.alpha // grid.gamma
         highest = torch.full(tuple(size), -torch.inf, device=following.device)
-        found, scored = [], []
+        found, scored, one = [], [], []
         for block, scores in enumerate(rows):
             if above:
                 scores = scores + unpool(*above[block], side)
-            score, index = scores[0].flatten(2).max(2)
+            everywhere = scores[0].flatten(2)
+            score, index = everywhere.max(2)
+            as_good = (everywhere >= (score - TIE * score.abs())[:, :, None]).sum(2)
+            one.append(as_good <= _PLACES)
             found.append(torch.stack([index % side - reach, index // side - reach]))
             scored.append(score)
             for row, column in np.ndindex(score.shape):
@@ -138,7 +153,7 @@ class DeepMatching(nn.Module):
         pixel = grid.gamma * (at - reach) + grid.beta
         limits = pixel.new_tensor(following.shape[1:]).view(2, 1, 1)
         inside = ((pixel >= 0) & (pixel < limits)).all(0)
-        verified = inside & (score >= highest[at[0], at[1]])
+        verified = inside & torch.cat(one) & (score >= highest[at[0], at[1]])
         flow = (grid.gamma * steps).float().cpu().numpy()
         return Matches(flow, score.cpu().numpy(), verified.cpu().numpy(), grid.beta, grid.alpha)
 

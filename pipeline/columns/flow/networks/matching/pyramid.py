@@ -10,6 +10,8 @@ from torch import Tensor
 
 from pipeline.columns.flow.networks.matching.grid import MatchingGrid
 
+TIE = 1e-5
+"""A share of a score: what lacks no more is as good."""
 _COLUMNS = 16
 """Points of a row that are correlated at once: their windows overlap, and what they do not share is done in vain."""
 _LEAST = 1e-6
@@ -62,6 +64,9 @@ def correlate(reference: Tensor, windows: Tensor, grid: MatchingGrid) -> Tensor:
 def pool(scores: Tensor) -> tuple[Tensor, Tensor]:
     """Returns the largest of 3x3 scores, every second one along each axis, and where it is (equation 3).
 
+    Where the one in the middle is as good, it is there: in what looks alike all over, one of the other eight would
+    shift the match at every level.
+
     Returns:
         Scores `(B, n, m, K', K')`, and their switches, int64: the index of a score in the flattened `K x K`.
     """
@@ -72,6 +77,9 @@ def pool(scores: Tensor) -> tuple[Tensor, Tensor]:
     if odd:
         flat = F.pad(flat, (1, 1, 1, 1), value=-torch.inf)
     pooled, switches = F.max_pool2d(flat, 3, 2, 1, return_indices=True)
+    even = torch.arange(0, flat.shape[3], 2, device=flat.device)
+    middles = even[:, None] * flat.shape[3] + even
+    switches = torch.where(flat[..., ::2, ::2] >= pooled - TIE * pooled.abs(), middles, switches)
     if odd:
         switches = (switches // (side + 2) - 1) * side + switches % (side + 2) - 1
     shape = batch, rows, columns, *pooled.shape[2:]

@@ -218,6 +218,20 @@ def test_an_encoder_or_layer_that_there_is_not_is_one_line(options: dict[str, st
         create_network("matching", {"descriptor": "encoder", **options})
 
 
+@pytest.mark.parametrize("textured_columns", [slice(54, 74), slice(0, 64)])
+def test_what_has_no_texture_goes_with_what_has(textured_columns: slice):
+    """A plain wall has no motion of its own."""
+    image = np.full((128, 128, 3), 0.5, np.float32)
+    image[:, textured_columns] = textured(128, 128)[:, textured_columns]
+    frames = np.stack([image.transpose(2, 0, 1)] * 2)[None]
+    assert abs(create_estimator("matching")(frames)).max() == 0
+
+
+def test_an_image_without_any_texture_has_no_flow():
+    with pytest.raises(SampleError, match="too few matches for deep matching"):
+        create_estimator("matching")(np.full((1, 2, 3, 64, 64), 0.5, np.float32))
+
+
 def test_the_estimator_gives_the_flow_of_a_moved_image_and_always_the_same():
     frames = torch.stack(shifted_pair(17, -11))[None].numpy()
     flow = create_estimator("matching")(frames)

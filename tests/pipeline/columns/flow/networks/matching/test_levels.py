@@ -65,7 +65,9 @@ class Recursion:
     def _pooled(self, level: int, p: tuple[float, float], q: tuple[float, float]) -> tuple[float, tuple[float, float]]:
         reach = 2**level * self.grid.gamma
         near = [one for one in self.matches(p, level) if max(abs(one[0] - q[0]), abs(one[1] - q[1])) <= reach]
-        return max(((self.score(level, p, one), one) for one in near), key=lambda pair: pair[0])
+        most, where = max(((self.score(level, p, one), one) for one in near), key=lambda pair: pair[0])
+        middle = q in near and self.score(level, p, q) >= most - 1e-5 * abs(most)
+        return most, q if middle else where
 
     def best(self) -> dict[Match, float]:
         """For each match of level 0 the sum of the scores along the best path that leads down to it."""
