@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pipeline.columns.flow.networks.matching.grid import MatchingGrid
 
-TIE = 1e-5
+TIE = 1e-6
 """A share of a score: what lacks no more is as good."""
 _COLUMNS = 16
 """Points of a row that are correlated at once: their windows overlap, and what they do not share is done in vain."""

@@ -66,7 +66,7 @@ class Recursion:
         reach = 2**level * self.grid.gamma
         near = [one for one in self.matches(p, level) if max(abs(one[0] - q[0]), abs(one[1] - q[1])) <= reach]
         most, where = max(((self.score(level, p, one), one) for one in near), key=lambda pair: pair[0])
-        middle = q in near and self.score(level, p, q) >= most - 1e-5 * abs(most)
+        middle = q in near and self.score(level, p, q) >= most - 1e-6 * abs(most)
         return most, q if middle else where
 
     def best(self) -> dict[Match, float]:
