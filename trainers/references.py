@@ -103,7 +103,8 @@ def start_of(one: Given, given: Givens) -> str:
     if other is None:
         about = _about(start)
         if about.get("method") != one.method.name and not is_flow_network(about, one.method, one.options):
-            _check_encoders(one, f"{start!r}", about.get("encoder", one.encoder), where)
+            # What is from elsewhere says nothing; it is looked at when it is read.
+            _check_encoders(one, f"{start!r}", about.get("encoder") if about else one.encoder, where)
         elif one.method.flow_network:
             _check_networks(one, f"{start!r}", about.get("flow_network"), where)
         return start
@@ -185,7 +186,9 @@ def experiment_called(name: str, given: Givens, where: str) -> Given | None:
     Raises:
         UserError: there is no such experiment, or no such file.
     """
+    elsewhere = ""
     if made := MADE_HERE.fullmatch(name):
+        elsewhere = ", or a copy of the file that lies elsewhere" if os.path.isfile(name) else ""
         name = made[1]
     elif "/" in name or name.endswith(_CHECKPOINTS):
         if not os.path.isfile(name):  # a name too long for a file is none
@@ -195,7 +198,7 @@ def experiment_called(name: str, given: Givens, where: str) -> Given | None:
         if variants := [one.name for one in given.values() if one.place and one.place.grid == name]:
             raise UserError(f"{where}: {name!r} is a grid: should be one of {', '.join(variants)}")
         right = f"{closest(name, [*given])}, or a checkpoint's path" if given else "there are no experiments here"
-        raise UserError(f"{where}: there is no experiment {quoted(name)}: {right}")
+        raise UserError(f"{where}: there is no experiment {quoted(name)}: {right}{elsewhere}")
     return given[name]
 
 

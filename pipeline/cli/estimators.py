@@ -16,7 +16,7 @@ CHECKPOINTS = "checkpoints"
 
 def check_estimator(
     estimator: Annotated[
-        str, typer.Argument(help="As flow.estimator of config.yaml: dis, network, ptlflow:NAME, network:PATH.")
+        str, typer.Argument(help="As config.yaml has it: dis, network, matching, ptlflow:NAME, network:PATH.")
     ],
     checkpoint: Annotated[str | None, typer.Option(help="flow.checkpoint: a file, or a published name.")] = None,
     checkpoint_dir: Annotated[str, typer.Option(help="flow.checkpoint_dir: where checkpoints lie.")] = CHECKPOINTS,
@@ -47,7 +47,7 @@ def flow_error(
     estimator: Annotated[
         list[str] | None,
         typer.Option(
-            help="Run it on the frames, too: dis, network, ptlflow:NAME, network:PATH; once or several times."
+            help="Run it on the frames, too: dis, network, matching, ptlflow:NAME, network:PATH; again for others."
         ),
     ] = None,
     dis: Annotated[

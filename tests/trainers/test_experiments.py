@@ -752,6 +752,9 @@ def test_the_flow_network_that_comes_with_the_project_is_a_start_where_the_optio
     assert resolve(films, x=small)["x"].start == str(shipped)
     with pytest.raises(UserError, match="has no more for it than an encoder, and this experiment of selflow has none"):
         resolve(films, x=small | {"network": {"name": "liteflownet", "frames": 2}})
+    encoder = {"name": "encoder", "encoder": "resnet18"}
+    with pytest.raises(UserError, match="has no image encoder, and this experiment's is resnet18: both should have"):
+        resolve(films, x=small | {"method": "matching", "descriptor": encoder})
 
 
 FILMS: dict[str, Any] = {

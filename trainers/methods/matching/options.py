@@ -119,7 +119,9 @@ class MatchingOptions:
                 f"are left, and should be at least {LEAST_SIDE}"
             )
         if not self.loss.exponents and (not self.loss.features or self.descriptor.name == "gradients"):
-            raise ValueError("nothing is learnt: set loss.exponents, or loss.features of a descriptor with weights")
+            raise ValueError(
+                "loss.exponents is false: nothing is learnt then: set it, or loss.features of a descriptor with weights"
+            )
         side, pyramid = self.side, self.pyramid
         if pyramid.radius > side:
             raise ValueError(f"pyramid.radius is {pyramid.radius}: should be at most transforms.crop, {side} pixels")

@@ -1,5 +1,7 @@
 """Encoders on disk: our own, and weights of torchvision's and timm's models."""
 
+import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -86,13 +88,28 @@ def _architecture(weights: Mapping[str, Tensor]) -> str | None:
 def _read(path: Path) -> dict[str, Tensor]:
     """Named tensors of a safetensors file, or of a pickled one without running any code in it."""
     try:
+        if not path.stat().st_size:
+            raise UserError(f"{path}: is empty: copy it once more")
         check_unpacked(path)
-        weights: Any = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        with warnings.catch_warnings():  # torch's, of what is refused here
+            warnings.simplefilter("ignore")
+            weights: Any = (
+                load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+            )
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file") from error
+    except UserError:
+        raise
+    except pickle.UnpicklingError as error:  # torch's own words say how to run what is in it
+        raise UserError(
+            f"{path}: refused: not a file of weights alone, and loading anything else could run code: "
+            "save `model.state_dict()`, and give that file"
+        ) from error
     except Exception as error:  # a garbled pickle raises whatever its bytes happen to hit
         reason = str(error).partition("\n")[0]
         raise UserError(f"{path}: not a file of weights (.safetensors or .pth) that can be read: {reason}") from error
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
         raise UserError(f"{path}: not a state dict: save `model.state_dict()` alone, and give that file")
+    if name := next((name for name, tensor in weights.items() if not tensor.isfinite().all()), None):
+        raise UserError(f"{path}: {name} has numbers that are not finite: give weights of a training that went well")
     return weights

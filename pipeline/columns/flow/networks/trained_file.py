@@ -51,7 +51,7 @@ def read_about(path: Path) -> FlowNetwork:
             raise ValueError(f"what it says about itself has {len(text)} characters")
         about = parse_json(text.encode())
         if not isinstance(about, dict) or not isinstance(about.get("flow_network"), dict):
-            raise ValueError("it does not say of a flow network: its method trains none")
+            raise ValueError("it says of no flow network, and so is of a method that trains none, or from elsewhere")
         return FlowNetwork(**about["flow_network"])
     except (OSError, safetensors.SafetensorError, TypeError, ValueError) as error:
         raise UserError(f"network:{path}: no flow network can be made of it: {error}") from error

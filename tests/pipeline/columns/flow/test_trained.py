@@ -67,7 +67,7 @@ def test_weights_may_stand_under_a_prefix_beside_others(tmp_path: Path):
 @pytest.mark.parametrize(
     ("what", "weights", "says"),
     [
-        ({"method": "cmp"}, None, "it does not say of a flow network: its method trains none"),
+        ({"method": "cmp"}, None, "it says of no flow network, and so is of a method that trains none"),
         ({"flow_network": {"name": "scaled"}}, None, "no flow network can be made of it: .*frames"),
         (about(4), None, "frames is 4: a flow network reads 2, or 3"),
         (

@@ -128,7 +128,19 @@ def test_files_that_are_no_weights_are_refused_in_one_line(name, tmp_path, monke
     with pytest.raises(UserError, match=re.escape(name)) as raised:
         load_encoder(tmp_path / name, "resnet18")
     assert "\n" not in str(raised.value)
+    assert "weights_only" not in str(raised.value), "torch says there how to run what is in it"
     assert not (tmp_path / "made-by-a-pickle").exists()
+
+
+def test_a_file_that_is_empty_or_has_what_is_no_number_says_so(resnet18, tmp_path):
+    (tmp_path / "empty.pth").touch()
+    with pytest.raises(UserError, match=r"empty\.pth: is empty: copy it once more"):
+        load_encoder(tmp_path / "empty.pth", "resnet18")
+    weights = resnet18.state_dict()
+    weights["layer1.0.conv1.weight"] = torch.full_like(weights["layer1.0.conv1.weight"], torch.nan)
+    torch.save(weights, tmp_path / "failed.pth")
+    with pytest.raises(UserError, match=r"failed\.pth: layer1\.0\.conv1\.weight has numbers that are not finite"):
+        load_encoder(tmp_path / "failed.pth", "resnet18")
 
 
 def test_a_checkpoint_around_the_weights_is_explained(resnet18, tmp_path):
