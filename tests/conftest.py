@@ -1,5 +1,6 @@
 """What several tests need: the real data beside the repository, and a small dataset built through the front door."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,11 @@ ROOT = Path(__file__).resolve().parents[1]
 # What a first example compiles, or a busy machine, takes longer than Hypothesis grants an example.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+
+# A shell that starts the tests in the background has them, and all that they start, ignore what Ctrl-C sends.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
