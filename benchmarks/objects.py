@@ -1,17 +1,15 @@
 """Training object frames: samples a second, beside a loss that holds the whole correlation; and what either takes."""
 
-import resource
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import default_collate
 
+from benchmarks.steps import of_steps
 from trainers.engine.options import build
 from trainers.engine.train import create_task
 from trainers.methods.objects.method import METHOD
@@ -64,16 +62,7 @@ def step(name: str, memory: str) -> tuple[float, float]:
     given = {"pairs": "warp", "transforms": {"shorter_side": SIDE, "crop": SIDE}, "model": setting["model"]}
     options = build(ObjectsOptions, given | {"loss": setting.get("loss", {}) | {"memory": memory}})
     task = create_task(METHOD, options).train()
-    task.to(memory_format=torch.channels_last)
-    transform = task.samples(train=True)
-    samples = [_sample(number) for number in range(BATCH)]
-    taken = []
-    for _ in range(1 + REPEATS):  # the first one warms up
-        began = time.process_time()
-        (loss,) = task(default_collate([transform(sample) for sample in samples])).values()
-        loss.backward()
-        taken.append(time.process_time() - began)
-    return BATCH / min(taken[1:]), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return of_steps(task, [_sample(number) for number in range(BATCH)], REPEATS)
 
 
 def _sample(number: int) -> Mapping[str, Any]:

@@ -1,9 +1,7 @@
 """Training cross-pixel flow similarity: samples a second, beside hypercolumns of all pixels; and what either takes."""
 
-import resource
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +10,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import default_collate
 
+from benchmarks.steps import of_steps
 from pipeline.columns.flow.networks.encoders.hypercolumns import dense
 from trainers.engine.options import build
 from trainers.engine.train import create_task
@@ -69,16 +67,7 @@ def step(everywhere: bool) -> tuple[float, float]:
     task = create_task(METHOD, options).train()
     if everywhere:
         task.net = DenseNet(options.model, options.loss)
-    task.to(memory_format=torch.channels_last)
-    transform = task.samples(train=True)
-    samples = [_sample(number) for number in range(BATCH)]
-    taken = []
-    for _ in range(1 + REPEATS):  # the first one warms up
-        began = time.process_time()
-        (loss,) = task(default_collate([transform(sample) for sample in samples])).values()
-        loss.backward()
-        taken.append(time.process_time() - began)
-    return BATCH / min(taken[1:]), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return of_steps(task, [_sample(number) for number in range(BATCH)], REPEATS)
 
 
 def _measured(everywhere: bool) -> tuple[float, float]:

@@ -87,9 +87,9 @@ def _architecture(weights: Mapping[str, Tensor]) -> str | None:
 
 def _read(path: Path) -> dict[str, Tensor]:
     """Named tensors of a safetensors file, or of a pickled one without running any code in it."""
+    if path.is_file() and not path.stat().st_size:
+        raise UserError(f"{path}: is empty: copy it once more")
     try:
-        if not path.stat().st_size:
-            raise UserError(f"{path}: is empty: copy it once more")
         check_unpacked(path)
         with warnings.catch_warnings():  # torch's, of what is refused here
             warnings.simplefilter("ignore")
@@ -98,8 +98,6 @@ def _read(path: Path) -> dict[str, Tensor]:
             )
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file") from error
-    except UserError:
-        raise
     except pickle.UnpicklingError as error:  # torch's own words say how to run what is in it
         raise UserError(
             f"{path}: refused: not a file of weights alone, and loading anything else could run code: "
