@@ -14,6 +14,20 @@ _SIDE = 8
 """Of the tiles that a cost volume is computed in: products large enough to be fast, with little to throw away."""
 
 
+class ExactConv2d(nn.Conv2d):
+    """Convolves in at least 32 bits, also where autocast rounds the layers around it: flow needs more than 8."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns the convolution of `(B, C, H, W)`."""
+        with torch.autocast(images.device.type, enabled=False):
+            return super().forward(exact(images))
+
+
+def exact(numbers: Tensor) -> Tensor:
+    """Returns numbers in at least 32 bits: places and flow in half of them would be pixels off."""
+    return numbers.to(torch.promote_types(numbers.dtype, torch.float32))
+
+
 class _TileProducts(torch.autograd.Function):
     """Products of each tile's pixels with those of its window, less what lies too far away.
 
@@ -58,6 +72,7 @@ def cost_volume(first: Tensor, second: Tensor, radius: int) -> Tensor:
     Returns:
         `(B, (2r + 1)^2, H, W)`; channel `(dy + r) * (2r + 1) + dx + r` is of pixels (y, x) and (y + dy, x + dx).
     """
+    first, second = exact(first), exact(second)
     batch, channels, height, width = first.shape
     down, right = -height % _SIDE, -width % _SIDE
     rows, columns = (height + down) // _SIDE, (width + right) // _SIDE
@@ -68,7 +83,8 @@ def cost_volume(first: Tensor, second: Tensor, radius: int) -> Tensor:
     around = functional.pad(second, (radius, radius + right, radius, radius + down))
     windows = around.unfold(2, _SIDE + 2 * radius, _SIDE).unfold(3, _SIDE + 2 * radius, _SIDE)
     windows = windows.permute(0, 2, 3, 1, 4, 5).reshape(len(tiles), channels, -1)
-    products: Tensor = _TileProducts.apply(tiles, windows, radius)
+    with torch.autocast(first.device.type, enabled=False):
+        products: Tensor = _TileProducts.apply(tiles, windows, radius)
     products = products.reshape(batch, rows, columns, _SIDE, _SIDE, -1).permute(0, 5, 1, 3, 2, 4)
     return products.reshape(batch, -1, height + down, width + right)[:, :, :height, :width]
 
@@ -78,6 +94,7 @@ def unit(features: Tensor) -> Tensor:
 
     A CPU takes a tenth of the time of `functional.normalize`, whose norm runs across memory.
     """
+    features = exact(features)
     return features / features.square().sum(1, keepdim=True).clamp(min=1e-24).sqrt()
 
 
@@ -129,8 +146,9 @@ def warp(images: Tensor, flow: Tensor) -> Tensor:
         images: `(B, C, H, W)`, of the frame that the flow leads to.
         flow: `(B, 2, H, W)`, pixels.
     """
+    images = exact(images)
     height, width = images.shape[-2:]
-    x, y = positions(flow)
+    x, y = positions(exact(flow))
     grid = torch.stack([2 * x / max(width - 1, 1) - 1, 2 * y / max(height - 1, 1) - 1], dim=-1).to(images.dtype)
     found = functional.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)
     return found * inside(flow)[:, None]
@@ -138,6 +156,7 @@ def warp(images: Tensor, flow: Tensor) -> Tensor:
 
 def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
     """Returns flow `(B, 2, H, W)` at another size (height, width), its vectors in pixels of that size; bilinear."""
+    flow = exact(flow)
     height, width = flow.shape[-2:]
     factors = flow.new_tensor([size[1] / width, size[0] / height])[:, None, None]
     return functional.interpolate(flow, size, mode="bilinear", align_corners=False) * factors

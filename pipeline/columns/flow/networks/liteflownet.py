@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.columns.flow.networks.layers import convolutions, cost_volume, warp
+from pipeline.columns.flow.networks.layers import ExactConv2d, convolutions, cost_volume, warp
 
 SCALE = 20.0
 """Pixels of the full frame that a flow of 1 is, at every level."""
@@ -112,7 +112,8 @@ class _Matching(nn.Module):
 
     def forward(self, first: Tensor, second: Tensor, flow: Tensor | None, factor: float) -> Tensor:
         if flow is not None and self.up_flow is not None:
-            flow = self.up_flow(flow)
+            with torch.autocast(flow.device.type, enabled=False):
+                flow = self.up_flow(flow)
             second = warp(second, flow * factor)
         if self.up_corr is not None:
             costs = self.up_corr(_costs(first[:, :, ::2, ::2], second[:, :, ::2, ::2]))
@@ -175,7 +176,7 @@ def _costs(first: Tensor, second: Tensor) -> Tensor:
 
 def _estimator(inputs: int, kernel: int) -> nn.Sequential:
     """The four convolutions to flow of matching and of refinement."""
-    return nn.Sequential(*convolutions(inputs, (128, 64, 32), SLOPE), nn.Conv2d(32, 2, kernel, padding=kernel // 2))
+    return nn.Sequential(*convolutions(inputs, (128, 64, 32), SLOPE), ExactConv2d(32, 2, kernel, padding=kernel // 2))
 
 
 def _one_by_one(inputs: int, channels: int) -> nn.Sequential:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.columns.flow.networks.layers import convolutions, cost_volume, resize_flow, unit, warp
+from pipeline.columns.flow.networks.layers import ExactConv2d, convolutions, cost_volume, resize_flow, unit, warp
 
 WIDTHS = (16, 32, 64, 96, 128, 192)
 """Channels of the pyramid's levels, 1 to 6."""
@@ -49,10 +49,10 @@ class SelFlow(nn.Module):
         self.estimators = nn.ModuleList(
             convolutions(volumes + width + 2 * ways, _ESTIMATOR, SLOPE) for width in WIDTHS[1:]
         )
-        self.flows = nn.ModuleList(nn.Conv2d(_ESTIMATOR[-1], 2, 3, padding=1) for _ in WIDTHS[1:])
+        self.flows = nn.ModuleList(ExactConv2d(_ESTIMATOR[-1], 2, 3, padding=1) for _ in WIDTHS[1:])
         self.context = nn.Sequential(
             convolutions(ways * (_ESTIMATOR[-1] + 2), _CONTEXT, SLOPE, dilations=_DILATIONS),
-            nn.Conv2d(_CONTEXT[-1], 2, 3, padding=1),
+            ExactConv2d(_CONTEXT[-1], 2, 3, padding=1),
         )
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ class SelFlow(nn.Module):
         for level in range(len(WIDTHS) - 1, 0, -1):
             this, others = levels[level]
             size = this.shape[-2], this.shape[-1]
-            flows = [resize_flow(flow, size) for flow in flows] or [this.new_zeros(batch, 2, *size) for _ in others]
+            flows = [resize_flow(flow, size) for flow in flows] or [frames.new_zeros(batch, 2, *size) for _ in others]
             volumes = [_costs(this, warp(other, flow)) for other, flow in zip(others, flows, strict=True)]
             # Both directions are one batch: the weights are the same, and the order of what they read is turned.
             read = torch.cat(

@@ -11,7 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.columns.flow.networks.layers import convolutions, cost_volume, resize_flow, unit, warp
+from pipeline.columns.flow.networks.layers import (
+    ExactConv2d,
+    convolutions,
+    cost_volume,
+    exact,
+    resize_flow,
+    unit,
+    warp,
+)
 
 WIDTHS = (32, 64, 96, 128)
 """Channels of the features at strides 4, 8, 16 and 32."""
@@ -71,7 +79,7 @@ class SmallFlowNet(nn.Module):
             this, other = features[:, 0], features[:, 1]
             size = this.shape[-2], this.shape[-1]
             # Each level learns to mend what is there, and not to make the one above right for it.
-            flow = this.new_zeros(batch, 2, *size) if flow is None else resize_flow(flow.detach(), size)
+            flow = frames.new_zeros(batch, 2, *size) if flow is None else resize_flow(flow.detach(), size)
             if state is not None:
                 state = functional.interpolate(state, size, mode="bilinear", align_corners=False)
             flow, state = decoder(this, other, flow, state)
@@ -100,7 +108,7 @@ class _Decoder(nn.Module):
         volume = (2 * RADIUS + 1) ** 2
         self.narrow = convolutions(channels, (32,), SLOPE, kernel=1)
         self.layers = convolutions(volume + 32 + 2 + (0 if first else _STATE), (*_DECODER, _STATE), SLOPE)
-        self.flow = nn.Conv2d(_STATE, 2, 3, padding=1)
+        self.flow = ExactConv2d(_STATE, 2, 3, padding=1)
 
     def forward(self, this: Tensor, other: Tensor, flow: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         costs = SHARPNESS * cost_volume(unit(this), unit(warp(other, flow)), RADIUS)
@@ -112,7 +120,7 @@ class _Decoder(nn.Module):
 def _upsampled(flow: Tensor, logits: Tensor) -> Tensor:
     """Flow `(B, 2, H, W)` four times as large: each pixel's is a convex combination of the 3x3 around it."""
     batch, _, height, width = flow.shape
-    weights = logits.view(batch, 1, 9, _STRIDE, _STRIDE, height, width).softmax(2)
+    weights = exact(logits).view(batch, 1, 9, _STRIDE, _STRIDE, height, width).softmax(2)
     padded = functional.pad(flow * _STRIDE, (1, 1, 1, 1), mode="replicate")
     around = functional.unfold(padded, 3).view(batch, 2, 9, 1, 1, height, width)
     fine = (weights * around).sum(2).permute(0, 1, 4, 2, 5, 3)

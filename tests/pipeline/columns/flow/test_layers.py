@@ -52,6 +52,15 @@ def test_a_warp_interpolates_as_scipy_does_and_is_0_outside(height: int, width: 
     np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
+def test_a_warp_of_rounded_features_goes_where_the_flow_says():
+    """In the features' own 8 bits places beyond 256 would be every other pixel."""
+    columns = torch.arange(0, 512.0, 2).repeat(1, 1, 2, 1).bfloat16()  # of 8 bits, so that they are exact
+    flow = torch.zeros(1, 2, 2, 256) + torch.tensor([1.0, 0.0])[:, None, None]
+    with torch.autocast("cpu", torch.bfloat16):
+        found = warp(columns, flow)
+    torch.testing.assert_close(found[..., :-1], columns[..., 1:].float(), atol=1e-3, rtol=0)
+
+
 def test_resized_flow_is_in_pixels_of_its_new_size():
     flow = torch.tensor([3.0, 4.0])[:, None, None].expand(1, 2, 6, 8)
     resized = resize_flow(flow, (12, 4))

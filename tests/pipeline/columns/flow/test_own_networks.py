@@ -57,6 +57,22 @@ def test_every_parameter_is_trained(name, options, count):
     assert all(each.grad is not None for each in network.parameters())
 
 
+@pytest.mark.parametrize(("name", "options", "count"), NETWORKS)
+def test_mixed_precision_rounds_features_and_no_flow(name, options, count):
+    """Of 8 bits, flow of 300 pixels would be whole pixels, and places beyond 256 every other one."""
+    torch.manual_seed(1)
+    network = create_network(name, options)
+    images = frames(1, count)
+    exact = network(images).detach()
+    with torch.autocast("cpu", torch.bfloat16):
+        flow = network(images)
+    assert flow.dtype == torch.float32
+    assert not torch.equal(flow, flow.bfloat16().float())
+    torch.testing.assert_close(flow, exact, atol=0.05 * exact.abs().max().item(), rtol=0.05)
+    flow.square().mean().backward()
+    assert all(each.grad is None or each.grad.isfinite().all() for each in network.parameters())
+
+
 def test_time_that_runs_backwards_exchanges_the_directions_of_three_frames():
     torch.manual_seed(1)
     network = SelFlow(3).eval()

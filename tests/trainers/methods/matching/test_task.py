@@ -72,6 +72,22 @@ def test_what_is_to_be_learnt_is_learnt_and_nothing_else(loss: dict[str, Any], m
     assert changed == moves
 
 
+@pytest.mark.parametrize(
+    "descriptor",
+    [{"widths": [4, 8]}, {"name": "encoder", "encoder": "resnet18", "layer": "layer1"}],
+    ids=["convolutions", "encoder"],
+)
+def test_mixed_precision_rounds_no_scores(descriptor: dict[str, Any]):
+    options = build(MatchingOptions, SMALL | {"descriptor": descriptor})
+    task, data = Matching(options), batch(options)
+    with torch.autocast("cpu", torch.bfloat16):
+        (loss,) = task(data).values()
+    assert loss.dtype == torch.float32
+    assert loss != loss.bfloat16().float()
+    loss.backward()
+    assert all(each.grad is None or each.grad.isfinite().all() for each in task.parameters())
+
+
 def test_noise_that_moves_is_matched_and_only_where_the_truth_is_known():
     options = build(MatchingOptions, SMALL | {"descriptor": {"name": "gradients"}})
     task, data = Matching(options), batch(options)

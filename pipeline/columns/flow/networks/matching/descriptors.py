@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pipeline.columns.flow.networks.encoders import Encoder, create_encoder
 from pipeline.columns.flow.networks.encoders.hypercolumns import dense
+from pipeline.columns.flow.networks.layers import exact
 
 _ORIENTATIONS = 8
 # Revaud et al., IJCV 2016, section 3.2 and table 1: the smoothing before and after the gradients, of pixels in
@@ -93,7 +94,7 @@ class Convolutions(nn.Module):
         self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        described: Tensor = F.normalize(self.features((images - self.mean) / self.deviation), dim=1)
+        described: Tensor = F.normalize(exact(self.features((images - self.mean) / self.deviation)), dim=1)
         return described
 
 
@@ -127,7 +128,7 @@ class EncoderLayer:
 
     def __call__(self, images: Tensor) -> Tensor:
         activations = {self.layer: self.encoder.reached(images, self.layer)}
-        return F.normalize(dense(activations, self.encoder.layers, images.shape[2:]), dim=1)
+        return F.normalize(exact(dense(activations, self.encoder.layers, images.shape[2:])), dim=1)
 
     def requires_grad_(self, wanted: bool) -> None:
         """Sets whether the layer's weights, and those before it, are trained."""

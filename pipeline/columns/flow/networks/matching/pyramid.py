@@ -50,7 +50,8 @@ def correlate(reference: Tensor, windows: Tensor, grid: MatchingGrid) -> Tensor:
             points = reference[:, :, row, first : first + _COLUMNS]
             piece = strip[..., step * first : step * (first + points.shape[2] - 1) + side]
             width = piece.shape[3]
-            scores = points.transpose(1, 2) @ piece.flatten(2)
+            with torch.autocast(points.device.type, enabled=False):  # scores that 8 bits cannot tell apart are no ties
+                scores = points.transpose(1, 2) @ piece.flatten(2)
             # A point's matches begin `step` columns after those of the point before it.
             made.append(
                 scores.as_strided(
