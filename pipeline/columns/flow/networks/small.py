@@ -36,13 +36,16 @@ _STATE = 32
 
 
 class SmallFlowNet(nn.Module):
-    """Estimates flow from stride 32 to stride 4, each level what the one above left.
+    """Estimates flow from stride 64 to stride 4, each level what the one above left.
+
+    Stride 64 has no weights of its own: its features are means of those at stride 32, whose decoder it shares. So
+    motion twice as large is found, at hardly any cost.
 
     Attributes:
         stride: what height and width are multiples of.
     """
 
-    stride = 32
+    stride = 64
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,16 +76,20 @@ class SmallFlowNet(nn.Module):
         for layers in self.pyramid:
             images = layers(images)
             pyramid.append(images.unflatten(0, (batch, 2)))
-        flow = state = None
+        coarsest = functional.avg_pool2d(images, 2)
+        pyramid.append(coarsest.unflatten(0, (batch, 2)))  # type: ignore[no-untyped-call]
+        decoders = [*self.decoders, self.decoders[-1]]
+        flow: Tensor | None = None
+        state: Tensor | None = None
         found: list[Tensor] = []
-        for features, decoder in zip(reversed(pyramid), reversed(self.decoders), strict=True):
+        for features, decoder in zip(reversed(pyramid), reversed(decoders), strict=True):
             this, other = features[:, 0], features[:, 1]
             size = this.shape[-2], this.shape[-1]
             # Each level learns to mend what is there, and not to make the one above right for it.
             flow = frames.new_zeros(batch, 2, *size) if flow is None else resize_flow(flow.detach(), size)
             if state is not None:
                 state = functional.interpolate(state, size, mode="bilinear", align_corners=False)
-            flow, state = decoder(this, other, flow, state)
+            flow, state = decoder(this, other, flow, state if decoder.reads_state else None)
             found.append(flow)
         assert flow is not None
         assert state is not None
@@ -105,6 +112,7 @@ class _Decoder(nn.Module):
 
     def __init__(self, channels: int, first: bool) -> None:
         super().__init__()
+        self.reads_state = not first
         volume = (2 * RADIUS + 1) ** 2
         self.narrow = convolutions(channels, (32,), SLOPE, kernel=1)
         self.layers = convolutions(volume + 32 + 2 + (0 if first else _STATE), (*_DECODER, _STATE), SLOPE)
