@@ -53,6 +53,9 @@ def flow_error(
     dis: Annotated[
         list[str] | None, typer.Option(help="Run OpenCV's DIS with a preset, too: ultrafast, fast, medium.")
     ] = None,
+    refinement: Annotated[
+        int | None, typer.Option(min=0, max=100, help="Steps of it after each --estimator, and not their own number.")
+    ] = None,
     checkpoint: Annotated[str | None, typer.Option(help="Of ptlflow models: a file, or a published name.")] = None,
     checkpoint_dir: Annotated[str, typer.Option(help="Where published checkpoints lie.")] = CHECKPOINTS,
     to: Annotated[Path | None, typer.Option(help="An HTML page to write the table to.")] = None,
@@ -75,7 +78,7 @@ def flow_error(
         if preset not in DIS_PRESETS:
             raise UserError(f"--dis {preset}: should be one of {', '.join(DIS_PRESETS)}")
     options = {"checkpoint": checkpoint, "checkpoint_dir": checkpoint_dir}
-    run = [named(at_its_path(name, RESULTS), preset="medium", **options) for name in estimator or ()]
+    run = [named(at_its_path(name, RESULTS), refinement, preset="medium", **options) for name in estimator or ()]
     run += [named("dis", preset=preset) for preset in dis or ()]
     known = [known_pairs(dataset) for dataset in datasets]
     shown = spread([one.count for one in known], pictured if picture else 0)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from common_fate.errors import SampleError
 from pipeline.columns.flow.estimator import Estimator
+from pipeline.columns.flow.grey import grey
 
 # On smaller images OpenCV 4.13 raises, returns not-a-number, or reads outside its arrays and crashes: four patches of
 # 8 pixels is the least that every preset takes whatever the other side.
@@ -36,7 +37,7 @@ def dis(preset: str = "medium") -> Estimator:
         if min(height, width) < MIN_SIDE:
             raise SampleError(f"{width}x{height} is too small for DIS: each side needs {MIN_SIDE} pixels")
         search = search_of(height, width)
-        flows = [search.calc(_grey(this), _grey(following), None) for this, following in frames]
+        flows = [search.calc(grey(this), grey(following), None) for this, following in frames]
         return np.stack(flows).transpose(0, 3, 1, 2)
 
     return estimate
@@ -45,9 +46,3 @@ def dis(preset: str = "medium") -> Estimator:
 def dis_provenance() -> dict[str, Any]:
     """Returns the version of OpenCV, for its flow changes between versions."""
     return {"opencv": cv2.__version__}
-
-
-def _grey(image: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """`(3, H, W)` in [0, 1] to the `(H, W)` uint8 that DIS takes."""
-    pixels = np.rint(image * np.float32(255)).astype(np.uint8)
-    return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels.transpose(1, 2, 0)), cv2.COLOR_RGB2GRAY), np.uint8)

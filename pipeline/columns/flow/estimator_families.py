@@ -17,6 +17,8 @@ NAMES = "'dis', 'matching', 'network', 'ptlflow:' and a model of ptlflow's, or '
 SHIPPED = Path(__file__).parent / "networks" / "models" / "flow.safetensors"
 """The weights of `network` without a path; `python -m trainers ship-flow` writes them, and their record beside them."""
 MAX_SHIPPED_BYTES = 10_000_000
+REFINEMENT = {"network": 2, "matching": 2}
+"""Steps of refinement of estimators that have some unless told otherwise; the others have none."""
 
 
 @dataclass(frozen=True)
@@ -212,19 +214,30 @@ def _known(name: str) -> tuple[Family, str]:
         raise UserError(str(error)) from None
 
 
+def refinement_of(name: str, steps: int | None) -> int:
+    """Returns how many steps of refinement follow an estimator: those that are asked for, or its own number."""
+    return REFINEMENT.get(name, 0) if steps is None else steps
+
+
 @lru_cache(maxsize=4)
-def create_estimator(name: str, **options: Any) -> Estimator:
+def create_estimator(name: str, refinement: int | None = None, **options: Any) -> Estimator:
     """Returns an estimator by name; the same name and options give the same one.
 
     Args:
         name: `dis`, `matching`, `network`, `ptlflow:NAME`, or `network:PATH`.
+        refinement: steps of it; None for the estimator's own number.
         options: `preset` of `dis`; `checkpoint` and `checkpoint_dir` of ptlflow models.
 
     Raises:
         UserError: there is no such estimator, or its weights are missing or not its own.
     """
     family, model = _known(name)
-    return family.create(model, **options)
+    estimate = family.create(model, **options)
+    if steps := refinement_of(name, refinement):
+        from pipeline.columns.flow.refinement import refined
+
+        return refined(estimate, steps)
+    return estimate
 
 
 def check_estimator(name: str, **options: Any) -> None:

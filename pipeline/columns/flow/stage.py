@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,16 @@ from numpy.typing import NDArray
 
 from common_fate.errors import SampleError, UserError
 from common_fate.shards.flow_coding import encode_flow
-from pipeline.columns.flow.estimator_families import DIS_PRESETS, create_estimator, family_of
+from pipeline.columns.flow.estimator import Estimator
+from pipeline.columns.flow.estimator_families import DIS_PRESETS, create_estimator, family_of, refinement_of
 from pipeline.columns.flow.occlusion import occluded_pixels
 from pipeline.option import option
 from pipeline.stages.stage import Drop, Items, Outcomes, Sample, Stage, in_batches
 
 STILL = "still pair"
 INCONSISTENT = "inconsistent pair"
+MOST_STEPS = 100
+"""Of refinement."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,14 @@ class FlowOptions:
     preset: str = option("medium", "of `dis`", enum=[*DIS_PRESETS])
     checkpoint: str | None = option(None, "of ptlflow models: a file, or a published name such as `things`")
     checkpoint_dir: str = option("checkpoints", "where published checkpoints lie")
+    refinement: int | None = option(
+        None,
+        "steps of variational refinement to parts of a pixel after the estimator; null: 2 of `network` and `matching`, "
+        "0 of the others",
+        added=True,
+        minimum=0,
+        maximum=MOST_STEPS,
+    )
     batch_size: int = option(8, "pairs estimated together", minimum=1)
     backward: bool = option(False, "also flow back from the next frame, and the occlusion mask that follows")
     min_motion: float | None = option(
@@ -59,6 +71,8 @@ class FlowOptions:
             raise ValueError(f"preset is one of {', '.join(DIS_PRESETS)}, not {self.preset!r}")
         if "checkpoint" in family.options and not self.checkpoint:
             raise ValueError(f"{self.estimator!r} needs a checkpoint: a path, or a published name such as 'things'")
+        if self.refinement is not None and not 0 <= self.refinement <= MOST_STEPS:
+            raise ValueError(f"refinement is a number of steps, 0 to {MOST_STEPS}, or null, not {self.refinement}")
         if self.batch_size < 1:
             raise ValueError(f"batch_size is at least 1, not {self.batch_size}")
         if self.min_motion is not None and self.min_motion <= 0:
@@ -76,9 +90,19 @@ def _settings(options: FlowOptions) -> dict[str, Any]:
     return {name: getattr(options, name) for name in family.options}
 
 
+def _estimator(options: FlowOptions) -> Estimator:
+    return create_estimator(options.estimator, options.refinement, **_settings(options))
+
+
 def _provenance(options: FlowOptions) -> dict[str, Any]:
     family, model = family_of(options.estimator)
-    return family.provenance(model, **_settings(options))
+    provenance = family.provenance(model, **_settings(options))
+    steps = refinement_of(options.estimator, options.refinement)
+    return (
+        ({"opencv": version("opencv-contrib-python-headless")} | provenance | {"refinement": steps})
+        if steps
+        else provenance
+    )
 
 
 def _weights(options: FlowOptions) -> tuple[Path, ...]:
@@ -127,7 +151,7 @@ def median_motion(flow: NDArray[np.float32]) -> float:
 
 
 def _annotate(samples: list[Sample], options: FlowOptions) -> list[Sample | Drop]:
-    estimate = create_estimator(options.estimator, **_settings(options))
+    estimate = _estimator(options)
     frames = _images(samples, _members(samples[0]))
     forward = estimate(frames)
     backward = estimate(frames[:, ::-1]) if options.backward else [None] * len(samples)
@@ -177,7 +201,7 @@ _annotate_batches = in_batches(_annotate, _size)
 
 def _run(items: Items, options: FlowOptions) -> Outcomes:
     # Made before the first sample: weights that are missing are the user's to put right, not every sample's failure.
-    create_estimator(options.estimator, **_settings(options))
+    _estimator(options)
     return _annotate_batches(items, options)
 
 

@@ -36,8 +36,11 @@ class Named:
     frames: int
 
 
-def named(estimator: str, **options: Any) -> Named:
+def named(estimator: str, refinement: int | None = None, **options: Any) -> Named:
     """Returns an estimator by its name and those of the options that are its family's.
+
+    Args:
+        refinement: steps of it after the estimator; None for its own number.
 
     Raises:
         UserError: see `create_estimator`.
@@ -47,8 +50,9 @@ def named(estimator: str, **options: Any) -> Named:
     except ValueError as error:
         raise UserError(str(error)) from error
     own = {name: value for name, value in options.items() if name in family.options}
-    estimate, frames = create_estimator(estimator, **own), family.frames(model, **own)
-    return Named(_called({"estimator": estimator} | own), of_frames(estimate, frames), frames)
+    estimate, frames = create_estimator(estimator, refinement, **own), family.frames(model, **own)
+    called = _called({"estimator": estimator, "refinement": refinement} | own)
+    return Named(called, of_frames(estimate, frames), frames)
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,8 @@ def _image(frames: Shard, key: str) -> NDArray[np.float32]:
 
 
 def _called(options: Mapping[str, Any]) -> str:
-    """An estimator with its preset or checkpoint."""
+    """An estimator with its preset or checkpoint, and how it is refined where that was said."""
     about = options.get("preset") if options.get("estimator") == "dis" else options.get("checkpoint")
-    return " ".join(str(part) for part in (options.get("estimator"), about) if part)
+    steps = options.get("refinement")
+    refined = None if steps is None else f"with {steps} steps of refinement"
+    return " ".join(str(part) for part in (options.get("estimator"), about, refined) if part)
