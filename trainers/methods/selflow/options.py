@@ -14,7 +14,7 @@ from trainers.engine.options import TrainingOptions, TransformOptions
 VERSION = 2
 """Raised whenever the same options and shards give other weights."""
 
-_STRIDES = {"selflow": 64, "liteflownet": 32, "small": 64}
+_STRIDES = {"selflow": 64, "liteflownet": 32, "small": 32}
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class SmallFlowNet(nn.Module):
         stride: what height and width are multiples of.
     """
 
-    stride = 64
+    stride = 32
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,24 +76,27 @@ class SmallFlowNet(nn.Module):
         for layers in self.pyramid:
             images = layers(images)
             pyramid.append(images.unflatten(0, (batch, 2)))
-        coarsest = functional.avg_pool2d(images, 2)
-        pyramid.append(coarsest.unflatten(0, (batch, 2)))  # type: ignore[no-untyped-call]
-        decoders = [*self.decoders, self.decoders[-1]]
-        flow: Tensor | None = None
+        flow = self._beyond(pyramid[-1])
         state: Tensor | None = None
-        found: list[Tensor] = []
-        for features, decoder in zip(reversed(pyramid), reversed(decoders), strict=True):
+        found = [flow]
+        for features, decoder in zip(reversed(pyramid), reversed(self.decoders), strict=True):
             this, other = features[:, 0], features[:, 1]
             size = this.shape[-2], this.shape[-1]
-            # Each level learns to mend what is there, and not to make the one above right for it.
-            flow = frames.new_zeros(batch, 2, *size) if flow is None else resize_flow(flow.detach(), size)
             if state is not None:
                 state = functional.interpolate(state, size, mode="bilinear", align_corners=False)
-            flow, state = decoder(this, other, flow, state if decoder.reads_state else None)
+            # Each level learns to mend what is there, and not to make the one above right for it.
+            flow, state = decoder(this, other, resize_flow(flow.detach(), size), state)
             found.append(flow)
-        assert flow is not None
         assert state is not None
         return [*found, _upsampled(flow, self.weights(state))]
+
+    def _beyond(self, features: Tensor) -> Tensor:
+        """The flow of stride 64 at the size of features `(B, 2, C, H, W)` of stride 32, which may be odd."""
+        height, width = features.shape[-2:]
+        odd = (0, width % 2, 0, height % 2)
+        this, other = (functional.avg_pool2d(functional.pad(features[:, i], odd, mode="replicate"), 2) for i in (0, 1))
+        flow, _ = self.decoders[-1](this, other, this.new_zeros(len(this), 2, *this.shape[2:]), None)
+        return resize_flow(flow, (2 * this.shape[2], 2 * this.shape[3]))[..., :height, :width]
 
 
 def _initialise(net: SmallFlowNet) -> None:
@@ -112,7 +115,6 @@ class _Decoder(nn.Module):
 
     def __init__(self, channels: int, first: bool) -> None:
         super().__init__()
-        self.reads_state = not first
         volume = (2 * RADIUS + 1) ** 2
         self.narrow = convolutions(channels, (32,), SLOPE, kernel=1)
         self.layers = convolutions(volume + 32 + 2 + (0 if first else _STATE), (*_DECODER, _STATE), SLOPE)
