@@ -38,8 +38,8 @@ class FlowOptions:
     checkpoint_dir: str = option("checkpoints", "where published checkpoints lie")
     refinement: int | None = option(
         None,
-        "steps of variational refinement to parts of a pixel after the estimator; null: 2 of `network` and `matching`, "
-        "0 of the others",
+        "steps of variational refinement to parts of a pixel after the estimator; null: 2 of `matching` and networks "
+        "trained here, 0 of the others",
         added=True,
         minimum=0,
         maximum=MOST_STEPS,
@@ -91,7 +91,7 @@ def _settings(options: FlowOptions) -> dict[str, Any]:
 
 
 def _estimator(options: FlowOptions) -> Estimator:
-    return create_estimator(options.estimator, options.refinement, **_settings(options))
+    return create_estimator(options.estimator, refinement=options.refinement, **_settings(options))
 
 
 def _provenance(options: FlowOptions) -> dict[str, Any]:
