@@ -19,6 +19,7 @@ SHIPPED = Path(__file__).parent / "networks" / "models" / "flow.safetensors"
 MAX_SHIPPED_BYTES = 10_000_000
 REFINEMENT = {"network": 2, "matching": 2}
 """Steps of refinement of the families that have some unless told otherwise; the others have none."""
+MOST_STEPS = 100
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 from common_fate.errors import SampleError, UserError
 from common_fate.shards.flow_coding import encode_flow
 from pipeline.columns.flow.estimator import Estimator
-from pipeline.columns.flow.estimator_families import DIS_PRESETS, create_estimator, family_of, refinement_of
+from pipeline.columns.flow.estimator_families import DIS_PRESETS, MOST_STEPS, create_estimator, family_of, refinement_of
 from pipeline.columns.flow.occlusion import occluded_pixels
 from pipeline.option import option
 from pipeline.stages.stage import Drop, Items, Outcomes, Sample, Stage, in_batches
 
 STILL = "still pair"
 INCONSISTENT = "inconsistent pair"
-MOST_STEPS = 100
-"""Of refinement."""
 
 
 @dataclass(frozen=True)
