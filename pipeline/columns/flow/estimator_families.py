@@ -18,7 +18,8 @@ SHIPPED = Path(__file__).parent / "networks" / "models" / "flow.safetensors"
 """The weights of `network` without a path; `python -m trainers ship-flow` writes them, and their record beside them."""
 MAX_SHIPPED_BYTES = 10_000_000
 REFINEMENT = {"network": 2, "matching": 2}
-"""Steps of refinement of estimators that have some unless told otherwise; the others have none."""
+"""Steps of refinement of the families that have some unless told otherwise; the others have none."""
+MOST_STEPS = 100
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,7 @@ def _known(name: str) -> tuple[Family, str]:
 
 def refinement_of(name: str, steps: int | None) -> int:
     """Returns how many steps of refinement follow an estimator: those that are asked for, or its own number."""
-    return REFINEMENT.get(name, 0) if steps is None else steps
+    return REFINEMENT.get(name.partition(":")[0], 0) if steps is None else steps
 
 
 @lru_cache(maxsize=4)

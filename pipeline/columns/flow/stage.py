@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 from common_fate.errors import SampleError, UserError
 from common_fate.shards.flow_coding import encode_flow
 from pipeline.columns.flow.estimator import Estimator
-from pipeline.columns.flow.estimator_families import DIS_PRESETS, create_estimator, family_of, refinement_of
+from pipeline.columns.flow.estimator_families import DIS_PRESETS, MOST_STEPS, create_estimator, family_of, refinement_of
 from pipeline.columns.flow.occlusion import occluded_pixels
 from pipeline.option import option
 from pipeline.stages.stage import Drop, Items, Outcomes, Sample, Stage, in_batches
 
 STILL = "still pair"
 INCONSISTENT = "inconsistent pair"
-MOST_STEPS = 100
-"""Of refinement."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +36,8 @@ class FlowOptions:
     checkpoint_dir: str = option("checkpoints", "where published checkpoints lie")
     refinement: int | None = option(
         None,
-        "steps of variational refinement to parts of a pixel after the estimator; null: 2 of `network` and `matching`, "
-        "0 of the others",
+        "steps of variational refinement to parts of a pixel after the estimator; null: 2 of `matching` and networks "
+        "trained here, 0 of the others",
         added=True,
         minimum=0,
         maximum=MOST_STEPS,
@@ -91,7 +89,7 @@ def _settings(options: FlowOptions) -> dict[str, Any]:
 
 
 def _estimator(options: FlowOptions) -> Estimator:
-    return create_estimator(options.estimator, options.refinement, **_settings(options))
+    return create_estimator(options.estimator, refinement=options.refinement, **_settings(options))
 
 
 def _provenance(options: FlowOptions) -> dict[str, Any]:

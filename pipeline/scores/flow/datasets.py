@@ -50,7 +50,7 @@ def named(estimator: str, refinement: int | None = None, **options: Any) -> Name
     except ValueError as error:
         raise UserError(str(error)) from error
     own = {name: value for name, value in options.items() if name in family.options}
-    estimate, frames = create_estimator(estimator, refinement, **own), family.frames(model, **own)
+    estimate, frames = create_estimator(estimator, refinement=refinement, **own), family.frames(model, **own)
     called = _called({"estimator": estimator, "refinement": refinement} | own)
     return Named(called, of_frames(estimate, frames), frames)
 

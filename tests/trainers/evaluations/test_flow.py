@@ -57,7 +57,7 @@ def view(tmp_path: Path) -> Path:
     return folder
 
 
-def job(view: Path, folder: Path, **network: Any) -> Job:
+def job(view: Path, folder: Path, refinement: int = 0, **network: Any) -> Job:
     options = build(SelFlowOptions, {"network": network, "transforms": {"crop": 64}})
     torch.manual_seed(0)
     net = SelFlow.network(options)
@@ -65,7 +65,7 @@ def job(view: Path, folder: Path, **network: Any) -> Job:
         torch.nn.init.zeros_(weight)
     save_model(folder / "model.safetensors", net, METHOD, options, Split(0.1))
     weights = folder / "model.safetensors"
-    given = FlowOptions(pictured=1)
+    given = FlowOptions(pictured=1, refinement=refinement)
     return Job("one", "selflow", options, "model", weights, given, (str(view),), "all", 0.1, folder, Machine(workers=0))
 
 
@@ -92,6 +92,13 @@ def test_rows_are_means_over_the_pixels_that_they_name(view: Path, tmp_path: Pat
     assert found["Fl", ""].baselines["no motion"] == pytest.approx(100 * wrong[valid].mean())
     assert [picture.name for picture in result.pictures] == ["samples"]
     assert set(result.about["seconds_a_pair"]["made"]) == {"network", "DIS medium"}
+
+
+def test_the_network_is_measured_as_the_column_of_flow_has_it(view: Path, tmp_path: Path):
+    network = {"name": "small", "frames": 2}
+    alone, as_it_is_used = (run(job(view, tmp_path, steps, **network)).rows for steps in (0, FlowOptions().refinement))
+    assert alone[0].value != as_it_is_used[0].value
+    assert alone[0].baselines == as_it_is_used[0].baselines
 
 
 def test_several_datasets_are_added_up_pixel_by_pixel():

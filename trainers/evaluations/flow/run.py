@@ -12,6 +12,7 @@ from common_fate.errors import UserError
 from common_fate.torch.sample import Sample
 from pipeline.columns.flow.dis import dis
 from pipeline.columns.flow.networks.inference import estimator_of
+from pipeline.columns.flow.refinement import refined
 from pipeline.scores.flow.errors import OUTLIERS, PARTS, total_error
 from pipeline.scores.flow.gallery import gallery
 from pipeline.scores.flow.measure import Measured, Pair, measure, of_frames
@@ -31,7 +32,8 @@ CAPTION = (
 NOTE = (
     "End-point errors (epe) in pixels, means over all pixels whose motion is known; Fl, the share of them that are off "
     "by 3 px and by 5 % of their motion, as KITTI has it. s0-10, s10-40, s40+: pixels that move so far. Occluded: as "
-    "the data set says, where it does. DIS is OpenCV's; no motion says that nothing moves. All on the same pixels."
+    "the data set says, where it does. The network's flow is refined as often as `refinement` says. DIS is OpenCV's; "
+    "no motion says that nothing moves. All on the same pixels."
 )
 
 
@@ -52,7 +54,9 @@ def run(job: Job) -> Result:
         UserError: the model or a view cannot be read, or no sample is left to measure.
     """
     net, _ = load_start_model(job)
-    estimators = {NETWORK: of_frames(estimator_of(net, job.experiment), int(getattr(net, "frames", 2)))}
+    estimate, steps = estimator_of(net, job.experiment), job.options.refinement
+    estimate = refined(estimate, steps) if steps else estimate
+    estimators = {NETWORK: of_frames(estimate, int(getattr(net, "frames", 2)))}
     estimators |= {f"DIS {preset}": of_frames(dis(preset=preset), 2) for preset in job.options.dis}
     split = Split(job.validation_share)
     side: Side = "all" if job.side == "all" else "held out"

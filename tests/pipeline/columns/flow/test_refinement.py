@@ -40,7 +40,8 @@ def test_frames_without_texture_keep_their_flow():
 
 
 def test_an_estimator_s_own_number_of_steps_holds_unless_another_is_asked_for():
-    assert [estimator_families.refinement_of(name, None) for name in ("network", "matching", "dis")] == [2, 2, 0]
+    names = ("network", "network:experiments.a", "matching", "dis", "ptlflow:liteflownet")
+    assert [estimator_families.refinement_of(name, None) for name in names] == [2, 2, 2, 0, 0]
     pair = moved_pair(2.4, -1.3)
     plain, asked = (create_estimator("dis", steps, preset="fast")(pair) for steps in (None, 3))
     np.testing.assert_array_equal(refined(create_estimator("dis", preset="fast"), 3)(pair), asked)

@@ -49,7 +49,7 @@ def frames(count: int, batch: int = 2, height: int = 33, width: int = 50) -> np.
 def test_a_network_gets_two_frames_or_three_padded_to_its_stride(tmp_path: Path, count: int):
     path = saved(tmp_path / "model.safetensors", about(count, options={"stride": 16}))
     batch = frames(count)
-    flow = create_estimator(network(path))(batch)
+    flow = create_estimator(network(path), refinement=0)(batch)
     assert (flow.dtype, flow.shape) == (np.float32, (2, 2, 33, 50))
     # u: the weight times red of the first frame less that of the last; v: the number of frames.
     np.testing.assert_allclose(flow[:, 0], 3 * (batch[:, 0, 0] - batch[:, -1, 0]), rtol=1e-6)
@@ -60,7 +60,7 @@ def test_weights_may_stand_under_a_prefix_beside_others(tmp_path: Path):
     weights = {"net.flow.scale": np.array([2], np.float32), "net.other.bias": np.zeros(5, np.float32)}
     path = saved(tmp_path / "model.safetensors", about(prefix="net.flow."), weights)
     batch = frames(2)
-    found = create_estimator(network(path))(batch)[:, 0]
+    found = create_estimator(network(path), refinement=0)(batch)[:, 0]
     np.testing.assert_allclose(found, 2 * (batch[:, 0, 0] - batch[:, 1, 0]), rtol=1e-6)
 
 
@@ -142,7 +142,7 @@ def test_the_record_names_the_network_and_its_weights(tmp_path: Path):
     facts = STAGE.provenance(FlowOptions(estimator=network(path)))
     assert (facts["network"], facts["checkpoint"]) == ("scaled", "model.safetensors")
     assert len(facts["checkpoint_sha256"]) == 64
-    assert set(facts) == {"network", "checkpoint", "checkpoint_sha256", "torch"}
+    assert set(facts) == {"network", "checkpoint", "checkpoint_sha256", "torch", "opencv", "refinement"}
 
 
 def test_options_of_other_estimators_are_refused():
@@ -164,7 +164,7 @@ def test_a_ptlflow_architecture_with_trained_weights_estimates_as_ptlflow_s_own(
     path = tmp_path / "model.safetensors"
     save_file(trained.state_dict(), path, metadata={"about": json.dumps(about(name="ptlflow:rapidflow_it1"))})
     batch = frames(2)
-    found = create_estimator(network(path))(batch)
+    found = create_estimator(network(path), refinement=0)(batch)
     np.testing.assert_array_equal(found, estimator_of(trained.network, "rapidflow_it1")(batch))
     assert np.abs(found).max() > 0
     assert FlowNetwork("ptlflow:rapidflow_it1", 2) == read_about(path)
