@@ -66,10 +66,17 @@ class SmallFlowNet(nn.Module):
         Args:
             frames: `(B, 2, 3, H, W)`, RGB in [0, 1].
         """
-        return self.levels(frames)[-1]
+        return self._levels(frames, apart=False)[-1]
 
     def levels(self, frames: Tensor) -> list[Tensor]:
-        """Returns the flow of each level, coarse to fine, in pixels of that level, and then that of the whole."""
+        """Returns the flow of each level, coarse to fine, in pixels of that level, and then that of the whole.
+
+        Each level has to be taught: it learns to mend what is there, and not to make the one above right for it. What
+        `forward` returns teaches all levels at once.
+        """
+        return self._levels(frames, apart=True)
+
+    def _levels(self, frames: Tensor, apart: bool) -> list[Tensor]:
         batch = len(frames)
         images = self.stem(frames.flatten(0, 1) - 0.5)
         pyramid = []
@@ -84,8 +91,8 @@ class SmallFlowNet(nn.Module):
             size = this.shape[-2], this.shape[-1]
             if state is not None:
                 state = functional.interpolate(state, size, mode="bilinear", align_corners=False)
-            # Each level learns to mend what is there, and not to make the one above right for it.
-            flow, state = decoder(this, other, resize_flow(flow.detach(), size), state)
+            so_far = resize_flow(flow.detach() if apart else flow, size)
+            flow, state = decoder(this, other, so_far, state)
             found.append(flow)
         assert state is not None
         return [*found, _upsampled(flow, self.weights(state))]
