@@ -49,12 +49,11 @@ Outcomes = Iterator[Outcome]
 
 
 def resolved(options: Any) -> dict[str, Any]:
-    """Returns a stage's options as JSON. One that was added later (`pipeline.option.option`) is left out while it is
-    off, so that shards stand that were made before there was any.
+    """Returns a stage's options as JSON. One that was added later (`pipeline.option.option`) is left out while it has its
+    default, so that shards stand that were made before there was any.
     """
-    later = {option.name for option in fields(options) if option.metadata.get("added")}
-    off = {name for name in later if not getattr(options, name)}
-    return {name: value for name, value in asdict(options).items() if name not in off}
+    later = {option.name: option.default for option in fields(options) if option.metadata.get("added")}
+    return {name: value for name, value in asdict(options).items() if name not in later or value != later[name]}
 
 
 def _measure_nothing(sample: Sample) -> dict[str, float]:
