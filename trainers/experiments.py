@@ -276,6 +276,7 @@ def _experiment(one: Given, given: Givens, datasets: Mapping[str, Dataset]) -> E
     _check_sources(one, datasets)
     split, validate = _validation(one, datasets)
     _check_best(one)
+    _check_devices(one.options, one, where)
     check_crops(one.options, where, [datasets[name] for name in values["train"]])
     return Experiment(
         name=one.name,
@@ -314,6 +315,14 @@ def _check_sources(one: Given, datasets: Mapping[str, Dataset]) -> None:
             trainable(one.options, datasets[name].source_options)
         except ValueError as error:
             raise UserError(f"{one.where}.{error} (datasets.{name})") from error
+
+
+def _check_devices(options: Any, one: Given, where: str) -> None:
+    """Raises `UserError` where the devices of an experiment cannot share a step of its training, or an evaluation's."""
+    try:
+        options.training.check_devices(one.values.get("nodes", NODES) * one.values.get("devices", DEVICES))
+    except ValueError as error:
+        raise UserError(f"{where}.training.{error}") from error
 
 
 def _check_best(one: Given) -> None:
@@ -370,6 +379,8 @@ def _evaluated(
     except ValueError as error:
         raise UserError(f"{where}.{error}") from error
     _check_needs(evaluation, options, one, where)
+    if evaluation.trains:
+        _check_devices(options, one, where)
     if hasattr(options, "training") and options.training.keep != "last":
         raise UserError(f"{where}.training.keep: an evaluation measures the last weights: leave it out")
     # A grid compares what was trained: from scratch, all of its experiments would be the same.

@@ -53,12 +53,10 @@ def training_batches(
             f"training.batch_size is {options.batch_size}, and there are {samples} samples to train on: take a smaller "
             "batch or more data"
         )
-    if options.batch_size % (world * options.accumulation):
-        passes = f" in {options.accumulation} passes" if options.accumulation > 1 else ""
-        raise UserError(
-            f"training.batch_size is {options.batch_size}, which {world} devices cannot share evenly{passes}: take a "
-            "multiple"
-        )
+    try:
+        options.check_devices(world)
+    except ValueError as error:
+        raise UserError(f"training.{error}") from error
     sampler = StepSampler(
         samples,
         seed=options.seed,

@@ -148,6 +148,14 @@ class TrainingOptions:
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed is {self.seed}: from 0 up, of 63 bits")
 
+    def check_devices(self, devices: int) -> None:
+        """Raises ValueError where so many devices cannot share the samples of a pass evenly."""
+        if self.batch_size % (devices * self.accumulation):
+            passes = f" in {self.accumulation} passes" if self.accumulation > 1 else ""
+            raise ValueError(
+                f"batch_size is {self.batch_size}, which {devices} devices cannot share evenly{passes}: take a multiple"
+            )
+
 
 @dataclass(frozen=True)
 class Machine:
