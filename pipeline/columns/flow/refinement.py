@@ -12,8 +12,9 @@ from pipeline.columns.flow.estimator import Estimator
 from pipeline.columns.flow.grey import grey
 
 _OVER = np.float32(2)
-"""Of all steps but the last. OpenCV takes gradients for twice what they are, so that brightness leads half-way: after any
-number of iterations to 0.26 px of 0.5. What is uneven a doubled step turns over, and a last one as it is smoothes."""
+"""Of all steps but the last. OpenCV takes gradients for twice what they are, so that brightness leads half-way: after
+any number of iterations to 0.26 px of 0.5. A doubled step turns over what is uneven; the last one, as it is, smoothes.
+"""
 
 
 def refined(estimate: Estimator, steps: int) -> Estimator:

@@ -43,14 +43,16 @@ def over_scales(estimate: Estimator, scales: int) -> Estimator:
             count -= 1
         if count == 1:
             return estimate(frames)
-        return np.stack([_flow(estimate, *map(_channels_last, pair), count) for pair in frames]).transpose(0, 3, 1, 2)
+        pairs = [[_channels_last(frame) for frame in pair] for pair in frames]
+        flows = [_flow(estimate, this, following, count) for this, following in pairs]
+        return np.stack(flows).transpose(0, 3, 1, 2)
 
     return estimate_over_scales
 
 
 def _flow(estimate: Estimator, this: _Image, following: _Image, count: int) -> _Image:
     sizes = [(max(this.shape[1] >> level, 1), max(this.shape[0] >> level, 1)) for level in reversed(range(count))]
-    flow = None
+    flow: _Image | None = None
     for size in sizes:
         first, second = (cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (this, following))
         direct = _estimated(estimate, first, second)
@@ -83,10 +85,15 @@ def _resized(flow: _Image, size: tuple[int, int]) -> _Image:
     return np.asarray(cv2.resize(flow, size, interpolation=cv2.INTER_LINEAR) * factors, np.float32)
 
 
+def _targets(flow: _Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Where each pixel comes to lie: x and y."""
+    rows, columns = np.indices(flow.shape[:2], np.float32)
+    return np.asarray(columns + flow[..., 0], np.float32), np.asarray(rows + flow[..., 1], np.float32)
+
+
 def _warped(image: _Image, flow: _Image) -> _Image:
     """What lies where the flow leads; beyond the border what is at the border."""
-    y, x = np.indices(flow.shape[:2], np.float32)
-    there = cv2.remap(image, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    there = cv2.remap(image, *_targets(flow), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(there, np.float32)
 
 
@@ -94,8 +101,7 @@ def _error(first: _Image, second: _Image, flow: _Image) -> NDArray[np.float32]:
     """How unlike colours and gradients are along the flow `(H, W)`: a mean over a window."""
     colours = np.abs(first - _warped(second, flow)).mean(2)
     gradients = np.abs(_gradients(first) - _warped(_gradients(second), flow)).sum(2)
-    y, x = np.indices(flow.shape[:2], np.float32)
-    x, y = x + flow[..., 0], y + flow[..., 1]
+    x, y = _targets(flow)
     outside = (x < 0) | (y < 0) | (x > flow.shape[1] - 1) | (y > flow.shape[0] - 1)
     unlike = np.where(outside, _OUTSIDE, np.minimum(colours + gradients, _MOST))
     return np.asarray(cv2.blur(unlike, (_WINDOW, _WINDOW)), np.float32)

@@ -143,7 +143,7 @@ def _gpu(options: FlowOptions) -> bool:
 
 
 def _follow(options: FlowOptions) -> tuple[str, ...]:
-    """The neighbours that the estimator reads. Raises `UserError` where three frames are read, and what is asked for takes two."""
+    """The neighbours that the estimator reads. Raises `UserError` where three are not to be had."""
     family, model = family_of(options.estimator)
     frames = family.frames(model, **_settings(options))
     check_scales(options.estimator, options.scales, frames)

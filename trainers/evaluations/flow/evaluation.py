@@ -18,8 +18,8 @@ class FlowOptions:
     )
     scales: int | None = option(
         None,
-        "how many sizes of the frames the network runs at, from coarse to fine; null: as in the column of flow, 3 of the "
-        "small network and 1 of the others",
+        "how many sizes of the frames the network runs at, from coarse to fine; null: as in the column of flow, 3 of "
+        "the small network and 1 of the others",
     )
     dis: tuple[str, ...] = option(("medium",), "presets of OpenCV's DIS that are measured on the same pixels")
 
