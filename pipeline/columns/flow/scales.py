@@ -15,9 +15,9 @@ from pipeline.columns.flow.estimator import Estimator
 
 SMALLEST = 32
 """Pixels of the shorter side of the coarsest scale."""
-_WINDOW = 33
+_WINDOW = 49
 """Pixels: errors are means over its square."""
-_BETTER = np.float32(0.9)
+_BETTER = np.float32(0.8)
 """The share of the error so far that another proposal's may be, to be taken."""
 _MOST = np.float32(0.24)
 """The largest error of a pixel: where it is hidden it is no worse for being very unlike."""
