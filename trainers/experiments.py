@@ -276,7 +276,8 @@ def _experiment(one: Given, given: Givens, datasets: Mapping[str, Dataset]) -> E
     _check_sources(one, datasets)
     split, validate = _validation(one, datasets)
     _check_best(one)
-    _check_devices(one.options, one, where)
+    devices, nodes = values.get("devices", DEVICES), values.get("nodes", NODES)
+    _check_devices(one.options, devices * nodes, where)
     check_crops(one.options, where, [datasets[name] for name in values["train"]])
     return Experiment(
         name=one.name,
@@ -288,8 +289,8 @@ def _experiment(one: Given, given: Givens, datasets: Mapping[str, Dataset]) -> E
         options=_json(one.options),
         start=start_of(one, given) if "start" in values else None,
         teacher=teacher_of(one, given) if "teacher" in values else None,
-        nodes=values.get("nodes", NODES),
-        devices=values.get("devices", DEVICES),
+        nodes=nodes,
+        devices=devices,
         workers=values.get("workers", WORKERS),
         evaluations={
             name: _evaluated(name, entry, one, given, datasets, split, validate)
@@ -317,10 +318,10 @@ def _check_sources(one: Given, datasets: Mapping[str, Dataset]) -> None:
             raise UserError(f"{one.where}.{error} (datasets.{name})") from error
 
 
-def _check_devices(options: Any, one: Given, where: str) -> None:
-    """Raises `UserError` where the devices of an experiment cannot share a step of its training, or an evaluation's."""
+def _check_devices(options: Any, devices: int, where: str) -> None:
+    """Raises `UserError` where so many devices cannot share the steps of a training."""
     try:
-        options.training.check_devices(one.values.get("nodes", NODES) * one.values.get("devices", DEVICES))
+        options.training.check_devices(devices)
     except ValueError as error:
         raise UserError(f"{where}.training.{error}") from error
 
@@ -380,7 +381,7 @@ def _evaluated(
         raise UserError(f"{where}.{error}") from error
     _check_needs(evaluation, options, one, where)
     if evaluation.trains:
-        _check_devices(options, one, where)
+        _check_devices(options, one.values.get("devices", DEVICES), where)  # on one node, however many train
     if hasattr(options, "training") and options.training.keep != "last":
         raise UserError(f"{where}.training.keep: an evaluation measures the last weights: leave it out")
     # A grid compares what was trained: from scratch, all of its experiments would be the same.

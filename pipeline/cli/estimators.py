@@ -54,7 +54,10 @@ def flow_error(
         list[str] | None, typer.Option(help="Run OpenCV's DIS with a preset, too: ultrafast, fast, medium.")
     ] = None,
     refinement: Annotated[
-        int | None, typer.Option(min=0, max=100, help="Steps of it after each --estimator, and not their own number.")
+        int | None, typer.Option(min=0, max=100, help="Steps of refinement after each --estimator, not its own.")
+    ] = None,
+    scales: Annotated[
+        int | None, typer.Option(min=1, max=5, help="Sizes of the frames that each --estimator runs at, not its own.")
     ] = None,
     checkpoint: Annotated[str | None, typer.Option(help="Of ptlflow models: a file, or a published name.")] = None,
     checkpoint_dir: Annotated[str, typer.Option(help="Where published checkpoints lie.")] = CHECKPOINTS,
@@ -77,8 +80,13 @@ def flow_error(
     for preset in dis or ():
         if preset not in DIS_PRESETS:
             raise UserError(f"--dis {preset}: should be one of {', '.join(DIS_PRESETS)}")
+    for name, value in (("refinement", refinement), ("scales", scales)):
+        if value is not None and not estimator:
+            raise UserError(f"--{name} {value} is of what --estimator names: name one")
     options = {"checkpoint": checkpoint, "checkpoint_dir": checkpoint_dir}
-    run = [named(at_its_path(name, RESULTS), refinement, preset="medium", **options) for name in estimator or ()]
+    run = [
+        named(at_its_path(name, RESULTS), refinement, scales, preset="medium", **options) for name in estimator or ()
+    ]
     run += [named("dis", preset=preset) for preset in dis or ()]
     known = [known_pairs(dataset) for dataset in datasets]
     shown = spread([one.count for one in known], pictured if picture else 0)

@@ -50,11 +50,15 @@ Outcomes = Iterator[Outcome]
 
 def resolved(options: Any) -> dict[str, Any]:
     """Returns a stage's options as JSON. One that was added later (`pipeline.option.option`) is left out while it is
-    off, so that shards stand that were made before there was any.
+    off, so that shards stand that were made before there was any. The number 0 is not off: it may be what is asked for.
     """
     later = {option.name for option in fields(options) if option.metadata.get("added")}
-    off = {name for name in later if not getattr(options, name)}
-    return {name: value for name, value in asdict(options).items() if name not in off}
+    values = asdict(options)
+    return {name: value for name, value in values.items() if name not in later or value or _is_number(value)}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _measure_nothing(sample: Sample) -> dict[str, float]:

@@ -182,7 +182,12 @@ class Work:
 
     def timed(self, part: str) -> bool:
         """Returns whether the time of a column or view is known; sums leave out that of others."""
-        return part in COSTS if part not in self.gpu else self.gpu_ms is not None
+        return part in COSTS and self._as_measured(part) if part not in self.gpu else self.gpu_ms is not None
+
+    def _as_measured(self, part: str) -> bool:
+        """Whether the stage does what its figure is of; that of flow is DIS, and nothing after it."""
+        flow = self.options.get(part) if part == "flow" else None
+        return flow is None or (flow.estimator == "dis" and not flow.refinement and (flow.scales or 1) == 1)
 
     def sized(self, part: str) -> bool:
         """Returns whether the bytes of a column or view are known; likewise."""

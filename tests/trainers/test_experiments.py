@@ -586,8 +586,8 @@ NAMED: dict[str, Any] = {"segmentation": {"data": VOC}}
         (HELD | {"devices": 0}, "experiments.x.devices is 0: should be at least 1"),
         (HELD | {"devices": 3}, "x.training.batch_size is 160, which 3 devices cannot share evenly: take a multiple"),
         (
-            HELD | {"nodes": 4, "devices": 8, "evaluate": {"segmentation": {"data": VOC}}},
-            "x.evaluate.segmentation.training.batch_size is 16, which 32 devices cannot share evenly",
+            HELD | {"nodes": 1, "devices": 5, "evaluate": {"segmentation": {"data": VOC}}},
+            "x.evaluate.segmentation.training.batch_size is 16, which 5 devices cannot share evenly",
         ),
         (HELD | {"training": {"iteration": 5}}, "x.training.iteration is not a key: did you mean iterations?"),
         (HELD | {"training": {"iterations": "42k"}}, "x.training.iterations is '42k': should be an integer"),

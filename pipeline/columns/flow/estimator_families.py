@@ -17,9 +17,12 @@ NAMES = "'dis', 'matching', 'network', 'ptlflow:' and a model of ptlflow's, or '
 SHIPPED = Path(__file__).parent / "networks" / "models" / "flow.safetensors"
 """The weights of `network` without a path; `python -m trainers ship-flow` writes them, and their record beside them."""
 MAX_SHIPPED_BYTES = 10_000_000
-REFINEMENT = {"network": 2, "matching": 2}
+REFINEMENT = {"network": 3, "matching": 3}
 """Steps of refinement of the families that have some unless told otherwise; the others have none."""
 MOST_STEPS = 100
+SCALES = {"small": 3}
+"""Of the networks that estimate from coarse to fine unless told otherwise; the others see frames as they are alone."""
+MOST_SCALES = 5
 
 
 @dataclass(frozen=True)
@@ -220,25 +223,59 @@ def refinement_of(name: str, steps: int | None) -> int:
     return REFINEMENT.get(name.partition(":")[0], 0) if steps is None else steps
 
 
+def scales_of(name: str, scales: int | None) -> int:
+    """Returns at how many scales an estimator runs: as many as are asked for, or its network's own number.
+
+    Raises:
+        UserError: there is no such estimator, or the file of its network cannot be read.
+    """
+    if scales is not None:
+        return scales
+    family, model = _known(name)
+    if family is not TRAINED:
+        return 1
+    from pipeline.columns.flow.networks.trained_file import read_about
+
+    return SCALES.get(read_about(Path(model)).name, 1)
+
+
+def finished(estimate: Estimator, scales: int, refinement: int) -> Estimator:
+    """Returns an estimator that runs at so many scales, and whose flow is refined in so many steps."""
+    if scales > 1:
+        from pipeline.columns.flow.scales import over_scales
+
+        estimate = over_scales(estimate, scales)
+    if refinement:
+        from pipeline.columns.flow.refinement import refined
+
+        estimate = refined(estimate, refinement)
+    return estimate
+
+
 @lru_cache(maxsize=4)
-def create_estimator(name: str, refinement: int | None = None, **options: Any) -> Estimator:
+def create_estimator(name: str, refinement: int | None = None, scales: int | None = None, **options: Any) -> Estimator:
     """Returns an estimator by name; the same name and options give the same one.
 
     Args:
         name: `dis`, `matching`, `network`, `ptlflow:NAME`, or `network:PATH`.
         refinement: steps of it; None for the estimator's own number.
+        scales: how many it runs at; None for its own number.
         options: `preset` of `dis`; `checkpoint` and `checkpoint_dir` of ptlflow models.
 
     Raises:
-        UserError: there is no such estimator, or its weights are missing or not its own.
+        UserError: there is no such estimator, its weights are missing or not its own, or it reads three frames and is
+            to run at several scales.
     """
     family, model = _known(name)
+    check_scales(name, scales, family.frames(model, **options))
     estimate = family.create(model, **options)
-    if steps := refinement_of(name, refinement):
-        from pipeline.columns.flow.refinement import refined
+    return finished(estimate, scales_of(name, scales), refinement_of(name, refinement))
 
-        return refined(estimate, steps)
-    return estimate
+
+def check_scales(name: str, scales: int | None, frames: int) -> None:
+    """Raises `UserError` where an estimator of so many frames cannot run at so many scales."""
+    if frames > 2 and (scales or 1) > 1:
+        raise UserError(f"{name} reads three frames, and several scales are for two: leave scales out")
 
 
 def check_estimator(name: str, **options: Any) -> None:

@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 from common_fate.errors import SampleError, UserError
 from common_fate.shards.flow_coding import encode_flow
 from pipeline.columns.flow.estimator import Estimator
-from pipeline.columns.flow.estimator_families import DIS_PRESETS, MOST_STEPS, create_estimator, family_of, refinement_of
+from pipeline.columns.flow.estimator_families import (
+    DIS_PRESETS,
+    MOST_SCALES,
+    MOST_STEPS,
+    check_scales,
+    create_estimator,
+    family_of,
+    refinement_of,
+    scales_of,
+)
 from pipeline.columns.flow.occlusion import occluded_pixels
 from pipeline.option import option
 from pipeline.stages.stage import Drop, Items, Outcomes, Sample, Stage, in_batches
@@ -36,11 +45,19 @@ class FlowOptions:
     checkpoint_dir: str = option("checkpoints", "where published checkpoints lie")
     refinement: int | None = option(
         None,
-        "steps of variational refinement to parts of a pixel after the estimator; null: 2 of `matching` and networks "
+        "steps of variational refinement to parts of a pixel after the estimator; null: 3 of `matching` and networks "
         "trained here, 0 of the others",
         added=True,
         minimum=0,
         maximum=MOST_STEPS,
+    )
+    scales: int | None = option(
+        None,
+        "how many sizes of the frames flow is estimated at, from coarse to fine, each twice the one before; null: 3 of "
+        "`network` and other small networks, 1 of the others",
+        added=True,
+        minimum=1,
+        maximum=MOST_SCALES,
     )
     batch_size: int = option(8, "pairs estimated together", minimum=1)
     backward: bool = option(False, "also flow back from the next frame, and the occlusion mask that follows")
@@ -69,8 +86,8 @@ class FlowOptions:
             raise ValueError(f"preset is one of {', '.join(DIS_PRESETS)}, not {self.preset!r}")
         if "checkpoint" in family.options and not self.checkpoint:
             raise ValueError(f"{self.estimator!r} needs a checkpoint: a path, or a published name such as 'things'")
-        if self.refinement is not None and not 0 <= self.refinement <= MOST_STEPS:
-            raise ValueError(f"refinement is a number of steps, 0 to {MOST_STEPS}, or null, not {self.refinement}")
+        _check_count("refinement", self.refinement, 0, MOST_STEPS, "steps")
+        _check_count("scales", self.scales, 1, MOST_SCALES, "sizes")
         if self.batch_size < 1:
             raise ValueError(f"batch_size is at least 1, not {self.batch_size}")
         if self.min_motion is not None and self.min_motion <= 0:
@@ -80,6 +97,16 @@ class FlowOptions:
                 raise ValueError(f"max_inconsistent is a share from 0 to below 1, or null, not {self.max_inconsistent}")
             if not self.backward:
                 raise ValueError("max_inconsistent compares flow with flow back: set backward: true beside it")
+        # What null stands for is part of what a shard is made with: another number, one day, makes it again.
+        if self.refinement is None and (steps := refinement_of(self.estimator, None)):
+            object.__setattr__(self, "refinement", steps)
+        if self.scales is None and self.estimator == "network":
+            object.__setattr__(self, "scales", scales_of("network", None))
+
+
+def _check_count(name: str, value: Any, least: int, most: int, what: str) -> None:
+    if value is not None and (type(value) is not int or not least <= value <= most):
+        raise ValueError(f"{name} is a number of {what}, {least} to {most}, or null, not {value!r}")
 
 
 def _settings(options: FlowOptions) -> dict[str, Any]:
@@ -89,18 +116,20 @@ def _settings(options: FlowOptions) -> dict[str, Any]:
 
 
 def _estimator(options: FlowOptions) -> Estimator:
-    return create_estimator(options.estimator, refinement=options.refinement, **_settings(options))
+    return create_estimator(
+        options.estimator, refinement=options.refinement, scales=options.scales, **_settings(options)
+    )
 
 
 def _provenance(options: FlowOptions) -> dict[str, Any]:
     family, model = family_of(options.estimator)
     provenance = family.provenance(model, **_settings(options))
-    steps = refinement_of(options.estimator, options.refinement)
-    return (
-        ({"opencv": version("opencv-contrib-python-headless")} | provenance | {"refinement": steps})
-        if steps
-        else provenance
-    )
+    after = {
+        "scales": scales_of(options.estimator, options.scales),
+        "refinement": refinement_of(options.estimator, options.refinement),
+    }
+    done = {name: count for name, count in after.items() if count > (name == "scales")}
+    return ({"opencv": version("opencv-contrib-python-headless")} | provenance | done) if done else provenance
 
 
 def _weights(options: FlowOptions) -> tuple[Path, ...]:
@@ -114,9 +143,11 @@ def _gpu(options: FlowOptions) -> bool:
 
 
 def _follow(options: FlowOptions) -> tuple[str, ...]:
-    """The neighbours that the estimator reads. Raises `UserError` where it reads three frames and is to look back."""
+    """The neighbours that the estimator reads. Raises `UserError` where three are not to be had."""
     family, model = family_of(options.estimator)
-    if family.frames(model, **_settings(options)) == 2:
+    frames = family.frames(model, **_settings(options))
+    check_scales(options.estimator, options.scales, frames)
+    if frames == 2:
         return ("next",)
     if options.backward:
         raise UserError(f"{options.estimator} reads three frames and cannot look back: leave backward out")

@@ -15,7 +15,7 @@ from common_fate.shards.column import Shard
 from common_fate.shards.record import Record
 from common_fate.tables import Table
 from pipeline.columns.flow.estimator import Estimator
-from pipeline.columns.flow.estimator_families import create_estimator, family_of
+from pipeline.columns.flow.estimator_families import create_estimator, family_of, refinement_of, scales_of
 from pipeline.scores.flow.errors import OUTLIERS, PARTS
 from pipeline.scores.flow.measure import COLUMN, Measured, Pair, measure, of_frames
 
@@ -36,11 +36,12 @@ class Named:
     frames: int
 
 
-def named(estimator: str, refinement: int | None = None, **options: Any) -> Named:
+def named(estimator: str, refinement: int | None = None, scales: int | None = None, **options: Any) -> Named:
     """Returns an estimator by its name and those of the options that are its family's.
 
     Args:
         refinement: steps of it after the estimator; None for its own number.
+        scales: how many it runs at; None for its own number.
 
     Raises:
         UserError: see `create_estimator`.
@@ -50,8 +51,10 @@ def named(estimator: str, refinement: int | None = None, **options: Any) -> Name
     except ValueError as error:
         raise UserError(str(error)) from error
     own = {name: value for name, value in options.items() if name in family.options}
-    estimate, frames = create_estimator(estimator, refinement=refinement, **own), family.frames(model, **own)
-    called = _called({"estimator": estimator, "refinement": refinement} | own)
+    estimate = create_estimator(estimator, refinement=refinement, scales=scales, **own)
+    frames = family.frames(model, **own)
+    steps, sizes = refinement_of(estimator, refinement), scales_of(estimator, scales)
+    called = _called({"estimator": estimator, "refinement": steps, "scales": sizes} | own)
     return Named(called, of_frames(estimate, frames), frames)
 
 
@@ -169,8 +172,10 @@ def _image(frames: Shard, key: str) -> NDArray[np.float32]:
 
 
 def _called(options: Mapping[str, Any]) -> str:
-    """An estimator with its preset or checkpoint, and how it is refined where that was said."""
+    """An estimator with its preset or checkpoint, at how many scales it runs, and in how many steps it is refined."""
     about = options.get("preset") if options.get("estimator") == "dis" else options.get("checkpoint")
-    steps = options.get("refinement")
-    refined = None if steps is None else f"with {steps} steps of refinement"
-    return " ".join(str(part) for part in (options.get("estimator"), about, refined) if part)
+    steps, scales = options.get("refinement") or 0, options.get("scales") or 1
+    after = [f"{scales} scales"] * (scales > 1) + [f"{steps} step{'s' * (steps > 1)} of refinement"] * (steps > 0)
+    return " ".join(str(part) for part in (options.get("estimator"), about) if part) + (
+        f" ({', '.join(after)})" if after else ""
+    )

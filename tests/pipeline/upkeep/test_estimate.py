@@ -1,7 +1,9 @@
 """The estimate against sums by hand, a real run, and the benchmarks that its figures come from."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +15,7 @@ from typer.testing import CliRunner
 from benchmarks import stages
 from common_fate.errors import UserError
 from pipeline.cli.app import app
+from pipeline.columns.flow import FlowOptions
 from pipeline.registry import STAGES, VIEWS
 from pipeline.upkeep.estimate import COSTS, MANIFEST, START, START_ON_CLUSTER, Work, cost, jobs_of
 from pipeline.views import View
@@ -79,6 +82,15 @@ def test_a_gpu_s_time_is_counted_where_it_is_given():
     assert rows["dollars, computing"] == "3.00"
     assert "not measured" in estimated()["GPU hours"]
     assert not any("stage flow" in name and "(ms" in name for name in rows)
+
+
+def test_the_figure_of_flow_is_of_dis_alone():
+    def timed(**flow: Any) -> bool:
+        return replace(work(10), options={"flow": FlowOptions(**flow)}).timed("flow")
+
+    assert timed(preset="fast")
+    assert timed(scales=1, refinement=0)
+    assert not any(timed(**flow) for flow in ({"estimator": "matching"}, {"refinement": 3}, {"scales": 2}))
 
 
 def test_a_view_whose_columns_have_no_figures_says_so(monkeypatch: pytest.MonkeyPatch):

@@ -11,8 +11,8 @@ from common_fate.datasets.show import spread
 from common_fate.errors import UserError
 from common_fate.torch.sample import Sample
 from pipeline.columns.flow.dis import dis
+from pipeline.columns.flow.estimator_families import REFINEMENT, SCALES, check_scales, finished
 from pipeline.columns.flow.networks.inference import estimator_of
-from pipeline.columns.flow.refinement import refined
 from pipeline.scores.flow.errors import OUTLIERS, PARTS, total_error
 from pipeline.scores.flow.gallery import gallery
 from pipeline.scores.flow.measure import Measured, Pair, measure, of_frames
@@ -23,6 +23,7 @@ from trainers.evaluations.job import Job
 from trainers.evaluations.result import ALL, Picture, Result, Row
 from trainers.evaluations.start import load_start_model
 from trainers.methods.selflow.samples import FRAMES
+from trainers.registry import METHODS
 
 NETWORK = "network"
 CAPTION = (
@@ -32,7 +33,8 @@ CAPTION = (
 NOTE = (
     "End-point errors (epe) in pixels, means over all pixels whose motion is known; Fl, the share of them that are off "
     "by 3 px and by 5 % of their motion, as KITTI has it. s0-10, s10-40, s40+: pixels that move so far. Occluded: as "
-    "the data set says, where it does. The network's flow is refined as often as `refinement` says. DIS is OpenCV's; "
+    "the data set says, where it does. The network runs at `scales` sizes of the frames, and its flow is refined as "
+    "often as `refinement` says. DIS is OpenCV's; "
     "no motion says that nothing moves. All on the same pixels."
 )
 
@@ -53,10 +55,13 @@ def run(job: Job) -> Result:
     Raises:
         UserError: the model or a view cannot be read, or no sample is left to measure.
     """
-    net, _ = load_start_model(job)
-    estimate, steps = estimator_of(net, job.experiment), job.options.refinement
-    estimate = refined(estimate, steps) if steps else estimate
-    estimators = {NETWORK: of_frames(estimate, int(getattr(net, "frames", 2)))}
+    net, method_options = load_start_model(job)
+    created = METHODS[job.method].flow_network(method_options)  # type: ignore[misc]
+    check_scales(f"{job.experiment}: {created['name']}", job.options.scales, created["frames"])
+    scales = job.options.scales or SCALES.get(created["name"], 1)
+    steps = REFINEMENT["network"] if job.options.refinement is None else job.options.refinement
+    estimate = finished(estimator_of(net, job.experiment), scales, steps)
+    estimators = {NETWORK: of_frames(estimate, created["frames"])}
     estimators |= {f"DIS {preset}": of_frames(dis(preset=preset), 2) for preset in job.options.dis}
     split = Split(job.validation_share)
     side: Side = "all" if job.side == "all" else "held out"

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.option import option
 from trainers.engine.options import TrainingOptions, TransformOptions
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the same options and shards give other weights."""
 
 _STRIDES = {"selflow": 64, "liteflownet": 32, "small": 32}

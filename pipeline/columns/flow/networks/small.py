@@ -36,7 +36,10 @@ _STATE = 32
 
 
 class SmallFlowNet(nn.Module):
-    """Estimates flow from stride 32 to stride 4, each level what the one above left.
+    """Estimates flow from stride 64 to stride 4, each level what the one above left.
+
+    Stride 64 has no weights of its own: its features are means of those at stride 32, whose decoder it shares. So
+    motion twice as large is found, at hardly any cost.
 
     Attributes:
         stride: what height and width are multiples of.
@@ -63,30 +66,44 @@ class SmallFlowNet(nn.Module):
         Args:
             frames: `(B, 2, 3, H, W)`, RGB in [0, 1].
         """
-        return self.levels(frames)[-1]
+        return self._levels(frames, apart=False)[-1]
 
     def levels(self, frames: Tensor) -> list[Tensor]:
-        """Returns the flow of each level, coarse to fine, in pixels of that level, and then that of the whole."""
+        """Returns the flow of each level, coarse to fine, in pixels of that level, and then that of the whole.
+
+        Each level has to be taught: it learns to mend what is there, and not to make the one above right for it. What
+        `forward` returns teaches all levels at once.
+        """
+        return self._levels(frames, apart=True)
+
+    def _levels(self, frames: Tensor, apart: bool) -> list[Tensor]:
         batch = len(frames)
         images = self.stem(frames.flatten(0, 1) - 0.5)
         pyramid = []
         for layers in self.pyramid:
             images = layers(images)
             pyramid.append(images.unflatten(0, (batch, 2)))
-        flow = state = None
-        found: list[Tensor] = []
+        flow = self._beyond(pyramid[-1])
+        state: Tensor | None = None
+        found = [flow]
         for features, decoder in zip(reversed(pyramid), reversed(self.decoders), strict=True):
             this, other = features[:, 0], features[:, 1]
             size = this.shape[-2], this.shape[-1]
-            # Each level learns to mend what is there, and not to make the one above right for it.
-            flow = frames.new_zeros(batch, 2, *size) if flow is None else resize_flow(flow.detach(), size)
             if state is not None:
                 state = functional.interpolate(state, size, mode="bilinear", align_corners=False)
-            flow, state = decoder(this, other, flow, state)
+            so_far = resize_flow(flow.detach() if apart else flow, size)
+            flow, state = decoder(this, other, so_far, state)
             found.append(flow)
-        assert flow is not None
         assert state is not None
         return [*found, _upsampled(flow, self.weights(state))]
+
+    def _beyond(self, features: Tensor) -> Tensor:
+        """The flow of stride 64 at the size of features `(B, 2, C, H, W)` of stride 32, which may be odd."""
+        height, width = features.shape[-2:]
+        odd = (0, width % 2, 0, height % 2)
+        this, other = (functional.avg_pool2d(functional.pad(features[:, i], odd, mode="replicate"), 2) for i in (0, 1))
+        flow, _ = self.decoders[-1](this, other, this.new_zeros(len(this), 2, *this.shape[2:]), None)
+        return resize_flow(flow, (2 * this.shape[2], 2 * this.shape[3]))[..., :height, :width]
 
 
 def _initialise(net: SmallFlowNet) -> None:

@@ -1,5 +1,7 @@
 """Flow that is refined: to parts of a pixel, of whatever estimator, and by no more than that."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from pipeline.columns.flow import FlowOptions, create_estimator, estimator_families
 from pipeline.columns.flow.refinement import refined
 from pipeline.columns.flow.stage import STAGE
+from pipeline.config.load import load
 
 
 def moved_pair(right: float, down: float, count: int = 2) -> np.ndarray:
@@ -41,7 +44,7 @@ def test_frames_without_texture_keep_their_flow():
 
 def test_an_estimator_s_own_number_of_steps_holds_unless_another_is_asked_for():
     names = ("network", "network:experiments.a", "matching", "dis", "ptlflow:liteflownet")
-    assert [estimator_families.refinement_of(name, None) for name in names] == [2, 2, 2, 0, 0]
+    assert [estimator_families.refinement_of(name, None) for name in names] == [3, 3, 3, 0, 0]
     pair = moved_pair(2.4, -1.3)
     plain, asked = (create_estimator("dis", steps, preset="fast")(pair) for steps in (None, 3))
     np.testing.assert_array_equal(refined(create_estimator("dis", preset="fast"), 3)(pair), asked)
@@ -50,13 +53,40 @@ def test_an_estimator_s_own_number_of_steps_holds_unless_another_is_asked_for():
 
 def test_the_record_says_what_was_refined_how_and_by_what():
     assert "refinement" not in STAGE.provenance(FlowOptions())
-    assert STAGE.provenance(FlowOptions(refinement=3))["refinement"] == 3
+    assert STAGE.provenance(FlowOptions(refinement=5))["refinement"] == 5
     about = STAGE.provenance(FlowOptions(estimator="matching"))
-    assert about["refinement"] == 2
+    assert about["refinement"] == 3
     assert about["opencv"].startswith(cv2.__version__)
 
 
-@pytest.mark.parametrize("steps", [-1, 101])
-def test_no_sensible_number_of_steps_is_refused(steps: int):
+def test_what_null_stands_for_is_planned_with_and_0_is_0():
+    def planned(**flow: Any) -> dict[str, Any]:
+        return load({"datasets": {"a": {"source": {"kind": "synthetic"}, "flow": flow}}})["a"].options("flow")
+
+    assert planned(estimator="matching")["refinement"] == 3
+    assert planned(estimator="matching", refinement=0)["refinement"] == 0
+    assert planned(estimator="network")["scales"] == 3
+    assert not {"refinement", "scales"} & planned(estimator="dis").keys()
+
+
+def test_an_outlier_is_smoothed_away_and_noise_is_not_turned_over():
+    frames = np.full((1, 2, 3, 48, 64), 0.5, np.float32)
+
+    def spiky(frames: np.ndarray) -> np.ndarray:
+        flow = np.zeros((1, 2, *frames.shape[-2:]), np.float32)
+        flow[..., 20, 30] = 100
+        return flow
+
+    for steps in (1, 2, 3):
+        assert np.abs(refined(spiky, steps)(frames)).max() < 30
+    pair, noise = moved_pair(2.4, -1.3), np.random.default_rng(1).normal(0, 0.25, (1, 2, 96, 128)).astype(np.float32)
+    exact = np.float32([2.4, -1.3])[:, None, None]
+    for steps in (1, 2, 3):
+        flow = refined(lambda frames: exact + noise, steps)(pair)
+        assert np.hypot(*(flow[0] - exact))[16:-16, 16:-16].mean() < 0.5 * np.hypot(*noise[0]).mean()
+
+
+@pytest.mark.parametrize("steps", [-1, 101, 2.5, True])
+def test_no_sensible_number_of_steps_is_refused(steps: Any):
     with pytest.raises(ValueError, match="refinement is a number of steps, 0 to 100, or null"):
         FlowOptions(refinement=steps)

@@ -64,7 +64,7 @@ def test_the_command_makes_flow_with_them_and_the_record_names_their_sha256(
     command(monkeypatch, "frames", data / "plan.json", "--to", data / "frames" / tar)
     command(
         *(monkeypatch, "flow", data / "frames" / tar, "--to", data / "flow" / tar),
-        *("--options", '{"estimator": "network", "refinement": 0}'),
+        *("--options", '{"estimator": "network", "refinement": 0, "scales": 1}'),
     )
     with Shard(data / "flow" / tar) as flow, Shard(data / "frames" / tar) as frames:
         assert flow.record.options["estimator"] == "network"

@@ -10,7 +10,7 @@ from safetensors.numpy import save_file as save_arrays
 
 from common_fate.errors import UserError
 from pipeline.columns.flow import FlowOptions, create_estimator
-from pipeline.columns.flow.estimator_families import check_estimator
+from pipeline.columns.flow.estimator_families import check_estimator, scales_of
 from pipeline.columns.flow.networks import NETWORKS
 from pipeline.columns.flow.networks.trained_file import FlowNetwork, read_about
 from pipeline.columns.flow.stage import STAGE
@@ -127,6 +127,15 @@ def test_three_frames_do_not_look_back(tmp_path: Path):
     dataset = {"source": {"kind": "synthetic"}, "flow": {"estimator": network(path), "backward": True}}
     with pytest.raises(UserError, match=r"^config\.yaml: datasets\.x\.flow: network:.* reads three frames"):
         load({"datasets": {"x": dataset}})
+
+
+def test_three_frames_are_seen_at_one_scale(tmp_path: Path):
+    name = network(saved(tmp_path / "model.safetensors", about(3)))
+    assert scales_of(name, None) == 1
+    with pytest.raises(UserError, match=r"network:.* reads three frames, and several scales are for two: leave"):
+        create_estimator(name, scales=2)
+    with pytest.raises(UserError, match="leave scales out"):
+        STAGE.follow(FlowOptions(estimator=name, scales=2))
 
 
 def test_a_plan_refuses_three_frames_without_triplets(tmp_path: Path):

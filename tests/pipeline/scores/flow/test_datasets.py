@@ -12,6 +12,7 @@ import pytest
 from common_fate.errors import SampleError, UserError
 from common_fate.shards.column import Shard
 from common_fate.shards.record import Record
+from pipeline.cli.estimators import flow_error
 from pipeline.scores.flow.datasets import Named, error_table, known_pairs, measure_dataset, named
 from tests.support.made_dataset import HEIGHT, PAIRS, SHARDS, WIDTH, image, key, make_dataset, true_flow
 
@@ -87,6 +88,9 @@ def test_what_cannot_be_measured_is_one_line(dataset: Path, tmp_path: Path):
         known_pairs(tmp_path)
     with pytest.raises(UserError, match="there is no estimator 'raft'"):
         named("raft")
+    for name in ("refinement", "scales"):
+        with pytest.raises(UserError, match=f"--{name} 2 is of what --estimator names: name one"):
+            flow_error([dataset], dis=["fast"], **{name: 2})
 
     def refuses(frames: np.ndarray) -> np.ndarray:
         raise SampleError("too small")
@@ -107,6 +111,8 @@ def test_what_cannot_be_measured_is_one_line(dataset: Path, tmp_path: Path):
         ({"estimator": "dis", "preset": "fast", "checkpoint": None}, "dis fast"),
         ({"estimator": "ptlflow:raft", "preset": "medium", "checkpoint": "things"}, "ptlflow:raft things"),
         ({"estimator": "network", "preset": "medium", "checkpoint": None}, "network"),
+        ({"estimator": "network", "scales": 3, "refinement": 1}, "network (3 scales, 1 step of refinement)"),
+        ({"estimator": "dis", "preset": "fast", "refinement": 2}, "dis fast (2 steps of refinement)"),
     ],
 )
 def test_the_estimator_of_the_column_is_named_with_what_matters(tmp_path: Path, options: dict[str, Any], name: str):

@@ -1,0 +1,112 @@
+"""Estimating flow from coarse to fine, so that a network follows motion that is larger than it was made for.
+
+The estimator runs on the frames at a quarter of their size, at half of it, and as they are. On each larger scale there
+are three proposals: its flow; the flow of the scale before; and that, with what the estimator finds when the next frame
+is warped by it (as between the stages of FlowNet 2.0, Ilg et al., CVPR 2017). Each pixel takes the first, or another
+that explains the frames clearly better: a fusion of proposals as in Lempitsky et al., "FusionFlow", CVPR 2008, without
+its smoothness.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.columns.flow.estimator import Estimator
+
+SMALLEST = 32
+"""Pixels of the shorter side of the coarsest scale."""
+_WINDOW = 49
+"""Pixels: errors are means over its square."""
+_BETTER = np.float32(0.8)
+"""The share of the error so far that another proposal's may be, to be taken."""
+_MOST = np.float32(0.24)
+"""The largest error of a pixel: where it is hidden it is no worse for being very unlike."""
+_OUTSIDE = np.float32(0.08)
+"""That of a pixel that leaves the frame."""
+
+_Image = NDArray[np.float32]
+"""`(H, W, C)`."""
+
+
+def over_scales(estimate: Estimator, scales: int) -> Estimator:
+    """Returns an estimator of pairs that runs another at several sizes, each twice the one before.
+
+    Args:
+        estimate: of frames `(B, 2, 3, H, W)`.
+        scales: how many, with the whole; fewer of frames that would become smaller than `SMALLEST`.
+    """
+
+    def estimate_over_scales(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        cv2.setNumThreads(1)  # a job is one core's work
+        count = scales
+        while count > 1 and min(frames.shape[-2:]) >> (count - 1) < SMALLEST:
+            count -= 1
+        if count == 1:
+            return estimate(frames)
+        pairs = [[_channels_last(frame) for frame in pair] for pair in frames]
+        flows = [_flow(estimate, this, following, count) for this, following in pairs]
+        return np.stack(flows).transpose(0, 3, 1, 2)
+
+    return estimate_over_scales
+
+
+def _flow(estimate: Estimator, this: _Image, following: _Image, count: int) -> _Image:
+    sizes = [(max(this.shape[1] >> level, 1), max(this.shape[0] >> level, 1)) for level in reversed(range(count))]
+    flow: _Image | None = None
+    for size in sizes:
+        first, second = (cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (this, following))
+        direct = _estimated(estimate, first, second)
+        if flow is None:
+            flow = direct
+            continue
+        before = _resized(flow, size)
+        added = _estimated(estimate, first, _warped(second, before))
+        flow, error = direct, _error(first, second, direct)
+        for proposal in (before, added + _warped(before, added)):
+            its_error = _error(first, second, proposal)
+            taken = its_error < _BETTER * error
+            flow, error = np.where(taken[..., None], proposal, flow), np.where(taken, its_error, error)
+    assert flow is not None
+    return flow
+
+
+def _estimated(estimate: Estimator, first: _Image, second: _Image) -> _Image:
+    pair = np.stack([first, second]).transpose(0, 3, 1, 2)[None]
+    return _channels_last(estimate(np.ascontiguousarray(pair))[0])
+
+
+def _channels_last(planes: NDArray[np.float32]) -> _Image:
+    return np.ascontiguousarray(planes.transpose(1, 2, 0))
+
+
+def _resized(flow: _Image, size: tuple[int, int]) -> _Image:
+    height, width = flow.shape[:2]
+    factors = np.array([size[0] / width, size[1] / height], np.float32)
+    return np.asarray(cv2.resize(flow, size, interpolation=cv2.INTER_LINEAR) * factors, np.float32)
+
+
+def _targets(flow: _Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Where each pixel comes to lie: x and y."""
+    rows, columns = np.indices(flow.shape[:2], np.float32)
+    return np.asarray(columns + flow[..., 0], np.float32), np.asarray(rows + flow[..., 1], np.float32)
+
+
+def _warped(image: _Image, flow: _Image) -> _Image:
+    """What lies where the flow leads; beyond the border what is at the border."""
+    there = cv2.remap(image, *_targets(flow), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(there, np.float32)
+
+
+def _error(first: _Image, second: _Image, flow: _Image) -> NDArray[np.float32]:
+    """How unlike colours and gradients are along the flow `(H, W)`: a mean over a window."""
+    colours = np.abs(first - _warped(second, flow)).mean(2)
+    gradients = np.abs(_gradients(first) - _warped(_gradients(second), flow)).sum(2)
+    x, y = _targets(flow)
+    outside = (x < 0) | (y < 0) | (x > flow.shape[1] - 1) | (y > flow.shape[0] - 1)
+    unlike = np.where(outside, _OUTSIDE, np.minimum(colours + gradients, _MOST))
+    return np.asarray(cv2.blur(unlike, (_WINDOW, _WINDOW)), np.float32)
+
+
+def _gradients(image: _Image) -> _Image:
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return np.dstack([cv2.Sobel(grey, cv2.CV_32F, *axes, scale=1 / 4) for axes in ((1, 0), (0, 1))])
