@@ -17,7 +17,7 @@ SMALLEST = 32
 """Pixels of the shorter side of the coarsest scale."""
 _WINDOW = 49
 """Pixels: errors are means over its square."""
-_BETTER = np.float32(0.8)
+_BETTER = np.float32(0.9)
 """The share of the error so far that another proposal's may be, to be taken."""
 _MOST = np.float32(0.24)
 """The largest error of a pixel: where it is hidden it is no worse for being very unlike."""
