@@ -7,6 +7,8 @@ that explains the frames clearly better: a fusion of proposals as in Lempitsky e
 its smoothness.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,7 @@ _OUTSIDE = np.float32(0.08)
 
 _Image = NDArray[np.float32]
 """`(H, W, C)`."""
+_Pair = tuple[_Image, _Image]
 
 
 def over_scales(estimate: Estimator, scales: int) -> Estimator:
@@ -43,36 +46,47 @@ def over_scales(estimate: Estimator, scales: int) -> Estimator:
             count -= 1
         if count == 1:
             return estimate(frames)
-        pairs = [[_channels_last(frame) for frame in pair] for pair in frames]
-        flows = [_flow(estimate, this, following, count) for this, following in pairs]
-        return np.stack(flows).transpose(0, 3, 1, 2)
+        pairs = [(_channels_last(this), _channels_last(following)) for this, following in frames]
+        return np.stack(_flows(estimate, pairs, count)).transpose(0, 3, 1, 2)
 
     return estimate_over_scales
 
 
-def _flow(estimate: Estimator, this: _Image, following: _Image, count: int) -> _Image:
-    sizes = [(max(this.shape[1] >> level, 1), max(this.shape[0] >> level, 1)) for level in reversed(range(count))]
-    flow: _Image | None = None
-    for size in sizes:
-        first, second = (cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (this, following))
-        direct = _estimated(estimate, first, second)
-        if flow is None:
-            flow = direct
+def _flows(estimate: Estimator, pairs: Sequence[_Pair], count: int) -> list[_Image]:
+    height, width = pairs[0][0].shape[:2]
+    flows: list[_Image] = []
+    for level in reversed(range(count)):
+        size = width >> level, height >> level
+        scaled = [(_smaller(this, size), _smaller(following, size)) for this, following in pairs]
+        direct = _estimated(estimate, scaled)
+        if not flows:
+            flows = direct
             continue
-        before = _resized(flow, size)
-        added = _estimated(estimate, first, _warped(second, before))
-        flow, error = direct, _error(first, second, direct)
-        for proposal in (before, added + _warped(before, added)):
-            its_error = _error(first, second, proposal)
-            taken = its_error < _BETTER * error
-            flow, error = np.where(taken[..., None], proposal, flow), np.where(taken, its_error, error)
-    assert flow is not None
+        before = [_resized(flow, size) for flow in flows]
+        warped = [(this, _warped(following, flow)) for (this, following), flow in zip(scaled, before, strict=True)]
+        added = _estimated(estimate, warped)
+        mended = [more + _warped(flow, more) for more, flow in zip(added, before, strict=True)]
+        flows = [_fused(*each) for each in zip(scaled, direct, before, mended, strict=True)]
+    return flows
+
+
+def _estimated(estimate: Estimator, pairs: Sequence[_Pair]) -> list[_Image]:
+    frames = np.stack([np.stack(pair).transpose(0, 3, 1, 2) for pair in pairs])
+    return [_channels_last(flow) for flow in estimate(np.ascontiguousarray(frames))]
+
+
+def _fused(pair: _Pair, direct: _Image, *others: _Image) -> _Image:
+    """Each pixel's of the first proposal, or of another that explains the frames clearly better."""
+    flow, error = direct, _error(*pair, direct)
+    for proposal in others:
+        its_error = _error(*pair, proposal)
+        taken = its_error < _BETTER * error
+        flow, error = np.where(taken[..., None], proposal, flow), np.where(taken, its_error, error)
     return flow
 
 
-def _estimated(estimate: Estimator, first: _Image, second: _Image) -> _Image:
-    pair = np.stack([first, second]).transpose(0, 3, 1, 2)[None]
-    return _channels_last(estimate(np.ascontiguousarray(pair))[0])
+def _smaller(image: _Image, size: tuple[int, int]) -> _Image:
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _channels_last(planes: NDArray[np.float32]) -> _Image:
