@@ -1,7 +1,7 @@
 """Draws docs/page.jpg: `python -m tests.support.page_picture docs/page.jpg`.
 
-The marionette on a photograph that scikit-image ships (Chelsea, CC0), with the model that comes with the project: an ear
-is pulled, and points around it stay.
+The marionette on a photograph that scikit-image ships (Chelsea, CC0), with the model that comes with the project: an
+ear is pulled, and points around it stay.
 """
 
 import shutil
