@@ -9,7 +9,7 @@ import typer
 
 from common_fate.cli import RESULTS
 from common_fate.errors import UserError
-from pipeline.columns.flow.estimator_families import DIS_PRESETS
+from pipeline.columns.flow.estimator_families import DIS_PRESETS, MOST_SCALES, MOST_STEPS
 
 CHECKPOINTS = "checkpoints"
 
@@ -54,10 +54,11 @@ def flow_error(
         list[str] | None, typer.Option(help="Run OpenCV's DIS with a preset, too: ultrafast, fast, medium.")
     ] = None,
     refinement: Annotated[
-        int | None, typer.Option(min=0, max=100, help="Steps of refinement after each --estimator, not its own.")
+        int | None, typer.Option(min=0, max=MOST_STEPS, help="Steps of refinement after each --estimator, not its own.")
     ] = None,
     scales: Annotated[
-        int | None, typer.Option(min=1, max=5, help="Sizes of the frames that each --estimator runs at, not its own.")
+        int | None,
+        typer.Option(min=1, max=MOST_SCALES, help="Sizes of the frames that each --estimator runs at, not its own."),
     ] = None,
     checkpoint: Annotated[str | None, typer.Option(help="Of ptlflow models: a file, or a published name.")] = None,
     checkpoint_dir: Annotated[str, typer.Option(help="Where published checkpoints lie.")] = CHECKPOINTS,
