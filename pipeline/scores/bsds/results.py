@@ -12,9 +12,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from common_fate.errors import UserError
-from pipeline.scores.bsds.matfile import cells, label_image, read_variables
+from pipeline.scores.bsds.label_images import cells, label_image
 from pipeline.scores.bsds.regions import overlaps
 from pipeline.scores.bsds.truth import Human
+from pipeline.sources.mat_files import read_variables
 
 SUFFIXES = (".mat", ".npy", ".png")
 

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common_fate.errors import UserError
-from pipeline.scores.bsds.matfile import cells, label_image, read_variables
+from pipeline.scores.bsds.label_images import cells, label_image
+from pipeline.sources.mat_files import read_variables
 
 
 @dataclass(frozen=True)

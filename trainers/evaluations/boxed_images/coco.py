@@ -92,8 +92,8 @@ def _parsed(facts: Any, tree: Tree, folder: str, file: str, key: str) -> tuple[l
         objects[image].append(one)
     names = [one.get("file_name") for one in files]
     check_there([str(name) for name in names], tree.files(folder), folder, file, key)
-    if len(set(names)) < len(names):
-        raise UserError(f"{where}: lists an image twice")
+    if len({os.path.splitext(str(name))[0] for name in names}) < len(names):
+        raise UserError(f"{where}: lists an image twice, or two that differ in no more than the extension")
     listed = [_image(one, objects[one["id"]], label, folder, where) for one in files]
     return listed, tuple(str(by_id[one].get("name")) for one in ids)
 

@@ -3,19 +3,17 @@
 Russakovsky et al., "ImageNet Large Scale Visual Recognition Challenge", IJCV 2015.
 """
 
-import io
 import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-
-import scipy.io
 
 from common_fate.errors import UserError
 from common_fate.foreign.files import read_file
 from common_fate.shards.limits import quoted
 from pipeline.sources.archives import Tree
 from pipeline.sources.listing import text_of
+from pipeline.sources.mat_files import read_variables
 from pipeline.sources.reading import is_image
 from pipeline.sources.rows import read_rows
 from trainers.evaluations.labelled_images.nested_tar import NestedTar
@@ -98,17 +96,15 @@ def _ground_truth(data: LabelledData) -> Mapping[str, str]:
         )
     try:
         return _of_devkit(place) if place.is_dir() else _of_solution(place)
-    except UserError:
-        raise
-    except Exception as error:  # whatever SciPy makes of a damaged file
+    except UserError as error:
+        raise UserError(f"data.ground_truth: {error}") from error
+    except Exception as error:  # whatever else than the truth is in them
         raise UserError(f"data.ground_truth: {place}: cannot be read: {error}") from error
 
 
 def _of_devkit(folder: Path) -> dict[str, str]:
     """Numbers of classes, a line an image, and which WordNet id each number is."""
-    synsets = scipy.io.loadmat(io.BytesIO(read_file(folder / _META, _MOST_BYTES)), variable_names=["synsets"])[
-        "synsets"
-    ]
+    synsets = read_variables(folder / _META, _MOST_BYTES)["synsets"]
     ids = {int(one["ILSVRC2012_ID"].item()): str(one["WNID"].item()) for one in synsets.ravel()}
     numbers = text_of(read_file(folder / _TRUTH, _MOST_BYTES)).split()
     return {f"ILSVRC2012_val_{row:08d}": ids[int(number)] for row, number in enumerate(numbers, 1)}

@@ -3,16 +3,16 @@
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 from PIL import Image
 
 from common_fate.errors import SampleError, UserError
+from pipeline.sources.mat_files import read_variables
 from pipeline.sources.reading import MAX_PIXELS, check_upright
 from trainers.evaluations.segmentation.files import File, opened
 from trainers.evaluations.segmentation.options import IGNORED, SegmentationData
 
-MAX_MAT_BYTES = 2**20  # SBD's largest have 50 kB; packed data may unfold to a thousand times as much
+MAX_MAT_BYTES = 2**24  # unpacked; SBD's images have 500x500 pixels, and a label of a byte each
 
 
 def read_mask(path: File, data: SegmentationData) -> NDArray[np.uint8]:
@@ -64,15 +64,9 @@ def _read_png(path: File) -> NDArray[np.uint16]:
 def _read_mat(path: Path) -> NDArray[np.uint16]:
     """`GTcls.Segmentation`: Hariharan et al., "Semantic Contours from Inverse Detectors", ICCV 2011."""
     try:
-        if path.stat().st_size > MAX_MAT_BYTES:
-            raise UserError(f"{path}: has more than {MAX_MAT_BYTES} bytes: not a mask of SBD")
-        labels = scipy.io.loadmat(path, variable_names=["GTcls"])["GTcls"]["Segmentation"][0, 0]
-    except UserError:
-        raise
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: there is no such mask") from error
-    except Exception as error:  # whatever SciPy makes of a damaged file
-        raise UserError(f"{path}: not a mask of SBD (GTcls.Segmentation), or damaged ({error})") from error
+        labels = read_variables(path, MAX_MAT_BYTES)["GTcls"]["Segmentation"][0, 0]
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: not a mask of SBD: has no GTcls.Segmentation") from error
     if not (isinstance(labels, np.ndarray) and labels.ndim == 2 and labels.dtype == np.uint8):
         raise UserError(f"{path}: its GTcls.Segmentation is not a matrix of labels (uint8)")
     return labels.astype(np.uint16)

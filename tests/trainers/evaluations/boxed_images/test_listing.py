@@ -1,6 +1,7 @@
 """The layouts that are read, in folders and archives, and what is refused of them."""
 
 import json
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
@@ -185,6 +186,14 @@ def test_damaged_annotations_of_coco_are_refused(change, message, tmp_path):
     data = data_of("coco", tmp_path)
     edit(tmp_path, change)
     says(data, message)
+
+
+def test_images_whose_endings_alone_differ_are_refused(tmp_path):
+    data = data_of("coco", tmp_path)
+    first = min((tmp_path / "train2017").iterdir())
+    shutil.copy(first, first.with_suffix(".webp"))
+    edit(tmp_path, lambda facts: facts["images"][-1].update(file_name=f"{first.stem}.webp"))
+    says(data, "two that differ in no more than the extension")
 
 
 def test_names_that_are_none_are_refused(tmp_path):

@@ -1,20 +1,19 @@
-"""Matlab's .mat files, in which BSDS500 keeps segmentations."""
+"""Matlab's .mat files, in which BSDS500, SBD and ImageNet keep their truth: read, and what means harm refused."""
 
+import io
 import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from scipy.io import loadmat
 from scipy.io.matlab import matfile_version
 
 from common_fate.errors import UserError
 from common_fate.foreign.files import read_file
 
-_MOST_BYTES = 1 << 28  # of a file's variables
+MOST_BYTES = 1 << 28  # of a file, and of its variables
 _MOST_NESTED = 16
 
 # Types of elements, and classes of matrices with the number of their parts; a complex one has one more.
@@ -26,15 +25,20 @@ _COMPLEX = 0x800
 Order = Literal["little", "big"]
 
 
-def read_variables(path: Path) -> dict[str, Any]:
+def read_variables(path: Path, most: int = MOST_BYTES) -> dict[str, Any]:
     """Reads a file's variables by name.
 
+    Args:
+        path: of the file.
+        most: bytes that it may have, packed and unpacked.
+
     Raises:
-        UserError: the file cannot be read, or unpacks to more than any segmentation has reason to be.
+        UserError: the file cannot be read, or unpacks to more than that.
     """
     try:
-        _check(path)
-        found = loadmat(path)
+        data = read_file(path, most)
+        _check(data, most)
+        found = loadmat(io.BytesIO(data))
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file") from None
     except NotImplementedError as error:  # HDF5
@@ -44,25 +48,24 @@ def read_variables(path: Path) -> dict[str, Any]:
     return {name: value for name, value in found.items() if not name.startswith("__")}
 
 
-def _check(path: Path) -> None:
+def _check(whole: bytes, left: int) -> None:
     """Raises ValueError where a file of version 5 unpacks to too much, or is not built by the letter.
 
     SciPy believes a cell array's dimensions and not its length, and follows cells within cells until its stack and with
     it the process ends. So all lengths and counts have to fit, and the nesting is bounded. Other versions have nothing
     that is compressed or nested. Source: "MAT-File Format", The MathWorks.
     """
-    whole = read_file(path, _MOST_BYTES)
-    if matfile_version(path)[0] != 1:
+    if matfile_version(io.BytesIO(whole))[0] != 1:
         return
     data = memoryview(whole)
     order: Order = "little" if whole[126:128] == b"IM" else "big"
-    left = _MOST_BYTES
+    most = left
     for kind, content in _elements(data[128:], order):
         if kind == _COMPRESSED:
             variable = memoryview(zlib.decompressobj().decompress(content, left + 1))
             left -= len(variable)
             if left < 0:
-                raise ValueError(f"unpacks to more than {_MOST_BYTES >> 20} MB, and no segmentation has that many")
+                raise ValueError(f"unpacks to more than {most} bytes")
             for kind, content in _elements(variable, order):
                 _check_matrix(kind, content, order, _MOST_NESTED)
         else:
@@ -118,21 +121,3 @@ def _elements(data: memoryview, order: Order) -> Iterator[tuple[int, memoryview]
 
 def _integer(data: memoryview, order: Order) -> int:
     return int.from_bytes(data[:4], order)
-
-
-def cells(value: Any) -> list[Any]:
-    """Returns what a cell array holds, in Matlab's order; anything else is a list of itself."""
-    return list(value.ravel("F")) if isinstance(value, np.ndarray) and value.dtype == object else [value]
-
-
-def label_image(value: Any, what: str) -> NDArray[np.int64]:
-    """Returns a label image with its labels made 0 to n-1, in the order of their numbers.
-
-    Raises:
-        UserError: it is not two-dimensional, has no pixel, or its values are not whole numbers.
-    """
-    labels = np.asarray(value)
-    if labels.ndim != 2 or labels.size == 0 or labels.dtype.kind not in "uifb" or not np.all(labels == labels // 1):
-        raise UserError(f"{what}: should be (H, W) whole numbers, and is {labels.dtype} {labels.shape}")
-    _, compact = np.unique(labels, return_inverse=True)
-    return np.asarray(compact, np.int64).reshape(labels.shape)

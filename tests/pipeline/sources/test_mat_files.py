@@ -10,7 +10,7 @@ from scipy.io import savemat
 from scipy.sparse import csc_matrix
 
 from common_fate.errors import UserError
-from pipeline.scores.bsds.matfile import read_variables
+from pipeline.sources.mat_files import read_variables
 
 HEAD = b"MATLAB 5.0".ljust(124) + b"\x00\x01IM"
 
