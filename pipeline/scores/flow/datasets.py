@@ -90,7 +90,9 @@ def known_pairs(dataset: Path) -> Known:
             flow = Record.read(_record(dataset, "flow", name))
             there = frozenset(flow.keys)
             known = [key for key in known if key in there]
-            estimators.append(_called(flow.options))
+            # How often it ran is in the provenance, too where the options leave that to the estimator.
+            ran = {name: flow.provenance[name] for name in ("scales", "refinement") if name in flow.provenance}
+            estimators.append(_called(flow.options | ran))
         keys[name] = known
     return Known(dataset, keys, ", ".join(dict.fromkeys(estimators)) if has_flow else None)
 

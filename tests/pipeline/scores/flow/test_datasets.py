@@ -125,6 +125,17 @@ def test_the_estimator_of_the_column_is_named_with_what_matters(tmp_path: Path, 
     assert rows(folder)[0]["estimator"] == name
 
 
+def test_a_number_that_is_the_estimators_own_is_named_too(tmp_path: Path):
+    folder = make_dataset(tmp_path / "small")
+    for shard in SHARDS:
+        path = folder / f"flow/{shard}.json"
+        record = Record.read(path)
+        record.options.update(estimator="network:a.safetensors", preset=None, scales=None, refinement=None)
+        record.provenance.update(scales=3, refinement=1)
+        record.write(path)
+    assert rows(folder)[0]["estimator"] == "network:a.safetensors (3 scales, 1 step of refinement)"
+
+
 def test_examples_are_those_asked_for_with_the_flow_that_was_measured(dataset: Path):
     known = known_pairs(dataset)
     examples = measure_dataset(known, shown=[1, 6]).examples
