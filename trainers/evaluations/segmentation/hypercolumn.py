@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from common_fate.torch import Sample
-from pipeline.columns.flow.networks.encoders.hypercolumns import pixels, sparse, width
+from pipeline.columns.flow.networks.encoders.hypercolumns import merged, on_lines, sparse, width
 from trainers.data.transforms import IGNORED, Joint, generator
 from trainers.models.encoders import Encoder
 
@@ -38,14 +38,21 @@ class HypercolumnSegmenter(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Returns the scores of all pixels, `(B, classes, H, W)`."""
-        reduced, size = self._reduced(image), image.shape[-2:]
-        places = pixels(size, image.device).flatten(0, 1)
-        scores = [self._scores(reduced, some.expand(len(image), -1, -1)) for some in torch.split(places, CHUNK)]
-        return torch.cat(scores, dim=1).transpose(1, 2).reshape(len(image), -1, *size)
+        layers, (height, width) = merged(self._reduced(image), self.encoder.layers), image.shape[-2:]
+        rows, columns = (torch.arange(side, device=image.device).float() for side in (height, width))
+        strips = []
+        for some in torch.split(rows, max(1, CHUNK // width)):
+            hidden = sum((on_lines(*layer, some, columns) for layer in layers), self.hidden.bias[:, None, None])
+            strips.append(self.score(F.relu(hidden).movedim(1, -1)))
+        return torch.cat(strips, dim=1).movedim(-1, 1)
 
     def at(self, image: Tensor, points: Tensor) -> Tensor:
         """Returns the scores `(B, classes, N)` at points `(B, N, 2)`, y and x in pixels of the image."""
-        return self._scores(self._reduced(image), points).transpose(1, 2)
+        reduced = self._reduced(image)
+        columns = sparse(reduced, self.encoder.layers, points)
+        added = columns.reshape(*columns.shape[:2], len(reduced), -1).sum(dim=2)
+        scores: Tensor = self.score(F.relu(added + self.hidden.bias))
+        return scores.transpose(1, 2)
 
     def _reduced(self, image: Tensor) -> dict[str, Tensor]:
         """What each layer adds to the hidden one before its bias, `(B, hidden, h, w)`, where its activations lie."""
@@ -56,12 +63,6 @@ class HypercolumnSegmenter(nn.Module):
             name: F.conv2d(features, weight[:, :, None, None]).float()  # so that places keep their precision, too
             for (name, features), weight in zip(activations.items(), weights, strict=True)
         }
-
-    def _scores(self, reduced: dict[str, Tensor], points: Tensor) -> Tensor:
-        columns = sparse(reduced, self.encoder.layers, points)
-        added = columns.reshape(*columns.shape[:2], len(reduced), -1).sum(dim=2)
-        scores: Tensor = self.score(F.relu(added + self.hidden.bias))
-        return scores
 
 
 class SparseSamples:

@@ -50,6 +50,44 @@ def dense(activations: Mapping[str, Tensor], layers: Mapping[str, Layer], size: 
     return torch.cat(columns, dim=1)
 
 
+def on_lines(features: Tensor, layer: Layer, rows: Tensor, columns: Tensor) -> Tensor:
+    """Returns a layer's activations `(B, C, h, w)` where rows and columns cross, `(B, C, R, S)`.
+
+    What `sparse` gives there, in a fraction of the time: interpolation is linear along each axis in turn, and so two
+    products of matrices.
+
+    Args:
+        rows, columns: `(R,)` and `(S,)`, y and x in pixels of the image.
+    """
+    sides = zip((rows, columns), _places(features, layer), strict=True)
+    # A place's share falls evenly to 0 at its neighbours'.
+    down, across = (
+        (1 - (lines.clamp(at[0], at[-1])[:, None] - at).abs() / layer.stride).clamp(min=0) for lines, at in sides
+    )
+    channels_last = torch.einsum("rh,bhwc->brwc", down, features.float().movedim(1, -1))
+    return torch.einsum("sw,brwc->brsc", across, channels_last).movedim(-1, 1)
+
+
+def merged(activations: Mapping[str, Tensor], layers: Mapping[str, Layer]) -> list[tuple[Tensor, Layer]]:
+    """Adds layers of equally many channels together, where none loses by it: their sum at any point stays the same.
+
+    What is linear between the places of a coarse layer is so between those of a finer one that has them all. So the sum
+    of all pixels needs one interpolation of a ResNet's finest layer, in place of one of each.
+    """
+    left = sorted(((features, layers[name]) for name, features in activations.items()), key=lambda one: -one[1].stride)
+    sums: list[tuple[Tensor, Layer]] = []
+    while left:
+        features, layer = left.pop(0)
+        for number, (finer, other) in enumerate(left):
+            lines = _places(finer, other)
+            if all(map(_are_among, _places(features, layer), lines)):
+                left[number] = finer + on_lines(features, layer, *lines), other
+                break
+        else:
+            sums.append((features, layer))
+    return sums
+
+
 def pixels(size: Sequence[int], device: torch.device | None = None) -> Tensor:
     """Returns y and x of all pixels of a size (height, width), as points: `(height, width, 2)`, float32."""
     height, width = size
@@ -64,3 +102,12 @@ def _at(features: Tensor, layer: Layer, points: Tensor) -> Tensor:
     grid = ((2 * places + 1) / sides - 1).flip(-1)
     # In single precision, whatever the features': with fewer bits a place would be pixels off.
     return F.grid_sample(features.float(), grid.float(), "bilinear", "border", align_corners=False)
+
+
+def _places(features: Tensor, layer: Layer) -> list[Tensor]:
+    """The y of a layer's rows, and the x of its columns, in pixels of the image."""
+    return [layer.offset + layer.stride * torch.arange(n, device=features.device).float() for n in features.shape[-2:]]
+
+
+def _are_among(some: Tensor, others: Tensor) -> bool:
+    return bool(torch.isin(some, others).all())

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.columns.flow.networks.encoders import Encoder, Layer, StridedResNet, create_encoder
-from pipeline.columns.flow.networks.encoders.hypercolumns import dense, pixels, sparse, width
+from pipeline.columns.flow.networks.encoders.hypercolumns import dense, merged, on_lines, pixels, sparse, width
 
 ENCODERS = {
     "resnet18": lambda: create_encoder("resnet18"),
@@ -74,20 +74,36 @@ def test_sparse_is_dense_at_the_same_pixels(name):
         torch.testing.assert_close(few[number], chosen.T, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(("name", "left"), [("resnet18", 1), ("alexnet", 1), ("alexnet_torchvision", 4)])
+def test_layers_that_are_merged_keep_their_sum(name, left):
+    torch.manual_seed(0)
+    encoder = ENCODERS[name]()
+    activations = {
+        name: torch.rand(2, 3, -(-70 // layer.stride), -(-90 // layer.stride)) for name, layer in encoder.layers.items()
+    }
+    layers = merged(activations, encoder.layers)
+    assert len(layers) == left
+    rows, columns = torch.arange(70.0), torch.arange(5.0, 90.0)
+    found = sum(on_lines(*layer, rows, columns) for layer in layers)
+    split = dense(activations, encoder.layers, (70, 90)).unflatten(1, (-1, 3))
+    torch.testing.assert_close(found, split.sum(dim=1)[..., 5:], rtol=1e-5, atol=1e-5)
+
+
 @given(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 2, 8]), st.sampled_from([-0.5, 0.0, 3.5]), st.data())
 @settings(max_examples=40)
 def test_a_hypercolumn_is_interpolated_between_the_four_activations_around_it(height, width, stride, offset, data):
     features = torch.arange(height * width, dtype=torch.float32).view(1, 1, height, width).square()
     y, x = (data.draw(st.integers(0, side * stride)) for side in (height, width))
     layers = {"one": Layer("one", 1, stride, offset)}
-    found = sparse({"one": features}, layers, torch.tensor([[[y, x]]], dtype=torch.float32)).item()
+    place = torch.tensor([[[y, x]]], dtype=torch.float32)
+    found = sparse({"one": features}, layers, place).item(), on_lines(features, layers["one"], *place.view(2, 1)).item()
     row, column = (min(max((one - offset) / stride, 0), side - 1) for one, side in ((y, height), (x, width)))
     top, left = int(row), int(column)
     bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
     down, along = row - top, column - left
     above = features[0, 0, top, left] * (1 - along) + features[0, 0, top, right] * along
     below = features[0, 0, bottom, left] * (1 - along) + features[0, 0, bottom, right] * along
-    assert found == pytest.approx(float(above * (1 - down) + below * down), rel=1e-4, abs=1e-3)
+    assert found == pytest.approx([float(above * (1 - down) + below * down)] * 2, rel=1e-4, abs=1e-3)
 
 
 def test_pixels_are_rows_of_y_and_x():
