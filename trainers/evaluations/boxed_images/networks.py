@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN, MaskRCNN  # type: ignore[import-untyped]
 from torchvision.models.detection.anchor_utils import AnchorGenerator  # type: ignore[import-untyped]
@@ -21,10 +20,9 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool  # type: ig
 from pipeline.columns.flow.networks.encoders.alexnet import AlexNet
 from pipeline.columns.flow.networks.encoders.encoder import DEVIATION, MEAN
 from pipeline.columns.flow.networks.encoders.plain import Convolved, PlainAlexNet, PlainVGG
-from pipeline.columns.flow.networks.encoders.resnet import StridedResNet
 from pipeline.columns.flow.networks.encoders.vgg import VGG
 from trainers.evaluations.boxed_images.options import DetectorOptions
-from trainers.models.encoders import Encoder
+from trainers.models.encoders import Encoder, strided
 
 MASK_LAYERS = 4
 RATIOS = (0.5, 1.0, 2.0)
@@ -107,14 +105,6 @@ def _settings(classes: int, options: DetectorOptions) -> dict[str, Any]:
         "box_batch_size_per_image": options.rois,
         "box_detections_per_img": FOUND,
     }
-
-
-def strided(encoder: Encoder) -> StridedResNet:
-    """Returns the ResNet of the same weights with its strides unchanged."""
-    with torch.random.fork_rng(devices=[]):  # the weights to be replaced cost no random numbers
-        net = StridedResNet(encoder.name)
-    net.load_state_dict(encoder.state_dict())
-    return net
 
 
 class Given(nn.Module):

@@ -132,6 +132,11 @@ class HypercolumnOptions:
     )
     hidden: int = option(256, "channels of its hidden layer; the thesis has no number")
     pixels: int = option(512, "of a crop that it learns from, drawn evenly from those that count")
+    strided: bool = option(
+        False,
+        "a ResNet's last two groups are at strides 16 and 32, as published, which takes a fraction of the time; false: "
+        "at stride 8, dilated, as CMP's",
+    )
 
     def __post_init__(self) -> None:
         if len(set(self.layers)) < len(self.layers):

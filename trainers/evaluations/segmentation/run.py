@@ -31,7 +31,7 @@ from trainers.evaluations.segmentation.rows import iou_rows
 from trainers.evaluations.segmentation.task import Net, Segmentation
 from trainers.evaluations.start import Features, encoder_name, load_start_encoder, load_start_features
 from trainers.metrics.segmentation import confusion_matrix, intersection_over_union
-from trainers.models.encoders import Encoder
+from trainers.models.encoders import Encoder, strided
 
 NOTE = (
     "Intersection over union in percent after {}, over all pixels of the images held out. The mean is over the classes "
@@ -130,6 +130,7 @@ def create_segmenter(job: Job) -> Net:
         if options.head == "linear":
             return Segmenter(net, classes)
         head = options.hypercolumn
+        net = strided(net) if head.strided else net
         return HypercolumnSegmenter(net, classes, hypercolumn_layers(net.name, head.layers), head.hidden)
 
 

@@ -1,6 +1,6 @@
 """Image encoders, from scratch or from weights; the architectures are the pipeline's."""
 
-from pipeline.columns.flow.networks.encoders import Encoder, Layer, StridedResNet, create_encoder
+from pipeline.columns.flow.networks.encoders import Encoder, Layer, StridedResNet, create_encoder, strided
 from trainers.models.encoders.initial import initialise
 from trainers.models.encoders.norms import Norms
 from trainers.models.encoders.weights import load_encoder, load_strictly, save_encoder
@@ -15,4 +15,5 @@ __all__ = [
     "load_encoder",
     "load_strictly",
     "save_encoder",
+    "strided",
 ]

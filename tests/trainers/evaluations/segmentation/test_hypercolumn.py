@@ -12,7 +12,7 @@ from trainers.evaluations.segmentation.hypercolumn import HypercolumnSegmenter, 
 from trainers.evaluations.segmentation.options import SegmentationData, SegmentationOptions
 from trainers.evaluations.segmentation.recipes import hypercolumn_layers
 from trainers.evaluations.segmentation.task import Segmentation
-from trainers.models.encoders import create_encoder
+from trainers.models.encoders import create_encoder, strided
 
 OPTIONS = SegmentationOptions(
     SegmentationData(kind="folder", images="i", masks="m", classes=("a", "b"), hold_out=0.5), head="hypercolumn"
@@ -21,12 +21,13 @@ OPTIONS = SegmentationOptions(
 
 def net_of(name: str, classes: int = 3) -> HypercolumnSegmenter:
     torch.manual_seed(0)
-    net = HypercolumnSegmenter(create_encoder(name), classes, hypercolumn_layers(name, ()), 8).eval()
+    made = strided(create_encoder(name.split()[-1])) if "strided" in name else create_encoder(name)
+    net = HypercolumnSegmenter(made, classes, hypercolumn_layers(made.name, ()), 8).eval()
     nn.init.normal_(net.score.weight)
     return net
 
 
-@pytest.mark.parametrize("name", ["resnet18", "alexnet_torchvision"])
+@pytest.mark.parametrize("name", ["resnet18", "strided resnet18", "alexnet_torchvision"])
 @torch.no_grad()
 def test_dense_scores_are_the_sparse_ones_and_those_of_whole_hypercolumns(name, monkeypatch):
     net, image = net_of(name), torch.rand(2, 3, 35, 41)

@@ -141,6 +141,30 @@ def test_frozen_features_may_be_an_embedding_or_of_a_stride(data, tmp_path, monk
         segmenter(tmp_path / "encoder.safetensors", stride=3)
 
 
+def test_a_head_on_hypercolumns_may_stand_on_published_strides(data, tmp_path):
+    encoder = create_encoder("resnet18")
+    save_encoder(tmp_path / "encoder.safetensors", encoder)
+
+    def segmenter(weights, strided):
+        head = {"head": "hypercolumn", "hypercolumn": {"strided": strided}}
+        options = evaluation_options(EVALUATION, "resnet18", {"data": data, **head})
+        method = METHOD.options(model=ModelOptions(encoder="resnet18"))
+        job = Job("mine", "cmp", method, "encoder", weights, options, (), "all", 0, tmp_path, Machine())
+        return create_segmenter(job)
+
+    found = {one: segmenter(tmp_path / "encoder.safetensors", one) for one in (False, True)}
+    assert [layer.stride for layer in found[False].encoder.layers.values()] == [2, 4, 8, 8, 8]
+    assert [layer.stride for layer in found[True].encoder.layers.values()] == [2, 4, 8, 16, 32]
+    for name, tensor in encoder.state_dict().items():
+        assert torch.equal(found[True].encoder.state_dict()[name], tensor), name
+    random = {one: segmenter(None, one).state_dict() for one in (False, True)}
+    assert all(torch.equal(tensor, random[True][name]) for name, tensor in random[False].items())
+    with pytest.raises(
+        ValueError, match=r"hypercolumn\.strided is for resnet18, resnet34, resnet50, and not for vgg16"
+    ):
+        evaluation_options(EVALUATION, "vgg16", {"data": data, "head": "hypercolumn", "hypercolumn": {"strided": True}})
+
+
 def test_each_start_has_its_own_run(data, tmp_path):
     encoder = create_encoder("resnet18")
     save_encoder(tmp_path / "encoder.safetensors", encoder)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 import torchvision  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
@@ -87,6 +88,14 @@ class StridedResNet(Encoder):
             if stride <= self.stride:
                 features[stride] = last = group(last)
         return features
+
+
+def strided(encoder: Encoder) -> StridedResNet:
+    """Returns the ResNet of the same weights with its strides unchanged."""
+    with torch.random.fork_rng(devices=[]):  # the weights to be replaced cost no random numbers
+        net = StridedResNet(encoder.name)
+    net.load_state_dict(encoder.state_dict())
+    return net
 
 
 def _torchvision(name: str) -> Any:
