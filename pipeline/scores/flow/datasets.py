@@ -90,7 +90,7 @@ def known_pairs(dataset: Path) -> Known:
             flow = Record.read(_record(dataset, "flow", name))
             there = frozenset(flow.keys)
             known = [key for key in known if key in there]
-            # How often it ran is in the provenance, too where the options leave that to the estimator.
+            # Where the options leave to the estimator how often it runs, the provenance has it.
             ran = {name: flow.provenance[name] for name in ("scales", "refinement") if name in flow.provenance}
             estimators.append(_called(flow.options | ran))
         keys[name] = known

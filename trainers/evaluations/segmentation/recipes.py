@@ -60,10 +60,11 @@ RECIPES: dict[str, dict[str, Any]] = {
     "vgg16_torchvision": _RESNET50,
 }
 
+_STRIDED = ("resnet18", "resnet34", "resnet50")
+
 # The thesis (chapter 8, section 4.5) names AlexNet's layers, and two stages as Larsson et al. have them: the head, then
 # all layers. It has no numbers: how long the first stage is, is our choice.
 _HEAD_FIRST = 0.2
-STRIDED = ("resnet18", "resnet34", "resnet50")
 _HYPERCOLUMN = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7")
 
 
@@ -89,8 +90,8 @@ def recipe(encoder: str | None, values: Mapping[str, Any]) -> Mapping[str, Any]:
         return RECIPES[encoder]
     given = values.get("hypercolumn")
     given = given if isinstance(given, Mapping) else {}
-    if given.get("strided") is True and encoder not in STRIDED:
-        raise ValueError(f"hypercolumn.strided is for {', '.join(STRIDED)}, and not for {encoder}: leave it out")
+    if given.get("strided") is True and encoder not in _STRIDED:
+        raise ValueError(f"hypercolumn.strided is for {', '.join(_STRIDED)}, and not for {encoder}: leave it out")
     try:
         check_layers(encoder, given.get("layers"))
     except ValueError as error:
