@@ -73,7 +73,7 @@ def faster_rcnn(encoder: Encoder, classes: int, options: DetectorOptions) -> Gen
     """
     net = FasterRCNN(Pyramid(strided(encoder), options.channels), **_settings(classes, options))
     net.transform = Resize(options)
-    return net
+    return _exact(net, net.rpn.head, net.roi_heads.box_predictor)
 
 
 def mask_rcnn(encoder: Encoder, classes: int, options: DetectorOptions) -> GeneralizedRCNN:
@@ -89,7 +89,19 @@ def mask_rcnn(encoder: Encoder, classes: int, options: DetectorOptions) -> Gener
         **_settings(classes, options),
     )
     net.transform = Resize(options)
+    return _exact(net, net.rpn.head, net.roi_heads.box_predictor, net.roi_heads.mask_predictor)
+
+
+def _exact(net: GeneralizedRCNN, *heads: nn.Module) -> GeneralizedRCNN:
+    """Has heads give 32 bits under autocast, too: torchvision keeps boxes in what their offsets come in, and bfloat16
+    has none between 200 and 201, so that thin boxes would lose their width, and the loss be no number."""
+    for head in heads:
+        head.register_forward_hook(lambda _head, _given, found: _in_32_bits(found))
     return net
+
+
+def _in_32_bits(found: Any) -> Any:
+    return found.float() if isinstance(found, Tensor) else type(found)(map(_in_32_bits, found))
 
 
 def _settings(classes: int, options: DetectorOptions) -> dict[str, Any]:
@@ -170,7 +182,7 @@ def fast_rcnn(encoder: Encoder, classes: int, options: DetectorOptions) -> Gener
         nms_thresh=OVERLAP,
         detections_per_img=FOUND,
     )
-    return GeneralizedRCNN(backbone, Given(), heads, Resize(options))
+    return _exact(GeneralizedRCNN(backbone, Given(), heads, Resize(options)), heads.box_predictor)
 
 
 def _connected(layer: Convolved) -> nn.Linear:

@@ -1,5 +1,7 @@
 """Detectors on this project's encoders, against torchvision's own and the encoders' own layers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -95,6 +97,24 @@ def test_images_are_resized_to_one_of_several_sizes_in_training_alone():
     (whole,) = resize.eval()([image])[0].tensors
     mean, deviation = (torch.tensor(one)[:, None, None] for one in (MEAN, DEVIATION))
     torch.testing.assert_close(whole[:, :64, :80], (image - mean) / deviation, msg="as the encoders have it")
+
+
+@pytest.mark.parametrize("network", [faster_rcnn, mask_rcnn])
+def test_thin_boxes_are_learnt_and_boxes_found_in_fewer_bits(network):
+    """bfloat16 has no number between 128 and 129."""
+    torch.manual_seed(0)
+    net = network(encoder_of("resnet18"), 2, replace(SMALL, size=96, sizes=(96,)))
+    image, target = torch.rand(3, 96, 160), sample(masks=True)[1]
+    target["boxes"] = torch.tensor([[128.2, 20, 128.6, 60]])
+    target["masks"] = torch.zeros(1, 96, 160, dtype=torch.uint8)
+    target["masks"][:, 20:60, 128] = 1
+    net.roi_heads.score_thresh = 0.0
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = net.train()([image], [target])
+        (found,) = net.eval()([image])
+    assert all(loss.isfinite() for loss in losses.values()), losses
+    assert {found["boxes"].dtype, found["scores"].dtype} == {torch.float32}
+    assert not torch.equal(found["boxes"], found["boxes"].bfloat16().float())
 
 
 def test_masks_come_with_boxes():

@@ -64,8 +64,9 @@ def on_lines(features: Tensor, layer: Layer, rows: Tensor, columns: Tensor) -> T
     down, across = (
         (1 - (lines.clamp(at[0], at[-1])[:, None] - at).abs() / layer.stride).clamp(min=0) for lines, at in sides
     )
-    channels_last = torch.einsum("rh,bhwc->brwc", down, features.float().movedim(1, -1))
-    return torch.einsum("sw,brwc->brsc", across, channels_last).movedim(-1, 1)
+    with torch.autocast(features.device.type, enabled=False):  # a product of matrices it would have in fewer bits
+        channels_last = torch.einsum("rh,bhwc->brwc", down, features.float().movedim(1, -1))
+        return torch.einsum("sw,brwc->brsc", across, channels_last).movedim(-1, 1)
 
 
 def merged(activations: Mapping[str, Tensor], layers: Mapping[str, Layer]) -> list[tuple[Tensor, Layer]]:

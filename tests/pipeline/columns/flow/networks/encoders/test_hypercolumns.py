@@ -74,17 +74,19 @@ def test_sparse_is_dense_at_the_same_pixels(name):
         torch.testing.assert_close(few[number], chosen.T, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("mixed", [False, True])
 @pytest.mark.parametrize(("name", "left"), [("resnet18", 1), ("alexnet", 1), ("alexnet_torchvision", 4)])
-def test_layers_that_are_merged_keep_their_sum(name, left):
+def test_layers_that_are_merged_keep_their_sum(name, left, mixed):
     torch.manual_seed(0)
     encoder = ENCODERS[name]()
     activations = {
         name: torch.rand(2, 3, -(-70 // layer.stride), -(-90 // layer.stride)) for name, layer in encoder.layers.items()
     }
-    layers = merged(activations, encoder.layers)
-    assert len(layers) == left
     rows, columns = torch.arange(70.0), torch.arange(5.0, 90.0)
-    found = sum(on_lines(*layer, rows, columns) for layer in layers)
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+        layers = merged(activations, encoder.layers)
+        found = sum(on_lines(*layer, rows, columns) for layer in layers)
+    assert len(layers) == left
     split = dense(activations, encoder.layers, (70, 90)).unflatten(1, (-1, 3))
     torch.testing.assert_close(found, split.sum(dim=1)[..., 5:], rtol=1e-5, atol=1e-5)
 
