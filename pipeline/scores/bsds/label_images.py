@@ -13,14 +13,26 @@ def cells(value: Any) -> list[Any]:
     return list(value.ravel("F")) if isinstance(value, np.ndarray) and value.dtype == object else [value]
 
 
+def numbers(value: Any, what: str) -> NDArray[Any]:
+    """Returns a value that is a matrix of finite real numbers, with at least one.
+
+    Raises:
+        UserError: it is none.
+    """
+    matrix = np.asarray(value)
+    if matrix.ndim != 2 or matrix.size == 0 or matrix.dtype.kind not in "uifb" or not np.isfinite(matrix).all():
+        raise UserError(f"{what}: should be (H, W) numbers, and is {matrix.dtype} {matrix.shape}")
+    return matrix
+
+
 def label_image(value: Any, what: str) -> NDArray[np.int64]:
     """Returns a label image with its labels made 0 to n-1, in the order of their numbers.
 
     Raises:
         UserError: it is not two-dimensional, has no pixel, or its values are not whole numbers.
     """
-    labels = np.asarray(value)
-    if labels.ndim != 2 or labels.size == 0 or labels.dtype.kind not in "uifb" or not np.all(labels == labels // 1):
-        raise UserError(f"{what}: should be (H, W) whole numbers, and is {labels.dtype} {labels.shape}")
+    labels = numbers(value, what)
+    if not np.all(labels == labels // 1):
+        raise UserError(f"{what}: should be whole numbers, and has fractions")
     _, compact = np.unique(labels, return_inverse=True)
     return np.asarray(compact, np.int64).reshape(labels.shape)

@@ -12,10 +12,12 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from common_fate.errors import UserError
+from common_fate.foreign.files import read_file
+from common_fate.shards.codecs import decode
 from pipeline.scores.bsds.label_images import cells, label_image
 from pipeline.scores.bsds.regions import overlaps
 from pipeline.scores.bsds.truth import Human
-from pipeline.sources.mat_files import read_variables
+from pipeline.sources.mat_files import MOST_BYTES, read_variables
 
 SUFFIXES = (".mat", ".npy", ".png")
 
@@ -114,7 +116,7 @@ def read_result(path: Path, shape: tuple[int, int]) -> Result:
         if "segs" in found:
             return _segmentations(cells(found["segs"]), path, shape)
         if "ucm2" not in found:
-            raise UserError(f"{path}: has neither ucm2 nor segs, but {', '.join(found) or 'nothing'}")
+            raise UserError(f"{path}: has neither ucm2 nor segs, but {', '.join([*found][:5]) or 'nothing'}")
         values = np.asarray(found["ucm2"])
     else:
         values = _array(path)
@@ -131,8 +133,8 @@ def read_result(path: Path, shape: tuple[int, int]) -> Result:
 def _array(path: Path) -> NDArray[Any]:
     if path.suffix == ".npy":
         try:
-            return np.asarray(np.load(path, allow_pickle=False))
-        except (OSError, ValueError, EOFError) as error:
+            return np.asarray(decode("npy", read_file(path, MOST_BYTES)))
+        except (OSError, ValueError) as error:
             raise UserError(f"{path}: is no .npy file that can be read ({error})") from error
     picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if picture is None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common_fate.errors import UserError
-from pipeline.scores.bsds.label_images import cells, label_image
+from pipeline.scores.bsds.label_images import cells, label_image, numbers
 from pipeline.sources.mat_files import read_variables
 
 
@@ -35,7 +35,10 @@ def read_truth(path: Path) -> list[Human]:
         drawn = [(cell["Segmentation"][0, 0], cell["Boundaries"][0, 0]) for cell in cells(found["groundTruth"])]
     except (IndexError, TypeError, ValueError) as error:
         raise UserError(f"{path}: groundTruth should be a cell array of Segmentation and Boundaries") from error
-    humans = [Human(label_image(labels, f"{path}: Segmentation"), np.asarray(lines) > 0) for labels, lines in drawn]
+    humans = [
+        Human(label_image(labels, f"{path}: Segmentation"), numbers(lines, f"{path}: Boundaries") > 0)
+        for labels, lines in drawn
+    ]
     if len({shape for human in humans for shape in (human.labels.shape, human.boundaries.shape)}) != 1:
         raise UserError(f"{path}: its segmentations and boundaries should all have one size")
     return humans

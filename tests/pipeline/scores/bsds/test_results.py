@@ -1,3 +1,4 @@
+import struct
 import zlib
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.io import savemat
 from scipy.ndimage import label
+from scipy.sparse import csc_matrix
 from skimage.segmentation import find_boundaries
 
 from common_fate.errors import UserError
-from pipeline.scores.bsds import ContourMap, Hierarchy, Human, Segmentations, read_result
+from pipeline.scores.bsds import ContourMap, Hierarchy, Human, Segmentations, read_result, read_truth
 from pipeline.scores.bsds.regions import overlaps
 
 SHAPE = (6, 7)
@@ -106,6 +108,10 @@ def written(path: Path, content: Any) -> Path:
     return path
 
 
+def npy(header: str) -> bytes:
+    return b"\x93NUMPY\1\0" + (len(header) + 1).to_bytes(2, "little") + header.encode() + b"\n" + bytes(8)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -116,13 +122,17 @@ def written(path: Path, content: Any) -> Path:
         ("a.npy", np.full(SHAPE, 1.5), r"values outside \[0, 1\], from 1.5 to 1.5: scale them"),
         ("a.npy", np.full(SHAPE, -0.1), r"values outside \[0, 1\]"),
         ("a.npy", np.full(SHAPE, np.nan), r"values outside \[0, 1\]"),
-        ("a.npy", np.full(SHAPE, "x"), "should hold numbers"),
+        ("a.npy", np.full(SHAPE, "x"), "not of plain numbers"),
+        ("a.npy", np.full(SHAPE, 1j), "not of plain numbers"),
+        ("a.npy", npy("{'descr': '<f8', 'fortran_order': False, 'shape': (549755813888,), }"), "does not fit its"),
+        ("a.npy", npy("{'descr': '<f8', 'fortran_order': False, 'shape': ("), "damaged .npy header"),
         ("a.mat", b"not Matlab", "is no .mat file that can be read"),
         ("a.mat", b"MATLAB 5.0 MAT-file" + bytes(105) + b"\x00\x01IM" + b"\x0f\0\0\0\xff\0\0\0junk", "can be read"),
         ("a.mat", {"strength": np.zeros(SHAPE)}, "has neither ucm2 nor segs, but strength"),
         ("a.mat", {"ucm2": np.zeros(SHAPE)}, r"is \(6, 7\), and the image \(6, 7\)"),
         ("a.mat", {"segs": cell_array(np.ones((3, 3)))}, r"a segmentation is \(3, 3\)"),
         ("a.mat", {"segs": cell_array(np.full(SHAPE, 0.5))}, "whole numbers"),
+        ("a.mat", {"segs": cell_array(np.full(SHAPE, np.inf))}, "should be .* numbers"),
         ("a.mat", {"segs": np.empty((0, 0), object)}, "segs is empty"),
     ],
 )
@@ -132,6 +142,31 @@ def test_what_is_wrong_is_one_clear_line(tmp_path: Path, name: str, content: Any
         read_result(path, SHAPE)
     assert str(path) in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_numbers_are_of_their_class_however_they_are_kept(tmp_path: Path):
+    """Matlab keeps floats that are whole in a byte each; a byte of its own would stand for a part of 255."""
+    heights = (ultrametric(np.random.default_rng(0), SHAPE) > 0.4).astype(float)
+    matrix = element(6, struct.pack("<II", 6, 0)) + element(5, struct.pack("<ii", *heights.shape)) + element(1, b"ucm2")
+    matrix += element(2, heights.astype(np.uint8).tobytes(order="F"))
+    (tmp_path / "a.mat").write_bytes(b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM" + element(14, matrix))
+    result = read_result(tmp_path / "a.mat", SHAPE)
+    assert isinstance(result, Hierarchy)
+    np.testing.assert_array_equal(result.heights, heights)
+
+
+def element(kind: int, data: bytes) -> bytes:
+    return struct.pack("<II", kind, len(data)) + data + bytes(-len(data) % 8)
+
+
+@pytest.mark.parametrize(
+    "boundaries", ["abc", {"a": 1}, np.full(SHAPE, np.nan), np.ones(SHAPE) * 1j, csc_matrix(np.eye(6))]
+)
+def test_boundaries_that_are_no_numbers_are_refused(tmp_path: Path, boundaries: Any):
+    truth = cell_array({"Segmentation": np.ones(SHAPE), "Boundaries": boundaries})
+    savemat(tmp_path / "a.mat", {"groundTruth": truth})
+    with pytest.raises(UserError, match=r"a\.mat: (Boundaries: should be|is no \.mat file .* sparse)"):
+        read_truth(tmp_path / "a.mat")
 
 
 def test_a_file_that_unpacks_without_end_is_refused(tmp_path: Path):
