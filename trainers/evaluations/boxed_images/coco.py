@@ -90,12 +90,19 @@ def _parsed(facts: Any, tree: Tree, folder: str, file: str, key: str) -> tuple[l
         if type(category) is not int or category not in label:
             raise UserError(f"{where}: annotation {quoted(one.get('id'))} is of category {quoted(category)}, not known")
         objects[image].append(one)
-    names = [one.get("file_name") for one in files]
-    check_there([str(name) for name in names], tree.files(folder), folder, file, key)
-    if len({os.path.splitext(str(name))[0] for name in names}) < len(names):
+    names = [_file_name(one, where) for one in files]
+    check_there(names, tree.files(folder), folder, file, key)
+    if len({os.path.splitext(name)[0] for name in names}) < len(names):
         raise UserError(f"{where}: lists an image twice, or two that differ in no more than the extension")
     listed = [_image(one, objects[one["id"]], label, folder, where) for one in files]
     return listed, tuple(str(by_id[one].get("name")) for one in ids)
+
+
+def _file_name(image: Mapping[str, Any], where: str) -> str:
+    name = image.get("file_name")
+    if not isinstance(name, str) or not name.isprintable() or not is_image(name):
+        raise UserError(f"{where}: image {quoted(image['id'])} has file_name {quoted(name)}, which is none of an image")
+    return name
 
 
 def _by_id(entries: list[dict[str, Any]], where: str) -> dict[int, dict[str, Any]]:
@@ -108,7 +115,7 @@ def _by_id(entries: list[dict[str, Any]], where: str) -> dict[int, dict[str, Any
 def _image(
     image: Mapping[str, Any], objects: list[Mapping[str, Any]], label: Mapping[int, int], folder: str, where: str
 ) -> Boxed:
-    height, width, name = image.get("height"), image.get("width"), str(image["file_name"])
+    height, width, name = image.get("height"), image.get("width"), image["file_name"]
     size = (height, width) if type(height) is int and type(width) is int else None
     boxes, shapes = [], []
     for one in objects:
