@@ -1,6 +1,7 @@
 """The literal `snakemake --profile slurm all`, on a real SLURM that cancels, preempts and limits its jobs."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from tests.support.workspace import ROOT, Workspace
 pytestmark = pytest.mark.slurm
 
 MINUTE = 60
-ITERATIONS = 800  # more than a minute's, also after it was preempted
+# More than a minute's, also after it was preempted, and few enough for a slow machine: a core does one or two a second.
+ITERATIONS = 150 * (os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def clone(folder: Path) -> Clone:
 def few_shards_long_training(config: dict[str, Any]) -> None:
     config["datasets"]["demo"]["videos_per_shard"] = 80
     config["experiments"]["demo"].pop("start", None)
-    config["experiments"]["demo"] |= {"recipe": "demo", "training": {"iterations": ITERATIONS, "checkpoint_every": 50}}
+    config["experiments"]["demo"] |= {"recipe": "demo", "training": {"iterations": ITERATIONS, "checkpoint_every": 20}}
     for name in ("demo_groups", "demo_arm"):  # one training, which is disturbed and timed
         del config["experiments"][name]
     del config["datasets"]["demo_arm"]

@@ -35,13 +35,14 @@ CONFIG = Path("/etc/slurm/slurm.conf")
 MARK = "# Made by tests/support/cluster.py.\n"
 
 # proctrack/linuxproc and task/none work without control groups. Jobs over their memory are found by looking at them.
+# A requeued job waits as long as a credential is good for (cred_expire, by default two minutes).
 CLUSTER = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={slurmctld}
 SlurmUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire=20
 CredType=cred/munge
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool-%n
