@@ -37,7 +37,7 @@ test-faults: setup ## Jobs killed at every step, disks that fail, hostile files.
 
 test-slurm: setup ## The workflow on a real SLURM on this machine (as root; installs it).
 	@sh tests/slurm/install.sh
-	@python -m pytest -m slurm -rs tests/slurm
+	@python -m pytest -m slurm -rs -o faulthandler_timeout=3600 tests/slurm
 
 test-gpu: setup ## A few steps of every method and evaluation on this machine's GPU against its CPU's numbers.
 	@python -m pytest -m gpu -rs tests/gpu
