@@ -76,7 +76,7 @@ def test_what_scipy_writes_is_read_as_scipy_reads_it(tmp_path: Path, packed: boo
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=3))
 def test_changed_bytes_are_read_or_refused(tmp_path: Path, changes: list[tuple[int, int]]):
-    """SciPy's reader takes the process down with about one in fifty of these."""
+    """SciPy's reader takes the process down with about one in sixty of these."""
     path = tmp_path / "a.mat"
     if not path.exists():
         savemat(path, {name: VALUES[name] for name in ("structs", "text", "complex", "labels")})
