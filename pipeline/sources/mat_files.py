@@ -35,8 +35,8 @@ Order = Literal["little", "big"]
 def read_variables(path: Path, most: int = MOST_BYTES) -> dict[str, Any]:
     """Reads a file's variables by name, as `scipy.io.loadmat` does, but for numbers kept in fewer bytes.
 
-    Numbers are arrays of their class (logical ones of uint8), text is an array of its rows, cells are one of objects, and structs one with a
-    field of objects for each of theirs.
+    Numbers are arrays of their class (logical ones of uint8), text is an array of its rows, cells are one of objects,
+    and structs one with a field of objects for each of theirs.
 
     Args:
         path: of the file, of version 5: what Matlab writes with `-v6` and `-v7`.
